@@ -1,0 +1,52 @@
+# `make` or `make help` lists the targets. Settings are variables: make quickstart FRAMEWORK=verl
+FRAMEWORK ?= verl
+# PYTHON=… and TORCH_INDEX=… reach scripts/setup_env.sh, which says what they do.
+
+BIN := .venv/$(FRAMEWORK)/bin
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test test-fast format lint types bench clean doctor
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv/$(FRAMEWORK) from the pinned list; does nothing when it is up to date
+	@scripts/setup_env.sh $(FRAMEWORK)
+
+quickstart: setup ## set-up, SFT, RL and evaluation of a toy model, report in runs/quickstart
+	@$(BIN)/python -m recipes.quickstart --framework $(FRAMEWORK)
+
+test: setup ## everything CI checks: lint, types, fast tests, then slow tests
+	@start=$$SECONDS; \
+	$(MAKE) --no-print-directory lint types test-fast; \
+	echo "== slow tests (real engines, minutes)"; \
+	$(BIN)/python -m pytest -m slow -v --durations=5; \
+	echo "make test: lint, types, fast and slow tests passed in $$((SECONDS - start)) s"
+
+test-fast: setup ## the tests without real engines
+	@echo "== fast tests"
+	@$(BIN)/python -m pytest -m "not slow" --durations=5
+
+format: setup ## rewrite the code in the project's style
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lint: setup ## style and likely errors
+	@echo "== ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup ## static types
+	@echo "== mypy"
+	@$(BIN)/mypy
+
+bench: setup ## speed of rows and masks on this machine
+	@$(BIN)/threadweaver bench
+
+doctor: setup ## is this machine ready, is the plug-in loaded
+	@$(BIN)/threadweaver doctor
+
+clean: ## remove caches, build output and runs/ (.venv stays)
+	@rm -rf runs build dist outputs .hypothesis .mypy_cache .pytest_cache .ruff_cache ./*.egg-info
+	@find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +

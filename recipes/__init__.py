@@ -1,0 +1,1 @@
+"""What a user runs: `quickstart`, and recipes for verl and OpenRLHF to copy."""

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Makes .venv/<framework> from the pinned list in requirements/ and installs this project into it, editable.
+#
+#   scripts/setup_env.sh [framework]            framework: verl (default)
+#
+# Runs again only when the list, pyproject.toml or this script changed (stamp file in the environment).
+# Variables:
+#   PYTHON       interpreter, 3.11 or newer              default: python3.11, else python3
+#   TORCH_INDEX  where torch's CPU wheel is looked for   default: https://download.pytorch.org/whl/cpu
+#                when pip has no wheel folder (find-links) that holds it; empty: pip's own indexes only
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+framework=${1:-verl}
+torch_index=${TORCH_INDEX-https://download.pytorch.org/whl/cpu}
+venv=.venv/$framework
+log=$venv/setup.log
+started=$SECONDS
+
+fail() { printf 'setup: %s\n' "$@" >&2; exit 1; }
+step() { printf '[%s/4] %s\n' "$1" "$2"; }
+
+# Python: the first candidate that runs and is new enough. A pyenv shim may exist and still not run.
+is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3.11 python3}; do
+        if is_new_enough "$candidate"; then command -v "$candidate"; return; fi
+    done
+    fail "no Python 3.11 or newer found (tried: ${PYTHON:-python3.11 python3})." \
+        "Install Python 3.11, or name one: make setup PYTHON=/path/to/python3.11"
+}
+
+# On a machine with an NVIDIA GPU the same command takes the CUDA builds.
+choose_requirements() {
+    local device=cpu
+    if nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then device=cuda; fi
+    requirements=requirements/$framework-$device.txt
+    [[ -f $requirements ]] || fail "no $requirements: FRAMEWORK=$framework is not available here." \
+        "Available lists: $(cd requirements && echo *.txt)"
+}
+
+# Everything the environment is made from, and where it is (an editable install points here).
+fingerprint() {
+    {
+        "$python" -VV
+        pwd
+        cat "$requirements" requirements/vllm_alias/pyproject.toml pyproject.toml scripts/setup_env.sh
+    } | "$python" -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
+}
+
+# pip with one line per 20 packages instead of one per file; the whole output goes to the log.
+install() {
+    "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off "$@" 2>&1 |
+        tee -a "$log" |
+        awk '/^(Collecting|Processing)/ && ++n % 20 == 0 { print "      " n " packages fetched"; fflush() }
+             /^Installing collected/ && n > 20 { print "      unpacking " n " packages"; fflush() }' ||
+        { tail -n 15 "$log" >&2; fail "pip could not install $*; the whole output is in $log"; }
+}
+
+# Does a folder that pip searches (find-links, by variable or by configuration) hold torch's CPU wheel?
+has_local_torch() {
+    local folder
+    for folder in ${PIP_FIND_LINKS:-} $("$venv/bin/python" -m pip config get global.find-links 2>/dev/null || true); do
+        if compgen -G "${folder#file://}/torch-*+cpu*.whl" >/dev/null; then return 0; fi
+    done
+    return 1
+}
+
+# torch's CPU wheel is not on PyPI. It is installed on its own, so that no other package can come from its index.
+install_cpu_torch() {
+    local torch
+    torch=$(grep '^torch==' "$requirements")
+    if has_local_torch || [[ -z $torch_index ]]; then
+        echo "      $torch from pip's own sources"
+        install --no-deps "$torch"
+    else
+        echo "      $torch from $torch_index"
+        (install --no-deps --extra-index-url "$torch_index" "$torch") || fail \
+            "torch's CPU wheel was not found. Either make $torch_index reachable, name another index" \
+            "(make setup TORCH_INDEX=https://...), or put the wheel in a folder and set PIP_FIND_LINKS to it."
+    fi
+}
+
+python=$(find_python)
+choose_requirements
+stamp=$venv/.stamp
+want=$(fingerprint)
+if [[ -f $stamp && $(<"$stamp") == "$want" ]]; then
+    echo "setup: $venv is up to date with $requirements"
+    exit 0
+fi
+
+step 1 "environment $venv from $python ($("$python" -V))"
+[[ $("$python" -V) == "Python 3.11."* ]] || echo "      note: the pins are made for and tested with Python 3.11"
+rm -f "$stamp"
+[[ -x $venv/bin/python ]] && is_new_enough "$venv/bin/python" || "$python" -m venv --clear "$venv" || fail \
+    "$python could not make a virtual environment. On Debian and Ubuntu: apt install python3.11-venv"
+: >"$log"
+install "$(grep '^setuptools==' "$requirements")"
+
+step 2 "torch"
+if [[ $requirements == *-cpu.txt ]]; then install_cpu_torch; else echo "      with the CUDA builds, next step"; fi
+
+step 3 "$(grep -c '==' "$requirements") pinned packages from $requirements (some minutes; details in $log)"
+if [[ $requirements == *-cpu.txt ]]; then
+    install --no-deps -r "$requirements"
+    install --no-deps --no-build-isolation ./requirements/vllm_alias
+else
+    install -r "$requirements"
+fi
+
+step 4 "this project, editable"
+install --no-deps --no-build-isolation -e .
+echo "$want" >"$stamp"
+echo "setup: $venv is ready after $((SECONDS - started)) s"

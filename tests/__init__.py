@@ -1,0 +1,1 @@
+"""Tests; a regular package, so that it wins over the package `tests` that verl installs."""

@@ -1,0 +1,94 @@
+"""The ancestor mask against explicit trees, dense and for FlexAttention."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.attention.flex_attention import flex_attention
+from torch.nn.functional import scaled_dot_product_attention
+
+from tw_plugins.attention import ancestor_block_mask, ancestor_mask
+
+
+def random_row(rng: random.Random, trajectories: int, pads: int) -> tuple[list[int], list[int | None]]:
+    """Positions and, from the making of the row, the parent of each token (None: root)."""
+    positions: list[int] = []
+    parents: list[int | None] = []
+    for _ in range(trajectories):
+        first, main = len(positions), rng.randint(3, 12)
+        positions += range(main)
+        parents += [None, *range(first, first + main - 1)]
+        end = main
+        for _ in range(rng.randint(0, 4)):
+            fork = rng.choice([f for f in range(1, main) if f != end] or [1])
+            length = rng.randint(1, 4)
+            start, end = len(positions), fork + length
+            positions += range(fork, end)
+            parents += [first + fork - 1, *range(start, start + length - 1)]
+    return positions + [0] * pads, parents + [None] * pads
+
+
+def slow_mask(parents: list[int | None]) -> torch.Tensor:
+    """Walks up from each token."""
+    mask = torch.zeros(len(parents), len(parents), dtype=torch.bool)
+    for query in range(len(parents)):
+        node: int | None = query
+        while node is not None:
+            mask[query, node] = True
+            node = parents[node]
+    return mask
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 3), st.integers(0, 4))
+def test_tokens_see_their_ancestors_only(seed: int, trajectories: int, pads: int) -> None:
+    positions, parents = random_row(random.Random(seed), trajectories, pads)
+    assert torch.equal(ancestor_mask(torch.tensor(positions)), slow_mask(parents))
+
+
+def test_rows_of_a_batch_do_not_touch_each_other() -> None:
+    rows = [[0, 1, 2, 1, 2, 0], [0, 1, 0, 1, 2, 3], [1, 2, 0, 1, 1, 1]]
+    batch = torch.tensor(rows).reshape(3, 1, 6)
+    mask = ancestor_mask(batch)
+    assert mask.shape == (3, 1, 6, 6)
+    for row, got in zip(rows, mask, strict=True):
+        assert torch.equal(got[0], ancestor_mask(torch.tensor(row)))
+
+
+def test_the_picture_of_the_docstring() -> None:
+    drawn = ["x", "x x", "x x x", "x x x x", "x x     x", "x x     x x"]
+    want = torch.tensor([[line[2 * k : 2 * k + 1] == "x" for k in range(6)] for line in drawn])
+    assert torch.equal(ancestor_mask(torch.tensor([0, 1, 2, 3, 2, 3])), want)
+
+
+def test_positions_without_jumps_are_causal_and_int32_works() -> None:
+    positions = torch.arange(9, dtype=torch.int32)
+    assert torch.equal(ancestor_mask(positions), torch.ones(9, 9, dtype=torch.bool).tril())
+
+
+@pytest.mark.parametrize("length", [200, 256])
+def test_flex_attention_equals_dense_attention(length: int) -> None:
+    rng = random.Random(length)
+    rows = [random_row(rng, 14, 0)[0] for _ in range(2)]
+    position_ids = torch.tensor([(row + [0] * length)[:length] for row in rows])
+    query, key, value = torch.randn(3, 2, 2, length, 16, generator=torch.Generator().manual_seed(0))
+    want = scaled_dot_product_attention(query, key, value, ancestor_mask(position_ids)[:, None])
+    got = flex_attention(query, key, value, block_mask=ancestor_block_mask(position_ids))
+    torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
+    want = scaled_dot_product_attention(query, key, value, ancestor_mask(position_ids[0]))
+    shared = flex_attention(query, key, value, block_mask=ancestor_block_mask(position_ids[0]))
+    torch.testing.assert_close(shared, want, atol=1e-5, rtol=1e-5)
+
+
+def test_the_block_mask_leaves_out_other_trajectories() -> None:
+    block_mask = ancestor_block_mask(torch.arange(256).repeat(4))
+    assert block_mask.sparsity() > 60
+
+
+def test_the_block_mask_refuses_other_shapes() -> None:
+    with pytest.raises(ValueError, match=r"\(N,\) or \(B, N\)"):
+        ancestor_block_mask(torch.zeros(1, 1, 4, dtype=torch.long))

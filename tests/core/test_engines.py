@@ -1,0 +1,216 @@
+"""Engines: the HTTP one against a real little server, the vLLM one against real vLLM."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.core.fakes import char_tokenizer, control_tokens
+from tw_plugins.engines import EngineError, OpenAICompatibleEngine, VLLMEngine
+from tw_plugins.rollout import Completion, Limits, fork_join
+
+TAGS = control_tokens()
+
+
+class Server(ThreadingHTTPServer):
+    """Answers every POST with ``answer(body)``, a (status, JSON or text) pair, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answer: Any = lambda body: (200, choice([1, 2]))
+        self.seen: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+        self.url = f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server: Any = self.server
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server.seen.append((self.path, dict(self.headers), body))
+        status, content = server.answer(body)
+        data = (content if isinstance(content, str) else json.dumps(content)).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: object) -> None:
+        """Silence."""
+
+
+def choice(ids: list[int] | None, reason: str | None = "stop", **others: Any) -> dict[str, Any]:
+    return {"choices": [{"text": "?", "token_ids": ids, "finish_reason": reason, **others}]}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def ask(url: str, prompt: list[int] | None = None, max_tokens: int = 9, **options: Any) -> Completion:
+    async def go() -> Completion:
+        async with OpenAICompatibleEngine(url, "m", **options) as engine:
+            return await engine.generate(
+                prompt or [5, 6], stop_token_ids=[7], max_tokens=max_tokens, request_id="r1"
+            )
+
+    return asyncio.run(go())
+
+
+def test_request_and_answer(server: Server) -> None:
+    logprobs = {"token_logprobs": [-0.5, -1.5], "tokens": ["a", "b"]}
+    server.answer = lambda body: (200, choice([3, 7], logprobs=logprobs))
+    completion = ask(server.url + "/", temperature=0.7, top_p=0.9, api_key="key", extra_body={"top_k": 20})
+    assert completion == Completion([3, 7], [-0.5, -1.5], "stop")
+    [(path, headers, body)] = server.seen
+    assert path == "/v1/completions"
+    assert (headers["Authorization"], headers["X-Request-Id"]) == ("Bearer key", "r1")
+    assert {"prompt": [5, 6], "stop_token_ids": [7], "max_tokens": 9, "model": "m"}.items() <= body.items()
+    assert {"temperature": 0.7, "top_p": 0.9, "top_k": 20, "return_token_ids": True}.items() <= body.items()
+    assert "seed" not in body
+
+
+@pytest.mark.parametrize(("given", "kept"), [("length", "length"), ("abort", "abort"), (None, "abort")])
+def test_finish_reasons(server: Server, given: str | None, kept: str) -> None:
+    server.answer = lambda body: (200, choice([1], given))
+    assert ask(server.url) == Completion([1], None, kept)  # type: ignore[arg-type]
+
+
+def test_a_full_context_is_a_length(server: Server) -> None:
+    ask(server.url, prompt=[1] * 60, max_model_len=64)
+    assert server.seen[0][2]["max_tokens"] == 4
+    assert ask(server.url, prompt=[1] * 64, max_model_len=64) == Completion([], [], "length")
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "message"),
+    [
+        (400, '{"message": "max_tokens is too large"}', "answered HTTP 400: .*max_tokens is too large"),
+        (500, "boom", "answered HTTP 500: boom"),
+        (200, "<html>", "did not answer with JSON: '<html>'"),
+        (200, {"choices": []}, "answered without choices"),
+        (200, choice(None), "returned no token_ids.*return_token_ids"),
+        (200, choice([1], "error"), "reports an internal error"),
+    ],
+)
+def test_bad_answers_say_what_to_do(server: Server, status: int, content: Any, message: str) -> None:
+    server.answer = lambda body: (status, content)
+    with pytest.raises(EngineError, match=message) as caught:
+        ask(server.url)
+    assert server.url in str(caught.value)
+
+
+def test_a_refused_connection_names_the_address() -> None:
+    probe = Server()
+    probe.server_close()
+    with pytest.raises(EngineError, match=rf"cannot reach {probe.url}/completions: .*Is the server up"):
+        ask(probe.url)
+
+
+def test_a_slow_server_is_a_time_out(server: Server) -> None:
+    release = threading.Event()
+    server.answer = lambda body: (release.wait(30), (200, choice([1])))[1]
+    with pytest.raises(EngineError, match="did not answer in time"):
+        ask(server.url, timeout=0.2)
+    release.set()
+
+
+def test_fork_join_over_http(server: Server) -> None:
+    fork = "<Parallel><Outlines><Outline>1: x</Outline><Outline>2: y</Outline></Outlines>"
+
+    def answer(body: dict[str, Any]) -> tuple[int, Any]:
+        prompt = TAGS.decode(body["prompt"])
+        if TAGS.thread_end in body["stop_token_ids"]:
+            return 200, choice(TAGS.encode(f" t{prompt[-2]}</Thread>"))
+        return 200, choice(TAGS.encode("</Parallel><|im_end|>" if "</Thread>" in prompt else fork))
+
+    async def go() -> str:
+        async with OpenAICompatibleEngine(server.url, "m") as engine:
+            rollout = await fork_join(engine, TAGS.encode("Q"), TAGS, Limits(), request_id="tr")
+        return TAGS.decode(rollout.response_ids)
+
+    server.answer = answer
+    joined = "\n<Thread>\n1: t1</Thread><Thread>\n2: t2</Thread>\n"
+    assert asyncio.run(go()) == f"{fork}{joined}</Parallel><|im_end|>"
+    assert {headers["X-Request-Id"] for _, headers, _ in server.seen} == {"tr"}
+
+
+def test_vllm_missing_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "vllm", None)
+    with pytest.raises(EngineError, match="needs vLLM .pip install vllm"):
+        VLLMEngine("nowhere")
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen3 with two layers over the character tokenizer."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    tokenizer = char_tokenizer()
+    sizes = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 32}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 256}
+    ends = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": None, "pad_token_id": 0}
+    torch.manual_seed(0)
+    model = Qwen3ForCausalLM(
+        Qwen3Config(vocab_size=len(tokenizer), initializer_range=0.1, **sizes, **heads, **ends)
+    )
+    folder = tmp_path_factory.mktemp("qwen3")
+    model.to(torch.float32).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+def test_real_vllm(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids, log-probs, limits and errors of the real engine; log-probs against the model itself."""
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    options = {"max_model_len": 128, "seed": 1, "dtype": "float32", "enforce_eager": True}
+
+    async def go(engine: VLLMEngine) -> tuple[Completion, Completion, Completion, Any]:
+        every = range(3, 100)
+        stopped = await engine.generate([5, 6], stop_token_ids=[*every], max_tokens=50, request_id="a")
+        cut, again = await asyncio.gather(
+            *(engine.generate([5, 6], stop_token_ids=[], max_tokens=20, request_id="a") for _ in range(2))
+        )
+        full = await engine.generate([5] * 128, stop_token_ids=[], max_tokens=20, request_id="b")
+        assert len({tuple(cut.token_ids), tuple(again.token_ids)}) == 2  # siblings do not share a seed
+        limits = Limits(max_tokens=300, answer_reserve=10)
+        return stopped, cut, full, await fork_join(engine, [5, 6], TAGS, limits)
+
+    with VLLMEngine(str(tiny_model), temperature=0.8, **options) as engine:
+        stopped, cut, full, rollout = asyncio.run(go(engine))
+        with pytest.raises(EngineError, match="another event loop"):
+            asyncio.run(go(engine))
+    assert stopped.finish_reason == "stop"
+    assert 3 <= stopped.token_ids[-1] < 100
+    assert full == Completion([], [], "length")
+    assert cut.logprobs == pytest.approx(_logprobs(tiny_model, [5, 6], list(cut.token_ids), 0.8), abs=1e-4)
+    assert 2 + len(rollout.response_ids) <= 128
+    assert all(len(call.completion.logprobs) == len(call.completion.token_ids) for call in rollout.calls)
+
+
+def _logprobs(folder: Path, prompt: list[int], ids: list[int], temperature: float) -> list[float]:
+    """Log-probs of ``ids`` after ``prompt`` by one plain forward pass."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt + ids])).logits[0, len(prompt) - 1 : -1] / temperature
+    return logits.log_softmax(-1)[torch.arange(len(ids)), torch.tensor(ids)].tolist()

@@ -1,0 +1,96 @@
+"""The ancestor mask of trie rows (P6), from their position ids alone: no tree, no row metadata, any packing.
+
+A 0 begins a trajectory, any other jump (position ≠ previous + 1) begins a branch. A token sees its own
+segment causally and the main path of its trajectory below its segment's first position. A prompt of 2 tokens,
+a thread 1 of 2 and a branch of 2 that forks after the prompt; rows are queries:
+
+    position   0 1 2 3 | 2 3
+           0   x
+           1   x x
+           2   x x x
+           3   x x x x
+           2   x x       x
+           3   x x       x x
+
+Position ids that never jump give the causal mask; several trajectories one after the other (packing) do not
+see each other; a padding token has position 0 and sees only itself, so its softmax is defined.
+
+``ancestor_mask`` is O(N²) bytes: 64 MB at 8k tokens, 1.7 GB at 40k. ``ancestor_block_mask`` is for
+FlexAttention, which keeps only a block table (torch has no FlexAttention backward on CPU: train with the
+dense mask there).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn.attention.flex_attention import BlockMask
+
+
+def _intervals(position_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Row offsets a token at offset q sees: ``root <= k < fork`` or ``own <= k <= q``; each (…, N) int32.
+
+    ``root`` and ``own`` are where the token's trajectory and segment begin; the main path comes first in a
+    trajectory, so what lies below a position on it is one interval.
+    """
+    length = position_ids.shape[-1]
+    offsets = torch.arange(length, dtype=torch.int32, device=position_ids.device).expand_as(position_ids)
+    root = position_ids == 0
+    begins = root | (position_ids != position_ids.roll(1, -1) + 1)  # offset 0 begins a segment either way
+    root = torch.where(root, offsets, 0).cummax(-1).values
+    own = torch.where(begins, offsets, 0).cummax(-1).values
+    fork = root + position_ids.gather(-1, own.long())
+    return root, fork.minimum(own).to(torch.int32), own
+
+
+def ancestor_mask(position_ids: Tensor) -> Tensor:
+    """Dense ancestor mask for SDPA or eager attention.
+
+    Args:
+        position_ids: (…, N) integers.
+
+    Returns:
+        (…, N, N) bool, True where the query (second to last dimension) may attend to the key (last
+        dimension).
+    """
+    root, fork, own = (bound.unsqueeze(-1) for bound in _intervals(position_ids))
+    offsets = torch.arange(position_ids.shape[-1], dtype=torch.int32, device=position_ids.device)
+    mask = offsets >= root
+    mask &= offsets < fork  # in place: at 40k tokens each (N, N) tensor is 1.7 GB
+    segment = offsets >= own
+    segment &= offsets <= offsets.unsqueeze(-1)
+    mask |= segment
+    return mask
+
+
+def ancestor_block_mask(position_ids: Tensor, block_size: int = 128) -> BlockMask:
+    """The same mask for FlexAttention.
+
+    ``mask_mod`` reads tensors only, so one compiled kernel serves all rows.
+
+    Args:
+        position_ids: (N,) integers for a mask that is shared by the batch, (B, N) for one per row.
+        block_size: tokens per block of the block table.
+
+    Raises:
+        ValueError: ``position_ids`` has another number of dimensions.
+    """
+    from torch.nn.attention.flex_attention import create_block_mask  # slow import: the compiler
+
+    if position_ids.dim() not in (1, 2):
+        raise ValueError(f"position_ids must be (N,) or (B, N), got {tuple(position_ids.shape)}")
+    root, fork, own = _intervals(position_ids)
+    batched, length = position_ids.dim() == 2, position_ids.shape[-1]
+
+    def mask_mod(b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        i = (b, q) if batched else q  # a shared mask is asked about every b
+        return ((k >= root[i]) & (k < fork[i])) | ((k >= own[i]) & (k <= q))
+
+    batch = position_ids.shape[0] if batched else None
+    return create_block_mask(
+        mask_mod, batch, None, length, length, device=position_ids.device, BLOCK_SIZE=block_size
+    )

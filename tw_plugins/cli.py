@@ -1,0 +1,132 @@
+"""The command `threadweaver`. Each command imports what it needs when it runs, so `--help` is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+OUR_PACKAGES = ("tw_plugins", "verl_ext", "openrlhf_ext", "recipes")
+
+
+def is_explained(error: Exception) -> bool:
+    """Whether an error's message is meant for the user: one of our own classes, or a missing file."""
+    package = type(error).__module__.partition(".")[0]
+    return package in OUR_PACKAGES or isinstance(error, FileNotFoundError)
+
+
+class OneLineErrors(TyperGroup):
+    """Ends with one line and status 2 where the message explains itself; anything else keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if not is_explained(error):
+                raise
+            message = f"no such file: {error.filename}" if isinstance(error, FileNotFoundError) else str(error)
+            Console(stderr=True).print(f"[bold red]error:[/] {_plain(message)}", soft_wrap=True)
+            raise typer.Exit(2) from error
+
+
+def _plain(message: str) -> str:
+    from rich.markup import escape
+
+    return escape(message)
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+    help="ThreadWeaver: reasoning in threads, for the RL frameworks you already run.",
+)
+
+
+@app.callback()
+def main() -> None:
+    """ThreadWeaver: reasoning in threads, for the RL frameworks you already run."""
+
+
+@app.command()
+def doctor(
+    ray: Annotated[bool, typer.Option(help="Look inside a Ray worker too (starts a small local Ray).")] = True,
+) -> None:
+    """Say whether this machine is ready: versions, plug-in, seams, attention.
+
+    Ends with status 0 when everything needed is there, else with 1.
+    """
+    from tw_plugins.doctor import all_checks, is_healthy, show
+
+    console = Console()
+    with console.status("looking …"):
+        checks = list(all_checks(with_ray=ray))
+    show(checks, console)
+    raise typer.Exit(0 if is_healthy(checks) else 1)
+
+
+@app.command("eval")
+def evaluate(
+    model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
+    data: Annotated[Path, typer.Option(help="Parquet file of problems, as RL reads it.")],
+    out: Annotated[Path, typer.Option(help="Folder for MODE.jsonl and summary.json.")],
+    mode: Annotated[str, typer.Option(help="parallel, autoregressive or both.")] = "both",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.0,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 takes all.")] = 1.0,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
+    ] = 40_000,
+    max_thread_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Length of one thread. [default: --max-tokens]")
+    ] = None,
+    max_threads: Annotated[int, typer.Option(min=1, help="Threads per block.")] = 50,
+    max_blocks: Annotated[int, typer.Option(min=0, help="Blocks per trajectory.")] = 32,
+    concurrency: Annotated[int, typer.Option(min=1, help="Trajectories decoded at a time.")] = 64,
+    wall_clock: Annotated[
+        int, typer.Option(min=0, help="Decomposable problems decoded one at a time, to read the clock.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of the engine.")] = 0,
+    engine_arg: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of vLLM's AsyncEngineArgs; may be repeated.")
+    ] = None,
+) -> None:
+    """Evaluate a model on problems of known answers, with vLLM in this process.
+
+    Prints accuracy, format, token latency and activation; the last line is a summary.
+    """
+    from tw_plugins.eval_command import parse_engine_args, parse_modes, run
+    from tw_plugins.evaluate_model import EvalSettings
+
+    settings = EvalSettings(
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        max_thread_tokens=max_thread_tokens,
+        max_threads=max_threads,
+        max_blocks=max_blocks,
+        concurrency=concurrency,
+        wall_clock_problems=wall_clock,
+        seed=seed,
+        engine_args=parse_engine_args(engine_arg or []),
+    )
+    run(model, data, parse_modes(mode), out, settings, limit, Console())
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder with report.json.")],
+) -> None:
+    """Draw FOLDER/report.json again as FOLDER/report.html."""
+    from tw_plugins.report import read_report, write_report
+
+    typer.echo(write_report(read_report(folder), folder))
+
+
+if __name__ == "__main__":
+    app()

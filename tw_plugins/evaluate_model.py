@@ -1,0 +1,180 @@
+"""A model folder on a file of problems, with vLLM in this process: what `threadweaver eval` runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tw_plugins.control_tokens import ControlTokens
+from tw_plugins.engines import VLLMEngine
+from tw_plugins.evaluate import evaluate_timed
+from tw_plugins.grammar import MAX_THREADS
+from tw_plugins.problems import EvalProblem, read_problems
+from tw_plugins.records import EvalRecord, write_records
+from tw_plugins.rollout import Engine, Limits, Mode
+from tw_plugins.scores import EvaluationError
+
+__all__ = ["EvalSettings", "Progress", "evaluate_model", "evaluate_modes", "record_file"]
+
+Progress = Callable[[Mode, EvalRecord], None]
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """How to decode.
+
+    Args:
+        temperature, top_p: of sampling; temperature 0 is greedy.
+        max_tokens: response length; cut to what the model's context leaves after the longest prompt.
+        max_thread_tokens, answer_reserve: see :class:`tw_plugins.rollout.Limits`; None takes what training
+            takes, the response length and an eighth of it (at most 512).
+        max_threads, max_blocks: see there.
+        concurrency: trajectories decoded at a time, where no clock is read.
+        wall_clock_problems: decomposable problems that are decoded one at a time, to read the clock.
+        seed: of the engine.
+        engine_args: further fields of vLLM's ``AsyncEngineArgs``; they win over ours.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 40_000
+    max_thread_tokens: int | None = None
+    max_threads: int = MAX_THREADS
+    max_blocks: int = 32
+    answer_reserve: int | None = None
+    concurrency: int = 64
+    wall_clock_problems: int = 0
+    seed: int = 0
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+
+    def limits(self, context: int) -> Limits:
+        """The limits of a trajectory that has ``context`` tokens left after its prompt.
+
+        Raises:
+            EvaluationError: limits that contradict each other.
+        """
+        tokens = min(self.max_tokens, context)
+        reserve = min(512, tokens // 8) if self.answer_reserve is None else self.answer_reserve
+        try:
+            return Limits(
+                max_tokens=tokens,
+                max_thread_tokens=self.max_thread_tokens or tokens,
+                max_threads=self.max_threads,
+                max_blocks=self.max_blocks,
+                answer_reserve=reserve,
+            )
+        except ValueError as error:
+            raise EvaluationError(str(error)) from error
+
+
+def evaluate_model(
+    model: str,
+    data: Path,
+    modes: Sequence[Mode],
+    out: Path,
+    settings: EvalSettings = EvalSettings(),
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> dict[Mode, list[EvalRecord]]:
+    """Evaluates a Hugging Face model, and writes ``out/<mode>.jsonl`` for each mode.
+
+    Args:
+        model: folder or name.
+        data: Parquet file of problems, see :func:`tw_plugins.problems.read_problems`.
+        limit: only the first so many problems.
+
+    Raises:
+        FileNotFoundError: there is no data file.
+        ControlTokenError: the model's tokenizer lacks a control token.
+        EvaluationError: the data cannot be used, or a prompt leaves no room for a response.
+        EngineError: vLLM is missing or fails.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tags = ControlTokens.from_tokenizer(tokenizer)
+    problems = read_problems(data, tokenizer, limit)
+    longest_prompt = max(len(problem.prompt_ids) for problem in problems)
+    limits = settings.limits(_context(model, longest_prompt))
+    engine_args = {
+        "max_model_len": longest_prompt + limits.max_tokens,
+        "seed": settings.seed,
+        **_cpu_args(model),
+        **settings.engine_args,
+    }
+    with VLLMEngine(
+        model, temperature=settings.temperature, top_p=settings.top_p, **engine_args
+    ) as engine:
+        results = asyncio.run(evaluate_modes(engine, tags, problems, modes, limits, settings, progress))
+    for mode, records in results.items():
+        write_records(records, record_file(out, mode))
+    return results
+
+
+async def evaluate_modes(
+    engine: Engine,
+    tags: ControlTokens,
+    problems: Sequence[EvalProblem],
+    modes: Sequence[Mode],
+    limits: Limits,
+    settings: EvalSettings,
+    progress: Progress | None = None,
+) -> dict[Mode, list[EvalRecord]]:
+    """Every mode on the same engine, one after the other."""
+    results: dict[Mode, list[EvalRecord]] = {}
+    for mode in modes:
+        results[mode] = await evaluate_timed(
+            engine,
+            tags,
+            problems,
+            mode,
+            limits,
+            settings.concurrency,
+            settings.wall_clock_problems,
+            _for_mode(progress, mode),
+        )
+    return results
+
+
+def record_file(out: Path, mode: Mode) -> Path:
+    """Where the records of a mode are."""
+    return out / f"{mode}.jsonl"
+
+
+def _for_mode(progress: Progress | None, mode: Mode) -> Callable[[EvalRecord], None] | None:
+    return None if progress is None else lambda record: progress(mode, record)
+
+
+def _context(model: str, longest_prompt: int) -> int:
+    """Tokens that the model's context leaves for a response."""
+    from transformers import AutoConfig
+
+    positions: int = AutoConfig.from_pretrained(model).get_text_config().max_position_embeddings
+    if positions <= longest_prompt:
+        raise EvaluationError(
+            f"the longest prompt has {longest_prompt} tokens, the context of {model} is {positions}: "
+            "leave that problem out or take a model with a longer context"
+        )
+    return positions - longest_prompt
+
+
+def _cpu_args(model: str) -> dict[str, Any]:
+    """On a CPU: the checkpoint's own precision, no compiling, short cache blocks and a cache of 2 GiB.
+
+    vLLM's own defaults there are bfloat16 and 92 % of the machine's memory.
+    """
+    import torch
+    from transformers import AutoConfig
+
+    if torch.cuda.is_available():
+        return {}
+    dtype = AutoConfig.from_pretrained(model).get_text_config().dtype or torch.float32
+    return {
+        "dtype": str(dtype).removeprefix("torch."),
+        "enforce_eager": True,
+        "block_size": 32,
+        "kv_cache_memory_bytes": 2 << 30,
+    }

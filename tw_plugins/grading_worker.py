@@ -1,0 +1,95 @@
+"""The program of one grading process: JSON lines in, JSON lines out, math-verify in between.
+
+Started by `grading_process` as a script: the only place where SymPy meets text that a model wrote. It may
+hang or die on such text; the pool kills and replaces it. Two more guards live here: memory is bounded, and
+nothing is evaluated. SymPy turns a string into an expression by `eval` (in `eval_expr`). LaTeX is parsed by a
+grammar, which needs that function only for literal numbers and symbols: here it builds those and no more.
+
+    → {"answer": "\\frac{1}{2}", "reference": "0.5", "seconds": 5}      ← {"equal": true}
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import re
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from typing import IO, Any
+
+MEMORY_BYTES = 2 << 30
+_LITERAL = re.compile(r"\s*([+-]?)\s*(Integer|Float|Symbol)\s*\(\s*'?([\w.+-]+)'?\s*\)\s*")
+
+
+def build_literal(code: str, *_: object) -> Any:
+    """Stands in for SymPy's `eval_expr`: builds ``Integer (7 )``, ``Float ('0.5' )`` or ``Symbol ('x' )``.
+
+    Raises:
+        ValueError: ``code`` is anything else.
+    """
+    import sympy
+
+    match = _LITERAL.fullmatch(code)
+    if match is None:
+        raise ValueError("not a literal, and text is never evaluated here")
+    sign, kind, text = match.groups()
+    value = getattr(sympy, kind)(text)
+    return -value if sign == "-" else value
+
+
+def load_equal() -> Callable[[str, str], bool]:
+    """Imports math-verify, takes `eval` away from SymPy, and returns the comparison."""
+    import sympy.parsing.sympy_parser as sympy_parser
+    from math_verify import LatexExtractionConfig, parse, verify
+
+    # simplify() loads the units late, and loading them needs the real eval_expr, for SymPy's own constants.
+    importlib.import_module("sympy.physics.units")
+    sympy_parser.eval_expr = build_literal
+    # LaTeX only: the plain-expression extractor of math-verify is SymPy's eval-based parser.
+    config = [LatexExtractionConfig(boxed_match_priority=0)]
+
+    def parsed(text: str) -> list[Any]:
+        return parse(f"\\boxed{{{text}}}", extraction_config=config, parsing_timeout=None)
+
+    def equal(answer: str, reference: str) -> bool:
+        return bool(verify(parsed(reference), parsed(answer), timeout_seconds=None))
+
+    return equal
+
+
+def serve(requests: IO[str], replies: IO[str], equal: Callable[[str, str], bool]) -> None:
+    """Answers one request per line until the input ends."""
+    for line in requests:
+        request = json.loads(line)
+        # If the parent dies while we compute, nobody is left to kill us: the kernel does it a little later.
+        signal.alarm(int(request["seconds"]) + 5)
+        try:
+            reply: dict[str, object] = {"equal": equal(request["answer"], request["reference"])}
+        except (Exception, MemoryError, RecursionError) as error:
+            reply = {"equal": False, "error": type(error).__name__}
+        signal.alarm(0)
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+def main() -> None:
+    """Says ready (or why not) in one line, then serves. What a library prints cannot reach the protocol."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    try:
+        equal = load_equal()
+    except Exception as error:
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=replies, flush=True)
+        return
+    print(json.dumps({"ready": True}), file=replies, flush=True)
+    serve(sys.stdin, replies, equal)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Problems of known answers, read from the Parquet files that RL reads too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tw_plugins.scores import EvaluationError
+
+__all__ = ["EvalProblem", "problem_of", "read_problems"]
+
+_COLUMNS = ("prompt", "reward_model")
+
+
+@dataclass(frozen=True)
+class EvalProblem:
+    """A problem, ready to be decoded.
+
+    Args:
+        index: its name among all problems, the same for every model.
+        kind: for figures by kind; "all" in data that has none.
+        prompt: the last message's text, for people.
+        prompt_ids: (P,) what the engine is given.
+        reference: the right answer.
+    """
+
+    index: int
+    kind: str
+    prompt: str
+    prompt_ids: list[int]
+    reference: str
+
+
+def read_problems(path: Path, tokenizer: Any, limit: int | None = None) -> list[EvalProblem]:
+    """The first ``limit`` problems of a Parquet file (None: all), through the tokenizer's chat template.
+
+    Columns: ``prompt`` (chat messages), ``reward_model.ground_truth``, and if present ``extra_info.index`` and
+    ``extra_info.kind``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        EvaluationError: it is no Parquet file, lacks a column, has no rows, or a row has no reference answer.
+    """
+    rows = _rows(path)[: None if limit is None else limit]
+    if not rows:
+        raise EvaluationError(f"{path}: no problem to evaluate")
+    return [problem_of(row, place, tokenizer, f"{path}, row {place}") for place, row in enumerate(rows)]
+
+
+def problem_of(row: Mapping[str, Any], place: int, tokenizer: Any, where: str) -> EvalProblem:
+    """One row as a problem; ``place`` is its index where it has none.
+
+    Raises:
+        EvaluationError: the prompt or the reference answer is empty.
+    """
+    messages, extra = row["prompt"], row.get("extra_info") or {}
+    reference = (row["reward_model"] or {}).get("ground_truth")
+    reference = "" if reference is None else str(reference).strip()
+    if not reference or not messages:
+        raise EvaluationError(
+            f"{where}: {'reward_model.ground_truth' if messages else 'prompt'} is empty. "
+            "Every problem needs chat messages and a reference answer."
+        )
+    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    return EvalProblem(
+        index=int(extra.get("index", place)),
+        kind=str(extra.get("kind", "all")),
+        prompt=str(messages[-1]["content"]),
+        prompt_ids=list(ids),
+        reference=reference,
+    )
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        reason = str(error).splitlines()[0]
+        raise EvaluationError(f"{path} cannot be read as Parquet: {reason}") from error
+    if missing := [name for name in _COLUMNS if name not in table.column_names]:
+        raise EvaluationError(
+            f"{path} lacks the column {', '.join(missing)}; it has {', '.join(table.column_names)}"
+        )
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows

@@ -1,0 +1,110 @@
+"""What an evaluation keeps of one trajectory, and files of it: JSON Lines, one record a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tw_plugins.units import Mode, Rollout
+
+__all__ = ["EvalRecord", "RecordError", "Span", "read_records", "spans_of", "write_records"]
+
+
+class RecordError(ValueError):
+    """A file of records that cannot be read; the message names the file and the line."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """One request on the timeline of a trajectory.
+
+    Args:
+        block: 1-based number of the block; None outside a thread.
+        thread: 1-based number of the thread; None outside a thread.
+        tokens: how many were sampled.
+    """
+
+    block: int | None
+    thread: int | None
+    tokens: int
+
+
+@dataclass(frozen=True)
+class EvalRecord:
+    """One answered problem.
+
+    Args:
+        index: of the problem, the same for every model; several records of one index are several samples.
+        kind: of the problem, e.g. "decomposable".
+        mode: "parallel" or "autoregressive".
+        prompt: the problem as the user asked it.
+        text: the joined response, control tokens included.
+        correct: the final answer is equivalent to the reference.
+        well_formed: the response follows the grammar (no block at all is well-formed).
+        total: sampled tokens.
+        longest: token latency in tokens (P12).
+        blocks: forks that were made.
+        threads: over all blocks.
+        wall_s: seconds of decoding at batch size 1; None when other problems were decoded at the same time.
+        limits_hit: how often each limit was hit, see `tw_plugins.rollout.Rollout`.
+        spans: requests in order, threads in outline order.
+    """
+
+    index: int
+    kind: str
+    mode: Mode
+    prompt: str
+    text: str
+    correct: bool
+    well_formed: bool
+    total: int
+    longest: int
+    blocks: int
+    threads: int
+    wall_s: float | None
+    limits_hit: dict[str, int]
+    spans: tuple[Span, ...]
+
+
+_FIELDS = {field.name for field in fields(EvalRecord)}
+
+
+def spans_of(rollout: Rollout) -> tuple[Span, ...]:
+    """The requests of a rollout, without their ids."""
+    return tuple(Span(call.block, call.thread, len(call.completion.token_ids)) for call in rollout.calls)
+
+
+def write_records(records: Iterable[EvalRecord], path: Path) -> None:
+    """Writes a file of records, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text("".join(json.dumps(asdict(record)) + "\n" for record in records), encoding="utf-8")
+    unfinished.replace(path)
+
+
+def read_records(path: Path) -> list[EvalRecord]:
+    """Reads what :func:`write_records` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        RecordError: a line is no whole record; the message names it.
+    """
+    with path.open(encoding="utf-8") as lines:
+        return [_record(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _record(line: str, where: str) -> EvalRecord:
+    try:
+        data: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise RecordError(f"{where}: not a whole JSON record ({error.msg}). Evaluate again.") from error
+    if not isinstance(data, dict) or set(data) != _FIELDS:
+        found = sorted(data) if isinstance(data, dict) else type(data).__name__
+        raise RecordError(f"{where}: a record has the fields {sorted(_FIELDS)}, this line has {found}")
+    try:
+        return EvalRecord(**{**data, "spans": tuple(Span(**span) for span in data["spans"])})
+    except TypeError as error:
+        raise RecordError(f"{where}: spans must be a list of block, thread and tokens") from error

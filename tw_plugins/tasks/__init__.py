@@ -1,0 +1,1 @@
+"""Tasks that need no download: problems, tokenizer and model made from a seed."""

@@ -1,0 +1,66 @@
+"""A small, randomly initialised Qwen3 for the toy task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, Qwen3ForCausalLM
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Widths of the model. ``init_std``: with the usual 0.02 so small a model barely learns in minutes."""
+
+    hidden: int = 128
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 2
+    head_dim: int = 32
+    ffn: int = 384
+    init_std: float = 0.06
+    max_positions: int = 2048
+
+
+STANDARD_MODEL = ModelSize()
+SMOKE_MODEL = ModelSize(hidden=64, layers=2, heads=2, kv_heads=1, ffn=128)
+
+
+def make_model(
+    tokenizer: PreTrainedTokenizerBase, seed: int, size: ModelSize = STANDARD_MODEL
+) -> Qwen3ForCausalLM:
+    """A float32 model with tied embeddings and exactly ``len(tokenizer)`` rows of them.
+
+    Deterministic in ``seed``; the global random state is left as it was.
+    """
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=size.hidden,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        num_key_value_heads=size.kv_heads,
+        head_dim=size.head_dim,
+        intermediate_size=size.ffn,
+        initializer_range=size.init_std,
+        max_position_embeddings=size.max_positions,
+        tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Qwen3ForCausalLM(config)
+
+
+def save(folder: Path, tokenizer: PreTrainedTokenizerBase, model: Qwen3ForCausalLM) -> None:
+    """Write model and tokenizer as one Hugging Face folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)

@@ -1,0 +1,120 @@
+"""The agent loop `threadweaver`: fork-join rollouts through verl's LLM servers, returned as rows.
+
+    rollout.agent.default_agent_loop: threadweaver
+
+Seam: `verl/experimental/agent_loop/agent_loop.py`, `AgentLoopBase.run`. Token ids go to the server and come back;
+no text is re-encoded on the way to training.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
+
+from tw_plugins.rollout import ControlTokens, Rollout, fork_join
+from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
+from verl_ext.llm import ServerEngine
+from verl_ext.settings import settings_from
+from verl_ext.rows import ROW_FIELD
+from verl_ext.summary import EXTRA_FIELD, summarise
+
+NAME = "threadweaver"
+
+
+class PromptTooLong(ValueError):
+    """A prompt that does not fit `data.max_prompt_length`; cutting it would train on another problem."""
+
+
+@lru_cache(maxsize=4)
+def control_tokens_of(tokenizer: Any) -> ControlTokens:
+    """Control tokens, read once per tokenizer: verl builds a loop for every trajectory."""
+    return ControlTokens.from_tokenizer(tokenizer)
+
+
+class ThreadWeaverAgentLoop(AgentLoopBase):
+    """One trajectory: prompt → fork-join rollout → one trie row (or one row per request)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.settings = settings_from(self.config)
+        self.tags = control_tokens_of(self.tokenizer)
+        self.limits = self.settings.limits(self.rollout_config.response_length)
+
+    async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput | list[AgentLoopOutput]:
+        """Roll out one trajectory.
+
+        Args:
+            sampling_params: verl's, passed on to the server with the stop tokens and the budget of each request.
+            **kwargs: the fields of the data set's row; `raw_prompt` holds the chat messages.
+
+        Raises:
+            PromptTooLong: the prompt exceeds `rollout.prompt_length`.
+        """
+        rollout = await fork_join(
+            ServerEngine(self.server_manager, sampling_params),
+            await self._prompt_ids(list(kwargs["raw_prompt"])),
+            self.tags,
+            self.limits,
+            mode=self.settings.mode,
+            request_id=uuid4().hex,
+            request_id_per_thread=self.settings.request_ids == "thread",
+        )
+        summary = summarise(rollout, self.tags)
+        if self.settings.layout == "rows":
+            rows = rows_from_rollout(rollout)
+            if rows:  # none where the engine sampled nothing at all
+                return [self._output(row, row.loss_mask.index(1), rollout, summary) for row in rows]
+        return self._output(row_from_rollout(rollout), len(rollout.prompt_ids), rollout, summary)
+
+    async def _prompt_ids(self, messages: list[dict[str, Any]]) -> list[int]:
+        # Not ct_build_initial_tokens: it cuts a long prompt on the left with no more than a log line.
+        build = self.continuous_token_builder.build_initial_tokens
+        prompt_ids = list(await self.loop.run_in_executor(None, lambda: build(messages)))
+        if len(prompt_ids) > (limit := self.rollout_config.prompt_length):
+            raise PromptTooLong(
+                f"a prompt has {len(prompt_ids)} tokens, data.max_prompt_length is {limit}: raise it, or set "
+                f"data.filter_overlong_prompts=True. The prompt begins: {str(messages[0].get('content'))[:80]!r}"
+            )
+        return prompt_ids
+
+    def _output(self, row: TrieRow, cut: int, rollout: Rollout, summary: dict[str, Any]) -> AgentLoopOutput:
+        """A row in verl's terms; its prompt is the first `cut` tokens."""
+        response, mask = row.input_ids[cut:], row.loss_mask[cut:]
+        logprobs = None if row.logprobs is None else row.logprobs[cut:]
+        if not response:  # the engine gave nothing: verl needs one token to hang the reward on, it is not trained
+            response, mask, logprobs = [self.tags.eos_ids[0]], [0], None if logprobs is None else [0.0]
+        return AgentLoopOutput(
+            prompt_ids=row.input_ids[:cut],
+            response_ids=response,
+            response_mask=mask,
+            response_logprobs=logprobs,
+            num_turns=2,
+            metrics=AgentLoopMetrics(),
+            extra_fields={
+                "turn_scores": [],
+                "tool_rewards": [],
+                ROW_FIELD: {"length": cut + len(response), "branches": [list(branch) for branch in row.branches]},
+                EXTRA_FIELD: summary,
+                **_weight_versions(rollout),
+            },
+        )
+
+
+def _weight_versions(rollout: Rollout) -> dict[str, Any]:
+    """First and last weight version of the trajectory (verl's staleness control) and those of every call."""
+    versions = [call.completion.weight_version for call in rollout.calls]
+    known = [version for version in versions if version is not None]
+    return {
+        "min_global_steps": min((first for first, _ in known), default=None),
+        "max_global_steps": max((last for _, last in known), default=None),
+        "call_versions": [None if version is None else list(version) for version in versions],
+    }
+
+
+def register(agent_loop: ModuleType) -> None:
+    """Called by `verl_ext.plugin` once `verl.experimental.agent_loop.agent_loop` is imported."""
+    agent_loop.register(NAME)(ThreadWeaverAgentLoop)

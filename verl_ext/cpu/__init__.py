@@ -1,0 +1,1 @@
+"""What verl needs to run on a machine without an accelerator; inert where there is one."""

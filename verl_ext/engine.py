@@ -1,0 +1,66 @@
+"""verl's FSDP engine, taught what a trie row is: restarted positions and the ancestor mask, nothing else.
+
+Seam: `FSDPEngineWithLMHead.prepare_model_inputs` (`verl/workers/engine/fsdp/transformer_impl.py`) and
+`EngineRegistry`. The engine is registered for verl's default devices with their vendor named, which verl looks up
+first; a batch without branches takes verl's own path untouched, so runs without ThreadWeaver are not affected.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import torch
+from verl.workers.engine.base import EngineRegistry
+from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
+
+from tw_plugins.attention import ancestor_block_mask, ancestor_mask
+from verl_ext.cpu import offload
+from verl_ext.preflight import MASKED_ATTENTION
+from verl_ext.rows import has_branches, with_branch_positions
+
+
+class UnsupportedEngine(ValueError):
+    """A training setting with which a trie row would be attended wrongly."""
+
+
+class TrieEngine(FSDPEngineWithLMHead):
+    """FSDP engine that gives every micro-batch with branches its ancestor mask.
+
+    Works padded and with `use_remove_padding`, with several rows per micro-batch, with dynamic batch sizes and
+    gradient checkpointing, with SDPA (dense mask) and FlexAttention (`BlockMask`).
+    """
+
+    def prepare_model_inputs(self, micro_batch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """verl's inputs, with positions and mask of the rows' tries.
+
+        Raises:
+            UnsupportedEngine: the model's attention takes no mask, or the sequence is split over ranks.
+        """
+        micro_batch = with_branch_positions(micro_batch)
+        inputs, output_args = super().prepare_model_inputs(micro_batch)
+        if has_branches(micro_batch["position_ids"]):
+            inputs["attention_mask"] = self._ancestor_mask(inputs["position_ids"])
+        return inputs, output_args
+
+    def _ancestor_mask(self, position_ids: torch.Tensor) -> Any:
+        """Mask of (B, N) padded rows or of (1, ΣN) packed ones; padding has position 0 and sees itself only."""
+        attention = self.module.config._attn_implementation
+        if attention not in MASKED_ATTENTION or self.use_ulysses_sp:
+            raise UnsupportedEngine(
+                f"rows with branches need attn_implementation={' or '.join(MASKED_ATTENTION)} and no Ulysses sequence "
+                f"parallelism; here it is {attention!r}, ulysses {self.ulysses_sequence_parallel_size}. Set "
+                "+actor_rollout_ref.model.override_config.attn_implementation=sdpa (SFT: +model.override_config…), "
+                "or layout=rows"
+            )
+        if attention == "flex_attention":
+            return ancestor_block_mask(position_ids)
+        return ancestor_mask(position_ids).unsqueeze(1)
+
+
+def register(transformer_impl: ModuleType) -> None:
+    """Called by `verl_ext.plugin` once verl's FSDP engine is imported."""
+    offload.patch(transformer_impl)
+    register_for = EngineRegistry.register
+    register_for("language_model", ["fsdp", "fsdp2"], device="cuda", vendor=["nvidia", "amd"])(TrieEngine)
+    register_for("language_model", ["fsdp", "fsdp2"], device="cpu")(TrieEngine)

@@ -1,0 +1,68 @@
+"""What verl loads in every process: hooks that wait for verl's modules and then register ThreadWeaver there.
+
+verl imports this module at the end of its own `__init__` (entry-point group `verl.plugins`), long before most of its
+modules exist. Importing them here would cost every process seconds and import verl in circles; instead each piece is
+registered right after the verl module that owns its registry has been imported:
+
+    verl module                                     what is registered
+    ──────────────────────────────────────────────  ─────────────────────────────────────────────
+    verl.plugin.platform.platform_manager           the CPU platform (only without an accelerator)
+    verl.utils.distributed                          the gloo process group (CPU only)
+    verl.workers.engine.fsdp.transformer_impl       the engine that masks trie rows
+    verl.experimental.agent_loop.agent_loop         the agent loop `threadweaver`
+    verl.trainer.ppo.core_algos                     the advantage estimator `p_grpo`
+    verl.trainer.ppo.v1.trainer_base                the trainer modes with ThreadWeaver's metrics
+    verl.utils.config                               the check of the settings before any process starts
+
+Work at import is what the seam asks for: verl only loads the entry point, it calls nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from types import ModuleType
+
+import wrapt
+
+from verl_ext.versions import check_versions
+
+logger = logging.getLogger(__name__)
+
+REGISTRATIONS = {
+    "verl.plugin.platform.platform_manager": "verl_ext.cpu.platform",
+    "verl.utils.distributed": "verl_ext.cpu.process_group",
+    "verl.workers.engine.fsdp.transformer_impl": "verl_ext.engine",
+    "verl.experimental.agent_loop.agent_loop": "verl_ext.agent_loop",
+    "verl.trainer.ppo.core_algos": "verl_ext.advantage",
+    "verl.trainer.ppo.v1.trainer_base": "verl_ext.trainer",
+    "verl.utils.config": "verl_ext.preflight",
+}
+"""verl module → module of ours whose `register(verl_module)` is called once the former is imported."""
+
+
+def install() -> None:
+    """Hang every registration on the import of its verl module; modules already imported are served at once.
+
+    Raises:
+        UnsupportedVersion: the installed verl is not one that the seams were checked against.
+    """
+    check_versions()
+    for verl_module, extension in REGISTRATIONS.items():
+        wrapt.register_post_import_hook(_registration(extension), verl_module)
+
+
+def _registration(extension: str):  # type: ignore[no-untyped-def]
+    def register(verl_module: ModuleType) -> None:
+        importlib.import_module(extension).register(verl_module)
+        logger.debug("registered %s with %s", extension, verl_module.__name__)
+
+    return register
+
+
+try:
+    install()
+except Exception:
+    # verl logs a failed plug-in at DEBUG and goes on without it, which would train on rows without their mask.
+    logger.exception("the ThreadWeaver plug-in could not be loaded; `threadweaver doctor` says more")
+    raise

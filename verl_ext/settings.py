@@ -1,0 +1,82 @@
+"""ThreadWeaver's settings inside a verl config: `actor_rollout_ref.rollout.custom.threadweaver`.
+
+`rollout.custom` is verl's own "extension point for custom configurations" (`workers/config/rollout.py`), so every
+setting can be given in a recipe's YAML or on the command line:
+
+    +actor_rollout_ref.rollout.custom.threadweaver.max_threads=8
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tw_plugins.rollout import Limits
+
+MODES = ("parallel", "autoregressive")
+LAYOUTS = ("trie", "rows")
+REQUEST_IDS = ("trajectory", "thread")
+KEY = "actor_rollout_ref.rollout.custom.threadweaver"
+
+
+class SettingsError(ValueError):
+    """A setting of ThreadWeaver that cannot work; the message names the key and what to set instead."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of the rollout, in tokens where they count something.
+
+    Attributes:
+        mode: "parallel" forks at every outline; "autoregressive" decodes the same checkpoint as one request (P6).
+        layout: "trie" returns one row per trajectory, "rows" one row per request (for engines without mask support).
+        request_ids: "trajectory" keeps one request id, so that every thread finds the prefix cache of its parent;
+            "thread" gives each thread its own, which spreads them over the replicas.
+        max_tokens: joined response; None takes `data.max_response_length`.
+        max_thread_tokens, max_threads, max_blocks, answer_reserve: see `tw_plugins.rollout.Limits`.
+    """
+
+    mode: str = "parallel"
+    layout: str = "trie"
+    request_ids: str = "trajectory"
+    max_tokens: int | None = None
+    max_thread_tokens: int | None = None
+    max_threads: int = 50
+    max_blocks: int = 32
+    answer_reserve: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("mode", MODES), ("layout", LAYOUTS), ("request_ids", REQUEST_IDS)):
+            if getattr(self, name) not in allowed:
+                raise SettingsError(f"{KEY}.{name}={getattr(self, name)!r}: must be one of {', '.join(allowed)}")
+
+    def limits(self, response_length: int) -> Limits:
+        """The state machine's limits when the framework allows `response_length` tokens.
+
+        Raises:
+            SettingsError: limits that contradict each other.
+        """
+        max_tokens = self.max_tokens or response_length
+        defaults = {"max_thread_tokens": max_tokens, "answer_reserve": min(512, max_tokens // 8)}
+        given = {name: getattr(self, name) for name in defaults if getattr(self, name) is not None}
+        try:
+            return Limits(
+                max_tokens=max_tokens, max_threads=self.max_threads, max_blocks=self.max_blocks, **{**defaults, **given}
+            )
+        except ValueError as error:
+            raise SettingsError(f"{KEY}: {error}") from error
+
+
+def settings_from(config: Any) -> Settings:
+    """Read the settings out of a whole verl config (a DictConfig or a mapping).
+
+    Raises:
+        SettingsError: an unknown key or a value that is not allowed.
+    """
+    custom = config.actor_rollout_ref.rollout.get("custom") or {}
+    given: Mapping[str, Any] = custom.get("threadweaver") or {}
+    known = [field.name for field in fields(Settings)]
+    if unknown := sorted(set(given) - set(known)):
+        raise SettingsError(f"{KEY} has no setting {', '.join(unknown)}; the settings are {', '.join(known)}")
+    return Settings(**dict(given))

@@ -1,0 +1,38 @@
+"""Tokenizer and model must agree, and the control tokens must be there."""
+
+from __future__ import annotations
+
+import logging
+
+from tw_plugins.rollout import ControlTokens
+
+logger = logging.getLogger(__name__)
+
+
+class VocabularyError(ValueError):
+    """A model whose embedding is smaller than its tokenizer."""
+
+
+def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> None:
+    """Check the tokenizer and the config of a Hugging Face model folder or name.
+
+    Raises:
+        ControlTokenError: a control tag is missing from the tokenizer or is several ids.
+        VocabularyError: the model has fewer embedding rows than the tokenizer has ids.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust_remote_code)
+    ControlTokens.from_tokenizer(tokenizer)
+    rows = AutoConfig.from_pretrained(model_path, trust_remote_code=trust_remote_code).get_text_config().vocab_size
+    if rows < len(tokenizer):
+        raise VocabularyError(
+            f"{model_path}: the tokenizer has {len(tokenizer)} ids, the model only {rows} embedding rows; resize the "
+            "model with model.resize_token_embeddings(len(tokenizer)) and save it again"
+        )
+    if rows > len(tokenizer):
+        logger.warning(
+            "%s: the model has %d embedding rows, the tokenizer %d ids. verl's rollout never samples the extra rows but "
+            "the actor's softmax counts them, so rollout and actor log-probs differ by the weight of those rows",
+            model_path, rows, len(tokenizer),
+        )  # fmt: skip
