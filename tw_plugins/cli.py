@@ -19,7 +19,7 @@ def is_explained(error: Exception) -> bool:
 
 
 class OneLineErrors(TyperGroup):
-    """Ends with one line and status 2 where the message explains itself; anything else keeps its traceback."""
+    """One line and status 2 where an error's message explains itself; anything else keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -27,7 +27,9 @@ class OneLineErrors(TyperGroup):
         except Exception as error:
             if not is_explained(error):
                 raise
-            message = f"no such file: {error.filename}" if isinstance(error, FileNotFoundError) else str(error)
+            message = (
+                f"no such file: {error.filename}" if isinstance(error, FileNotFoundError) else str(error)
+            )
             Console(stderr=True).print(f"[bold red]error:[/] {_plain(message)}", soft_wrap=True)
             raise typer.Exit(2) from error
 
@@ -55,7 +57,9 @@ def main() -> None:
 
 @app.command()
 def doctor(
-    ray: Annotated[bool, typer.Option(help="Look inside a Ray worker too (starts a small local Ray).")] = True,
+    ray: Annotated[
+        bool, typer.Option(help="Look inside a Ray worker too (starts a small local Ray).")
+    ] = True,
 ) -> None:
     """Say whether this machine is ready: versions, plug-in, seams, attention.
 
@@ -83,7 +87,7 @@ def evaluate(
         int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
     ] = 40_000,
     max_thread_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Length of one thread. [default: --max-tokens]")
+        int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
     ] = None,
     max_threads: Annotated[int, typer.Option(min=1, help="Threads per block.")] = 50,
     max_blocks: Annotated[int, typer.Option(min=0, help="Blocks per trajectory.")] = 32,

@@ -1,7 +1,8 @@
-"""Is this machine ready? What the core needs is checked here, what a framework needs by that framework's doctor.
+"""Is this machine ready? The core looks at what it needs, and asks each framework's doctor for the rest.
 
-A framework's doctor is an entry point of the group ``tw_plugins.doctors``: a callable that takes ``with_ray`` and
-returns checks, none where its framework is not installed. A check never raises: whatever is wrong is its detail.
+A framework's doctor is an entry point of the group ``tw_plugins.doctors``: a callable that takes ``with_ray``
+and returns checks, none where its framework is not installed. A check never raises: whatever is wrong is its
+detail.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ __all__ = ["GROUP", "Check", "all_checks", "first_line", "is_healthy", "show"]
 
 Status = Literal["ok", "note", "fail"]
 GROUP = "tw_plugins.doctors"
-_STYLES: dict[Status, str] = {"ok": "[green]✓ ok[/]", "note": "[yellow]• note[/]", "fail": "[bold red]✗ fail[/]"}
+_STYLES: dict[Status, str] = {
+    "ok": "[green]✓ ok[/]",
+    "note": "[yellow]• note[/]",
+    "fail": "[bold red]✗ fail[/]",
+}
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,10 @@ def show(checks: list[Check], console: Console) -> None:
         table.add_row(f"[bold]{where}[/]", escape(check.name), _STYLES[check.status], escape(check.detail))
         last = check.section
     console.print(table)
-    failed = sum(check.status == "fail" for check in checks)
+    failed, notes = (sum(check.status == status for check in checks) for status in ("fail", "note"))
+    verdict = f"[bold red]{failed} of {len(checks)} checks failed[/]" if failed else "[green]ready[/]"
     console.print(
-        f"[bold red]{failed} of {len(checks)} checks failed[/]" if failed else f"[green]all {len(checks)} checks passed[/]"
+        f"{verdict}: {len(checks) - failed - notes} ok, {notes} to note, {failed} failed", highlight=False
     )
 
 
@@ -98,8 +104,15 @@ def _framework(doctor: EntryPoint, with_ray: bool) -> Iterable[Check]:
 
 
 def _machine() -> Iterator[Check]:
-    yield Check("machine", "python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    yield Check("machine", "hardware", "ok", f"{os.cpu_count()} cores, {_memory_gib():.0f} GiB memory, {_accelerator()}")
+    yield Check(
+        "machine", "python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
+    yield Check(
+        "machine",
+        "hardware",
+        "ok",
+        f"{os.cpu_count()} cores, {_memory_gib():.0f} GiB memory, {_accelerator()}",
+    )
     for name in ("tw-plugins", "torch", "transformers"):
         yield _distribution(name)
 

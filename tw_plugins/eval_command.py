@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -20,6 +21,7 @@ from tw_plugins.scores import EvaluationError, summarise
 __all__ = ["parse_engine_args", "parse_modes", "run", "summary_line", "table"]
 
 Summary = dict[str, Any]
+SUMMARY = "summary.json"
 
 
 def parse_modes(mode: str) -> list[Mode]:
@@ -63,7 +65,8 @@ def run(
     console: Console,
 ) -> dict[Mode, Summary]:
     """Evaluates, writes ``out/<mode>.jsonl`` and ``out/summary.json``, and prints the figures."""
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # before vLLM is imported: its log hides the bars
+    (out / SUMMARY).unlink(missing_ok=True)  # its presence says that the evaluation is whole
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported: its log hides the bars
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bars:
         tasks = {mode: bars.add_task(mode, total=limit) for mode in modes}
@@ -71,25 +74,24 @@ def run(
             model, data, modes, out, settings, limit, lambda mode, _: bars.advance(tasks[mode])
         )
     summaries = {mode: summarise(records) for mode, records in results.items()}
-    (out / "summary.json").write_text(json.dumps(summaries, indent=2) + "\n", encoding="utf-8")
-    console.print(table(summaries, results))
+    (out / SUMMARY).write_text(json.dumps(summaries, indent=2) + "\n", encoding="utf-8")
+    console.print(table(results))
     console.print(summary_line(summaries), highlight=False, soft_wrap=True)
     return summaries
 
 
-def table(summaries: dict[Mode, Summary], results: dict[Mode, list[EvalRecord]]) -> Table:
-    """One row per mode and kind of problem, and one per mode over all."""
-    view = Table(title="evaluation", title_justify="left")
-    view.add_column("mode")
-    view.add_column("problems")
-    for name in ("n", "accuracy", "format", "token latency", "total", "activation", "limits hit", "s/problem"):
+def table(results: dict[Mode, list[EvalRecord]]) -> Table:
+    """One row per mode over all problems, and below it one per kind of problem."""
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    view.add_column("")
+    for name in ("n", "accuracy", "format", "latency", "total", "forked", "limits", "secs"):
         view.add_column(name, justify="right")
-    for mode, summary in summaries.items():
-        kinds = list(summary["activation"])
-        groups = [(kind, [r for r in results[mode] if r.kind == kind]) for kind in kinds]
-        for kind, records in groups if len(kinds) > 1 else []:
-            view.add_row(mode, kind, *_cells(records))
-        view.add_row(mode, "all", *_cells(results[mode]), end_section=True)
+    for mode, records in results.items():
+        kinds = list(summarise(records)["activation"])
+        view.add_row(f"[bold]{mode}[/]", *_cells(records))
+        for kind in kinds if len(kinds) > 1 else []:
+            view.add_row(f"  {kind}", *_cells([record for record in records if record.kind == kind]))
+        view.add_section()
     return view
 
 

@@ -13,7 +13,7 @@ from tw_plugins.engines import VLLMEngine
 from tw_plugins.evaluate import evaluate_timed
 from tw_plugins.grammar import MAX_THREADS
 from tw_plugins.problems import EvalProblem, read_problems
-from tw_plugins.records import EvalRecord, write_records
+from tw_plugins.records import EvalRecord, append_record, write_records
 from tw_plugins.rollout import Engine, Limits, Mode
 from tw_plugins.scores import EvaluationError
 
@@ -81,6 +81,9 @@ def evaluate_model(
 ) -> dict[Mode, list[EvalRecord]]:
     """Evaluates a Hugging Face model, and writes ``out/<mode>.jsonl`` for each mode.
 
+    A file grows while its mode is evaluated, one line per answered problem; in the end it is in the order of
+    the problems. Files of an earlier evaluation are removed first.
+
     Args:
         model: folder or name.
         data: Parquet file of problems, see :func:`tw_plugins.problems.read_problems`.
@@ -105,10 +108,9 @@ def evaluate_model(
         **_cpu_args(model),
         **settings.engine_args,
     }
-    with VLLMEngine(
-        model, temperature=settings.temperature, top_p=settings.top_p, **engine_args
-    ) as engine:
-        results = asyncio.run(evaluate_modes(engine, tags, problems, modes, limits, settings, progress))
+    with VLLMEngine(model, temperature=settings.temperature, top_p=settings.top_p, **engine_args) as engine:
+        watched = _watched(out, modes, progress)
+        results = asyncio.run(evaluate_modes(engine, tags, problems, modes, limits, settings, watched))
     for mode, records in results.items():
         write_records(records, record_file(out, mode))
     return results
@@ -142,6 +144,19 @@ async def evaluate_modes(
 def record_file(out: Path, mode: Mode) -> Path:
     """Where the records of a mode are."""
     return out / f"{mode}.jsonl"
+
+
+def _watched(out: Path, modes: Sequence[Mode], progress: Progress | None) -> Progress:
+    """Progress that is in the record files too, beginning with none."""
+    for mode in modes:
+        record_file(out, mode).unlink(missing_ok=True)
+
+    def watched(mode: Mode, record: EvalRecord) -> None:
+        append_record(record, record_file(out, mode))
+        if progress:
+            progress(mode, record)
+
+    return watched
 
 
 def _for_mode(progress: Progress | None, mode: Mode) -> Callable[[EvalRecord], None] | None:

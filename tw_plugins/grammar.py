@@ -107,7 +107,6 @@ _NEXT = {
     (Place.CONCLUSION, "</Conclusion>"): Place.CONCLUDED,
     (Place.JOINED, "</Parallel>"): Place.OUTSIDE,
     (Place.CONCLUDED, "</Parallel>"): Place.OUTSIDE,
-    (Place.LOST, "</Parallel>"): Place.OUTSIDE,
 }
 _BODIES = (Place.OUTLINE, Place.THREAD, Place.CONCLUSION)
 _NUMBER = re.compile(r"\s*([1-9][0-9]{0,8}):")
@@ -184,7 +183,7 @@ class Automaton:
             self._entered, self._body = event.position, []
         elif after is Place.FORKED:
             self._check_outlines(event.position)
-        elif after is Place.OUTSIDE and before is not Place.LOST:
+        elif after is Place.OUTSIDE:
             self._close_block(event.position)
 
     def _unexpected(self, event: Event) -> None:

@@ -36,8 +36,8 @@ class EvalProblem:
 def read_problems(path: Path, tokenizer: Any, limit: int | None = None) -> list[EvalProblem]:
     """The first ``limit`` problems of a Parquet file (None: all), through the tokenizer's chat template.
 
-    Columns: ``prompt`` (chat messages), ``reward_model.ground_truth``, and if present ``extra_info.index`` and
-    ``extra_info.kind``.
+    Columns: ``prompt`` (chat messages), ``reward_model.ground_truth``, and if present
+    ``extra_info.index`` and ``extra_info.kind``.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -55,9 +55,10 @@ def problem_of(row: Mapping[str, Any], place: int, tokenizer: Any, where: str) -
     Raises:
         EvaluationError: the prompt or the reference answer is empty.
     """
-    messages, extra = row["prompt"], row.get("extra_info") or {}
-    reference = (row["reward_model"] or {}).get("ground_truth")
-    reference = "" if reference is None else str(reference).strip()
+    messages, index = row["prompt"], (row.get("extra_info") or {}).get("index")
+    kind = (row.get("extra_info") or {}).get("kind")
+    truth = (row["reward_model"] or {}).get("ground_truth")
+    reference = "" if truth is None else str(truth).strip()
     if not reference or not messages:
         raise EvaluationError(
             f"{where}: {'reward_model.ground_truth' if messages else 'prompt'} is empty. "
@@ -65,8 +66,8 @@ def problem_of(row: Mapping[str, Any], place: int, tokenizer: Any, where: str) -
         )
     ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
     return EvalProblem(
-        index=int(extra.get("index", place)),
-        kind=str(extra.get("kind", "all")),
+        index=place if index is None else int(index),
+        kind="all" if kind is None else str(kind),
         prompt=str(messages[-1]["content"]),
         prompt_ids=list(ids),
         reference=reference,

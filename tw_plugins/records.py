@@ -10,7 +10,7 @@ from typing import Any
 
 from tw_plugins.units import Mode, Rollout
 
-__all__ = ["EvalRecord", "RecordError", "Span", "read_records", "spans_of", "write_records"]
+__all__ = ["EvalRecord", "RecordError", "Span", "append_record", "read_records", "spans_of", "write_records"]
 
 
 class RecordError(ValueError):
@@ -81,8 +81,15 @@ def write_records(records: Iterable[EvalRecord], path: Path) -> None:
     """Writes a file of records, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text("".join(json.dumps(asdict(record)) + "\n" for record in records), encoding="utf-8")
+    unfinished.write_text("".join(map(_line, records)), encoding="utf-8")
     unfinished.replace(path)
+
+
+def append_record(record: EvalRecord, path: Path) -> None:
+    """Adds one record at the end of a file, so that others can watch it grow."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(_line(record))
 
 
 def read_records(path: Path) -> list[EvalRecord]:
@@ -94,6 +101,10 @@ def read_records(path: Path) -> list[EvalRecord]:
     """
     with path.open(encoding="utf-8") as lines:
         return [_record(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _line(record: EvalRecord) -> str:
+    return json.dumps(asdict(record)) + "\n"
 
 
 def _record(line: str, where: str) -> EvalRecord:

@@ -146,7 +146,7 @@ class _Trajectory:
         ids = completion.token_ids
         if ids and ids[-1] in stops:
             return ids[-1] == self.tags.outlines_end
-        if completion.finish_reason != "stop" or self._opened is None:
+        if self._opened is None:
             return False
         closed = [*self.path[self._opened :], self.tags.outlines_end]
         if outline_numbers(closed, self.tags) is None:

@@ -51,7 +51,7 @@ def summarise(records: Sequence[EvalRecord]) -> dict[str, Any]:
 def speedup(
     own: Sequence[EvalRecord], baseline: Sequence[EvalRecord], kind: str | None = "decomposable"
 ) -> dict[str, float | None]:
-    """How much faster ``own`` answers than ``baseline``: mean over problems of baseline latency / own latency.
+    """How much faster ``own`` is than ``baseline``: mean over problems of baseline latency / own latency.
 
     A latency is the mean over the problem's samples; one of 0 tokens counts as 1.
 

@@ -1,8 +1,8 @@
 """`algorithm.adv_estimator: p_grpo` — reward minus the group's mean, broadcast to every trained token.
 
-Seam: `register_adv_est` (`verl/trainer/ppo/core_algos.py`). An estimator gets one row per call of the engine's data
-and no trajectory id; with `layout: trie` a row *is* a trajectory, which is what makes the group mean right.
-`layout: rows` is refused in `verl_ext.preflight`, where the setting to use instead is named.
+Seam: `register_adv_est` (`verl/trainer/ppo/core_algos.py`). An estimator gets one row per call of the
+engine's data and no trajectory id; with `layout: trie` a row *is* a trajectory, which is what makes the group
+mean right. `layout: rows` is refused in `verl_ext.preflight`, where the setting to use instead is named.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def p_grpo_advantage(
         config: verl's algorithm config; P-GRPO has no setting there.
 
     Returns:
-        advantages and returns, both (rows, response): the trajectory's scalar on its trained tokens, 0 elsewhere.
+        advantages and returns, both (rows, response): the trajectory's scalar where trained, 0 elsewhere.
     """
     with torch.no_grad():
         advantages = p_grpo(token_level_rewards.sum(dim=-1), list(index)).unsqueeze(-1) * response_mask

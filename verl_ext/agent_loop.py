@@ -2,8 +2,8 @@
 
     rollout.agent.default_agent_loop: threadweaver
 
-Seam: `verl/experimental/agent_loop/agent_loop.py`, `AgentLoopBase.run`. Token ids go to the server and come back;
-no text is re-encoded on the way to training.
+Seam: `verl/experimental/agent_loop/agent_loop.py`, `AgentLoopBase.run`. Token ids go to the server and come
+back; no text is re-encoded on the way to training.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetr
 from tw_plugins.rollout import ControlTokens, Rollout, fork_join
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
 from verl_ext.llm import ServerEngine
-from verl_ext.settings import settings_from
 from verl_ext.rows import ROW_FIELD
+from verl_ext.settings import settings_from
 from verl_ext.summary import EXTRA_FIELD, summarise
 
 NAME = "threadweaver"
@@ -44,11 +44,13 @@ class ThreadWeaverAgentLoop(AgentLoopBase):
         self.tags = control_tokens_of(self.tokenizer)
         self.limits = self.settings.limits(self.rollout_config.response_length)
 
-    async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput | list[AgentLoopOutput]:
+    async def run(
+        self, sampling_params: dict[str, Any], **kwargs: Any
+    ) -> AgentLoopOutput | list[AgentLoopOutput]:
         """Roll out one trajectory.
 
         Args:
-            sampling_params: verl's, passed on to the server with the stop tokens and the budget of each request.
+            sampling_params: verl's; each request gets its stop tokens and budget on top of them.
             **kwargs: the fields of the data set's row; `raw_prompt` holds the chat messages.
 
         Raises:
@@ -77,7 +79,8 @@ class ThreadWeaverAgentLoop(AgentLoopBase):
         if len(prompt_ids) > (limit := self.rollout_config.prompt_length):
             raise PromptTooLong(
                 f"a prompt has {len(prompt_ids)} tokens, data.max_prompt_length is {limit}: raise it, or set "
-                f"data.filter_overlong_prompts=True. The prompt begins: {str(messages[0].get('content'))[:80]!r}"
+                "data.filter_overlong_prompts=True. The prompt begins: "
+                f"{str(messages[0].get('content'))[:80]!r}"
             )
         return prompt_ids
 
@@ -85,7 +88,7 @@ class ThreadWeaverAgentLoop(AgentLoopBase):
         """A row in verl's terms; its prompt is the first `cut` tokens."""
         response, mask = row.input_ids[cut:], row.loss_mask[cut:]
         logprobs = None if row.logprobs is None else row.logprobs[cut:]
-        if not response:  # the engine gave nothing: verl needs one token to hang the reward on, it is not trained
+        if not response:  # the engine gave nothing: verl hangs the reward on this token, it is not trained
             response, mask, logprobs = [self.tags.eos_ids[0]], [0], None if logprobs is None else [0.0]
         return AgentLoopOutput(
             prompt_ids=row.input_ids[:cut],
@@ -97,7 +100,7 @@ class ThreadWeaverAgentLoop(AgentLoopBase):
             extra_fields={
                 "turn_scores": [],
                 "tool_rewards": [],
-                ROW_FIELD: {"length": cut + len(response), "branches": [list(branch) for branch in row.branches]},
+                ROW_FIELD: {"length": cut + len(response), "branches": [list(b) for b in row.branches]},
                 EXTRA_FIELD: summary,
                 **_weight_versions(rollout),
             },
@@ -106,7 +109,7 @@ class ThreadWeaverAgentLoop(AgentLoopBase):
 
 def _weight_versions(rollout: Rollout) -> dict[str, Any]:
     """First and last weight version of the trajectory (verl's staleness control) and those of every call."""
-    versions = [call.completion.weight_version for call in rollout.calls]
+    versions: list[Any] = [call.completion.weight_version for call in rollout.calls]
     known = [version for version in versions if version is not None]
     return {
         "min_global_steps": min((first for first, _ in known), default=None),

@@ -1,4 +1,4 @@
-"""verl's doctor: is the plug-in loaded, and is each of its pieces in place, in the driver and inside a Ray worker?
+"""verl's doctor: is the plug-in loaded, is each of its pieces in place, in the driver and in a Ray worker?
 
 Entry point of `tw_plugins.doctors`. Importing this module imports no verl.
 """
@@ -10,34 +10,17 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any
 
 from tw_plugins.doctor import Check, first_line
+from verl_ext.seams import SEAMS, Seam
 from verl_ext.versions import OPTIONAL, SUPPORTED, installed, problems
 
 PLUGIN = "verl_ext.plugin"
 RAY_TIMEOUT_S = 300
-
-
-@dataclass(frozen=True)
-class Seam:
-    """A place in verl that verl_ext hangs on to.
-
-    Attributes:
-        module: verl's module, a key of `verl_ext.plugin.REGISTRATIONS`.
-        attributes: dotted names in it that are used.
-        piece: what is registered there.
-        in_place: whether it is, given the imported module.
-    """
-
-    module: str
-    attributes: tuple[str, ...]
-    piece: str
-    in_place: Callable[[Any], bool]
 
 
 def doctor(with_ray: bool) -> list[Check]:
@@ -99,9 +82,10 @@ def _seam(section: str, seam: Seam) -> Check:
     except Exception as error:
         return Check(section, seam.piece, "fail", f"{seam.module}: {first_line(error)}")
     if missing:
-        return Check(section, seam.piece, "fail", f"{seam.module} has no {', '.join(missing)}: unsupported verl")
+        lacks = f"{seam.module} has no {', '.join(missing)}: unsupported verl"
+        return Check(section, seam.piece, "fail", lacks)
     if not in_place:
-        return Check(section, seam.piece, "fail", f"not registered with {seam.module}: see the plug-in's check")
+        return Check(section, seam.piece, "fail", f"not registered with {seam.module}: see the plug-in")
     return Check(section, seam.piece, "ok", f"{seam.module}: {', '.join(seam.attributes)}")
 
 
@@ -136,74 +120,3 @@ def _in_ray() -> list[Check]:
     except Exception as error:  # no port, no shared memory, no answer: all of it is a finding
         return [Check(section, "start", "fail", first_line(error))]
     return checks
-
-
-def _platform(module: Any) -> bool:
-    from verl_ext.cpu.detect import on_cpu
-
-    return not on_cpu() or "cpu" in module.PlatformRegistry.registered_names()
-
-
-def _process_group(module: Any) -> bool:
-    from verl_ext.cpu.detect import on_cpu
-    from verl_ext.cpu.process_group import BACKEND
-
-    patched = getattr(module.initialize_global_process_group_ray, "keywords", {})
-    return not on_cpu() or patched.get("backend") == BACKEND
-
-
-def _engine(module: Any) -> bool:
-    from verl_ext.engine import TrieEngine
-
-    return issubclass(module.EngineRegistry.get_engine_cls("language_model", "fsdp2"), TrieEngine)
-
-
-def _agent_loop(module: Any) -> bool:
-    from verl_ext.agent_loop import NAME
-
-    return NAME in module._agent_loop_registry
-
-
-def _estimator(module: Any) -> bool:
-    from verl_ext.advantage import NAME
-
-    return NAME in module.ADV_ESTIMATOR_REGISTRY
-
-
-def _trainer(module: Any) -> bool:
-    return {"threadweaver_sync", "threadweaver_colocate_async"} <= module.TRAINER_REGISTRY.keys()
-
-
-def _preflight(module: Any) -> bool:
-    return bool(module.validate_config.__globals__["__name__"] == "verl_ext.preflight")
-
-
-SEAMS = (
-    Seam("verl.plugin.platform.platform_manager", ("PlatformRegistry.register",), "CPU platform", _platform),
-    Seam(
-        "verl.utils.distributed",
-        ("initialize_global_process_group", "initialize_global_process_group_ray"),
-        "CPU process group",
-        _process_group,
-    ),
-    Seam(
-        "verl.workers.engine.fsdp.transformer_impl",
-        ("FSDPEngineWithLMHead.prepare_model_inputs", "EngineRegistry.register", "CPUOffloadPolicy"),
-        "engine of trie rows",
-        _engine,
-    ),
-    Seam(
-        "verl.experimental.agent_loop.agent_loop",
-        ("register", "AgentLoopBase", "AgentLoopOutput"),
-        "agent loop threadweaver",
-        _agent_loop,
-    ),
-    Seam("verl.trainer.ppo.core_algos", ("register_adv_est",), "estimator p_grpo", _estimator),
-    Seam(
-        "verl.trainer.ppo.v1.trainer_base",
-        ("register_trainer", "PPOTrainer._compute_metrics"),
-        "trainer modes",
-        _trainer,
-    ),
-    Seam("verl.utils.config", ("validate_config",), "check of settings", _preflight),
-)

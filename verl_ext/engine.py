@@ -1,8 +1,9 @@
 """verl's FSDP engine, taught what a trie row is: restarted positions and the ancestor mask, nothing else.
 
 Seam: `FSDPEngineWithLMHead.prepare_model_inputs` (`verl/workers/engine/fsdp/transformer_impl.py`) and
-`EngineRegistry`. The engine is registered for verl's default devices with their vendor named, which verl looks up
-first; a batch without branches takes verl's own path untouched, so runs without ThreadWeaver are not affected.
+`EngineRegistry`. The engine is registered for verl's default devices with their vendor named, which verl
+looks up first; a batch without branches takes verl's own path untouched, so runs without ThreadWeaver are not
+affected.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ class UnsupportedEngine(ValueError):
 class TrieEngine(FSDPEngineWithLMHead):
     """FSDP engine that gives every micro-batch with branches its ancestor mask.
 
-    Works padded and with `use_remove_padding`, with several rows per micro-batch, with dynamic batch sizes and
-    gradient checkpointing, with SDPA (dense mask) and FlexAttention (`BlockMask`).
+    Works padded and with `use_remove_padding`, with several rows per micro-batch, with dynamic batch sizes
+    and gradient checkpointing, with SDPA (dense mask) and FlexAttention (`BlockMask`).
     """
 
     def prepare_model_inputs(self, micro_batch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -44,14 +45,14 @@ class TrieEngine(FSDPEngineWithLMHead):
         return inputs, output_args
 
     def _ancestor_mask(self, position_ids: torch.Tensor) -> Any:
-        """Mask of (B, N) padded rows or of (1, ΣN) packed ones; padding has position 0 and sees itself only."""
+        """Mask of (B, N) padded rows or (1, ΣN) packed ones; padding has position 0 and sees itself."""
         attention = self.module.config._attn_implementation
         if attention not in MASKED_ATTENTION or self.use_ulysses_sp:
             raise UnsupportedEngine(
-                f"rows with branches need attn_implementation={' or '.join(MASKED_ATTENTION)} and no Ulysses sequence "
-                f"parallelism; here it is {attention!r}, ulysses {self.ulysses_sequence_parallel_size}. Set "
-                "+actor_rollout_ref.model.override_config.attn_implementation=sdpa (SFT: +model.override_config…), "
-                "or layout=rows"
+                f"rows with branches need attn_implementation={' or '.join(MASKED_ATTENTION)} and no Ulysses "
+                f"sequence parallelism; here it is {attention!r}, ulysses "
+                f"{self.ulysses_sequence_parallel_size}. Set layout=rows, or "
+                "+actor_rollout_ref.model.override_config.attn_implementation=sdpa (SFT: +model.override…)"
             )
         if attention == "flex_attention":
             return ancestor_block_mask(position_ids)

@@ -1,8 +1,8 @@
 """Examples in the order of their file, so that a curriculum is possible in verl's SFT trainer.
 
-verl always shuffles (`trainer/sft_trainer.py`, `DistributedSampler(shuffle=True)`), with the permutation that torch
-derives from the sampler's seed (0) and the epoch. Handing the sampler the examples through the inverse of the first
-epoch's permutation brings them back in file order; later epochs are shuffled as ever.
+verl always shuffles (`trainer/sft_trainer.py`, `DistributedSampler(shuffle=True)`), with the permutation that
+torch derives from the sampler's seed (0) and the epoch. Handing the sampler the examples through the inverse
+of the first epoch's permutation brings them back in file order; later epochs are shuffled as ever.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 
 
 def unshuffled(length: int, seed: int = 0) -> list[int]:
-    """`order` such that example `order[i]`, asked for by verl's sampler as its i-th index, comes in file order.
+    """`order` such that the examples `order[i]`, through verl's sampler, come in the order of the file.
 
     Args:
         length: number of examples.

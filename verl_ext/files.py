@@ -20,20 +20,25 @@ def check_prompt_files(data: Any) -> None:
     """Check `data.train_files` and `data.val_files` of a verl config.
 
     Raises:
-        DataFileError: see `check_columns`.
+        DataFileError: see `check_columns`; the message begins with the setting.
     """
-    for files in (data.train_files, data.get("val_files")):
-        check_columns(as_paths(files or []), [data.get("prompt_key", "prompt"), "data_source", "reward_model"])
+    needed = [data.get("prompt_key", "prompt"), "data_source", "reward_model"]
+    for setting in ("train_files", "val_files"):
+        try:
+            check_columns(as_paths(data.get(setting) or []), needed)
+        except DataFileError as error:
+            raise DataFileError(f"data.{setting}: {error}") from error
 
 
 def check_columns(paths: Iterable[str], needed: Sequence[str]) -> None:
-    """Raise unless every local Parquet file can be read, has rows, and has the columns `needed`.
+    """Raise unless every local file can be read, has rows, and has the columns `needed`.
 
     Raises:
         DataFileError: a file that is missing, not Parquet, empty, or lacks a column.
     """
     for path in paths:
-        if path.endswith(".parquet") and "://" not in path:
+        # verl also reads JSON, and remote files it copies first: those it has to check itself.
+        if "://" not in path and not path.endswith((".json", ".jsonl")):
             _check_file(Path(path).expanduser(), needed)
 
 
@@ -41,6 +46,8 @@ def _check_file(path: Path, needed: Sequence[str]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not path.is_file():
+        raise DataFileError(f"{path} is not a file")
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:

@@ -9,11 +9,11 @@ from tw_plugins.rollout import Completion
 
 
 class ServerEngine:
-    """One request of the state machine = one `LLMServerClient.generate` (`verl/workers/rollout/llm_server.py`).
+    """One request of the state machine = one `generate` of verl's client (`workers/rollout/llm_server.py`).
 
-    The client is sticky per request id, so the threads of a trajectory reach the replica that holds their prefix.
-    In `colocate_async` the client resumes an interrupted request by itself; the weight versions it reports, first
-    and last, are kept with the completion.
+    The client is sticky per request id, so the threads of a trajectory reach the replica that holds their
+    prefix. In `colocate_async` the client resumes an interrupted request by itself; the weight versions it
+    reports, first and last, are kept with the completion.
     """
 
     def __init__(self, client: Any, sampling_params: dict[str, Any]) -> None:
@@ -51,7 +51,7 @@ def _finish_reason(reported: str | None, token_ids: list[int], stops: Sequence[i
     return "length" if len(token_ids) >= max_tokens else "stop"
 
 
-def _versions(extra_fields: dict[str, Any]) -> tuple[int, int] | None:
+def _versions(extra_fields: dict[str, Any]) -> Any:
     """(first, last) weight version of a request, or None where the server does not say."""
     first, last = extra_fields.get("min_global_steps"), extra_fields.get("max_global_steps")
     return None if first is None or last is None else (int(first), int(last))

@@ -1,8 +1,8 @@
 """What verl loads in every process: hooks that wait for verl's modules and then register ThreadWeaver there.
 
-verl imports this module at the end of its own `__init__` (entry-point group `verl.plugins`), long before most of its
-modules exist. Importing them here would cost every process seconds and import verl in circles; instead each piece is
-registered right after the verl module that owns its registry has been imported:
+verl imports this module at the end of its own `__init__` (entry-point group `verl.plugins`), long before most
+of its modules exist. Importing them here would cost every process seconds and import verl in circles; instead
+each piece is registered right after the verl module that owns its registry has been imported:
 
     verl module                                     what is registered
     ──────────────────────────────────────────────  ─────────────────────────────────────────────
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Callable
 from types import ModuleType
 
 import wrapt
@@ -52,7 +53,7 @@ def install() -> None:
         wrapt.register_post_import_hook(_registration(extension), verl_module)
 
 
-def _registration(extension: str):  # type: ignore[no-untyped-def]
+def _registration(extension: str) -> Callable[[ModuleType], None]:
     def register(verl_module: ModuleType) -> None:
         importlib.import_module(extension).register(verl_module)
         logger.debug("registered %s with %s", extension, verl_module.__name__)
@@ -63,6 +64,6 @@ def _registration(extension: str):  # type: ignore[no-untyped-def]
 try:
     install()
 except Exception:
-    # verl logs a failed plug-in at DEBUG and goes on without it, which would train on rows without their mask.
+    # verl logs a failed plug-in at DEBUG and goes on without it: rows would train without their mask.
     logger.exception("the ThreadWeaver plug-in could not be loaded; `threadweaver doctor` says more")
     raise

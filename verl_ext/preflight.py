@@ -1,8 +1,8 @@
 """Every setting that cannot work is named before any process starts.
 
-Seam: `validate_config` (`verl/utils/config.py`), which `python -m verl.trainer.main_ppo` calls in the driver before it
-starts Ray. verl has no hook there, so the function is wrapped; the wrapper calls verl's own check first. Runs that use
-nothing of ThreadWeaver pass through untouched.
+Seam: `validate_config` (`verl/utils/config.py`), which `python -m verl.trainer.main_ppo` calls in the driver
+before it starts Ray. verl has no hook there, so the function is wrapped; the wrapper calls verl's own check
+first. Runs that use nothing of ThreadWeaver pass through untouched.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from functools import wraps
-from types import ModuleType
 from typing import Any
 
+from tw_plugins.reward import RewardSettings
 from verl_ext.files import check_prompt_files
 from verl_ext.settings import KEY, SettingsError, settings_from
 from verl_ext.shared_memory import check_shared_memory
@@ -20,7 +20,7 @@ from verl_ext.vocabulary import check_vocabulary
 
 logger = logging.getLogger(__name__)
 
-AGENT_LOOP, ESTIMATOR = "threadweaver", "p_grpo"
+AGENT_LOOP, ESTIMATOR, OUR_REWARD = "threadweaver", "p_grpo", "verl_ext.reward"
 MASKED_ATTENTION = ("sdpa", "eager", "flex_attention")
 """transformers' attention implementations that take a mask of their caller's."""
 
@@ -28,8 +28,9 @@ MASKED_ATTENTION = ("sdpa", "eager", "flex_attention")
 def uses_threadweaver(config: Any) -> bool:
     """Whether a verl config asks for anything of ThreadWeaver's."""
     rollout = config.actor_rollout_ref.rollout
-    named = rollout.agent.get("default_agent_loop") == AGENT_LOOP or "threadweaver" in (rollout.get("custom") or {})
-    return named or config.algorithm.adv_estimator == ESTIMATOR
+    in_rollout = "threadweaver" in (rollout.get("custom") or {})
+    named = rollout.agent.get("default_agent_loop") == AGENT_LOOP
+    return in_rollout or named or config.algorithm.adv_estimator == ESTIMATOR
 
 
 def check(config: Any) -> None:
@@ -41,13 +42,18 @@ def check(config: Any) -> None:
     """
     settings = settings_from(config)
     limits = settings.limits(config.data.max_response_length)
-    found = list(_row_problems(config, settings.layout)) + list(_length_problems(config, limits.max_tokens))
+    found = [
+        *_row_problems(config, settings.layout),
+        *_length_problems(config, settings.layout, limits.max_tokens),
+        *_reward_problems(config),
+    ]
     if found:
         raise SettingsError("\n".join(found))
     for warning in _deviations(config, settings.layout):
         logger.warning(warning)
     check_prompt_files(config.data)
-    check_vocabulary(config.actor_rollout_ref.model.path, config.actor_rollout_ref.model.get("trust_remote_code", False))
+    model = config.actor_rollout_ref.model
+    check_vocabulary(model.path, model.get("trust_remote_code", False))
     check_shared_memory(config)
 
 
@@ -57,22 +63,25 @@ def _row_problems(config: Any, layout: str) -> Iterator[str]:
     if layout == "rows":
         if config.algorithm.adv_estimator == ESTIMATOR:
             yield (
-                "algorithm.adv_estimator=p_grpo needs one row per trajectory. With layout=rows use "
-                "algorithm.adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo=False, verl's own estimator for several rows"
+                "algorithm.adv_estimator=p_grpo needs one row per trajectory. With layout=rows use verl's, "
+                "which knows several: algorithm.adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo=False"
             )
         return
     if actor.strategy not in ("fsdp", "fsdp2"):
-        yield f"layout=trie needs actor.strategy=fsdp or fsdp2, not {actor.strategy}; or set {KEY}.layout=rows"
+        yield f"layout=trie needs actor.strategy=fsdp2 (or fsdp), not {actor.strategy}; or {KEY}.layout=rows"
     attention = (model.get("override_config") or {}).get("attn_implementation", "flash_attention_2")
     if attention not in MASKED_ATTENTION:
         yield (
             f"layout=trie needs attention that takes a mask, not {attention}: set "
             "+actor_rollout_ref.model.override_config.attn_implementation=sdpa (or flex_attention on CUDA)"
         )
-    if (sizes := _ulysses_sizes(config)) and max(sizes) > 1:
-        yield "layout=trie cannot split a sequence over ranks: set ulysses_sequence_parallel_size=1, or layout=rows"
+    if max(_ulysses_sizes(config)) > 1:
+        yield (
+            "layout=trie cannot split a sequence over ranks: set "
+            "actor_rollout_ref.actor.ulysses_sequence_parallel_size=1, or layout=rows"
+        )
     if model.get("use_fused_kernels", False):
-        yield "layout=trie is not supported with fused kernels: set actor_rollout_ref.model.use_fused_kernels=False"
+        yield "layout=trie has no fused kernels: set actor_rollout_ref.model.use_fused_kernels=False"
 
 
 def _ulysses_sizes(config: Any) -> list[int]:
@@ -81,15 +90,33 @@ def _ulysses_sizes(config: Any) -> list[int]:
     return [int(place.get("ulysses_sequence_parallel_size") or 1) for place in places]
 
 
-def _length_problems(config: Any, max_tokens: int) -> Iterator[str]:
-    """The engine must have room for the longest prompt and the whole joined response."""
-    rollout, data = config.actor_rollout_ref.rollout, config.data
-    room, need = rollout.get("max_model_len"), data.max_prompt_length + max_tokens
+def _length_problems(config: Any, layout: str, max_tokens: int) -> Iterator[str]:
+    """The engine must have room for prompt and joined response, the actor's micro-batch for the row."""
+    rollout, actor, prompt = config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor, config.data
+    room, need = rollout.get("max_model_len"), prompt.max_prompt_length + max_tokens
     if room and room < need:
         yield (
-            f"actor_rollout_ref.rollout.max_model_len={room} is less than data.max_prompt_length + {KEY}.max_tokens "
-            f"= {data.max_prompt_length} + {max_tokens}: set it to {need} or lower the others"
+            f"actor_rollout_ref.rollout.max_model_len={room} is less than data.max_prompt_length + "
+            f"{KEY}.max_tokens = {prompt.max_prompt_length} + {max_tokens}: set it to {need}, or lower these"
         )
+    if layout == "trie" and actor.use_dynamic_bsz:
+        # Threads 2..n are in a row twice, on the main path and as branches.
+        room, need = actor.ppo_max_token_len_per_gpu, prompt.max_prompt_length + 2 * max_tokens
+        if room < need:
+            yield (
+                f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={room} is less than a trie row can have, "
+                f"data.max_prompt_length + 2 · {KEY}.max_tokens = {need}: verl would stop at such a row"
+            )
+
+
+def _reward_problems(config: Any) -> Iterator[str]:
+    """Settings of our reward function; another's are its own business."""
+    function = config.reward.custom_reward_function
+    if OUR_REWARD in str(function.get("path")):
+        try:
+            RewardSettings(**(function.get("reward_kwargs") or {}))
+        except (TypeError, ValueError) as error:
+            yield f"reward.custom_reward_function.reward_kwargs: {error}"
 
 
 def _deviations(config: Any, layout: str) -> Iterator[str]:
@@ -98,17 +125,19 @@ def _deviations(config: Any, layout: str) -> Iterator[str]:
     if algorithm.adv_estimator == ESTIMATOR and actor.loss_agg_mode != "token-mean":
         yield f"actor.loss_agg_mode={actor.loss_agg_mode}: Eq. 4 of P-GRPO is token-mean"
     if actor.ppo_mini_batch_size != config.data.train_batch_size:
-        yield "actor.ppo_mini_batch_size differs from data.train_batch_size: a step is several updates, not on-policy"
+        yield "actor.ppo_mini_batch_size is not data.train_batch_size: several updates a step, off-policy"
     if layout == "rows":
-        yield "layout=rows: verl's mini-batches count rows, so one step becomes several updates; layout=trie does not"
-    if "verl_ext" not in str(config.reward.custom_reward_function.get("path")):
+        yield "layout=rows: verl's mini-batches count rows, so a step is several updates; not in layout=trie"
+        if algorithm.adv_estimator == "grpo" and algorithm.get("norm_adv_by_std_in_grpo", True):
+            yield "algorithm.norm_adv_by_std_in_grpo=True: P-GRPO does not divide by the standard deviation"
+    if OUR_REWARD not in str(config.reward.custom_reward_function.get("path")):
         yield (
-            "reward.custom_reward_function is not pkg://verl_ext.reward: a reward function of your own must grade "
-            "extra_info['threadweaver']['text'], because verl's solution_str holds branch copies of the threads"
+            "reward.custom_reward_function is not pkg://verl_ext.reward: one of your own must grade "
+            "extra_info['threadweaver']['text']; verl's solution_str holds branch copies of the threads"
         )
 
 
-def register(verl_config: ModuleType) -> None:
+def register(verl_config: Any) -> None:
     """Called by `verl_ext.plugin` once `verl.utils.config` is imported."""
     validate = verl_config.validate_config
 

@@ -4,6 +4,8 @@
       path: pkg://verl_ext.reward
       name: compute_score
       reward_kwargs: {rho: 0.5, rho_clip: 0.2}
+
+The settings are the fields of `tw_plugins.reward.RewardSettings`.
 """
 
 from tw_plugins.reward import compute_score

@@ -1,11 +1,13 @@
 """The branch structure of verl's rows: carried by `extra_fields`, turned into position ids for the engine.
 
-verl's V1 trainer recomputes `position_ids` as 0 … n−1 for every row (`trainer/ppo/v1/agent_loop_tq.py`) and has no
-field for anything else; `extra_fields` reaches the engine's micro-batch row by row, also with dynamic batches.
+verl's V1 trainer recomputes `position_ids` as 0 … n−1 for every row (`trainer/ppo/v1/agent_loop_tq.py`) and
+has no field for anything else; `extra_fields` reaches the engine's micro-batch row by row, also with dynamic
+batches.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import torch
@@ -19,26 +21,25 @@ def with_branch_positions(micro_batch: Any) -> Any:
     """The micro-batch with restarted position ids wherever a row has branches.
 
     Args:
-        micro_batch: TensorDict with jagged `input_ids`, `position_ids` (B, j) and, in RL, `extra_fields` of length B.
-            SFT rows carry their restarted positions already and pass unchanged.
+        micro_batch: TensorDict with jagged `input_ids`, `position_ids` (B, j) and, in RL, `extra_fields` of
+            length B. SFT rows carry their restarted positions already and pass unchanged.
     """
-    if "extra_fields" not in micro_batch.keys():
+    if "extra_fields" not in micro_batch:
         return micro_batch
     lengths = micro_batch["input_ids"].offsets().diff().tolist()
-    branches = [_branches(fields, n) for fields, n in zip(_per_row(micro_batch["extra_fields"]), lengths, strict=True)]
+    rows = zip(per_row(micro_batch["extra_fields"]), lengths, strict=True)
+    branches = [_branches(extra_fields, length) for extra_fields, length in rows]
     if not any(branches):
         return micro_batch
-    positions = [
-        torch.tensor(position_ids_from_branches(n, row)) for n, row in zip(lengths, branches, strict=True)
-    ]
+    positions = [position_ids_from_branches(n, row) for n, row in zip(lengths, branches, strict=True)]
     offsets = micro_batch["input_ids"].offsets()
-    flat = torch.cat(positions).to(offsets.device)
+    flat = torch.tensor(list(chain.from_iterable(positions)), device=offsets.device)
     changed = micro_batch.copy()  # shallow: the caller's position_ids stay as they are
     changed["position_ids"] = torch.nested.nested_tensor_from_jagged(flat, offsets)
     return changed
 
 
-def has_branches(position_ids: torch.Tensor) -> bool:
+def has_branches(position_ids: Any) -> bool:
     """Whether any row jumps to a position other than 0, which is how a branch begins.
 
     Args:
@@ -50,7 +51,7 @@ def has_branches(position_ids: torch.Tensor) -> bool:
     return bool((jumps & (flat[1:] != 0)).any())
 
 
-def _per_row(field: Any) -> list[dict[str, Any]]:
+def per_row(field: Any) -> list[dict[str, Any]]:
     """`extra_fields` comes as a NonTensorStack or as a list, depending on how the batch was cut."""
     rows = field.tolist() if hasattr(field, "tolist") else list(field)
     return [getattr(row, "data", row) for row in rows]

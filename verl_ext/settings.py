@@ -1,7 +1,7 @@
 """ThreadWeaver's settings inside a verl config: `actor_rollout_ref.rollout.custom.threadweaver`.
 
-`rollout.custom` is verl's own "extension point for custom configurations" (`workers/config/rollout.py`), so every
-setting can be given in a recipe's YAML or on the command line:
+`rollout.custom` is verl's own "extension point for custom configurations" (`workers/config/rollout.py`), so
+every setting can be given in a recipe's YAML or on the command line:
 
     +actor_rollout_ref.rollout.custom.threadweaver.max_threads=8
 """
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from tw_plugins.rollout import Limits
+from tw_plugins.rollout import Limits, Mode
 
 MODES = ("parallel", "autoregressive")
 LAYOUTS = ("trie", "rows")
@@ -29,15 +29,17 @@ class Settings:
     """All settings of the rollout, in tokens where they count something.
 
     Attributes:
-        mode: "parallel" forks at every outline; "autoregressive" decodes the same checkpoint as one request (P6).
-        layout: "trie" returns one row per trajectory, "rows" one row per request (for engines without mask support).
-        request_ids: "trajectory" keeps one request id, so that every thread finds the prefix cache of its parent;
-            "thread" gives each thread its own, which spreads them over the replicas.
+        mode: "parallel" forks at every outline; "autoregressive" decodes the same checkpoint as one request
+            (P6).
+        layout: "trie" returns one row per trajectory, "rows" one row per request (for engines without mask
+            support).
+        request_ids: "trajectory" keeps one request id, so that every thread finds the prefix cache of its
+            parent; "thread" gives each thread its own, which spreads them over the replicas.
         max_tokens: joined response; None takes `data.max_response_length`.
         max_thread_tokens, max_threads, max_blocks, answer_reserve: see `tw_plugins.rollout.Limits`.
     """
 
-    mode: str = "parallel"
+    mode: Mode = "parallel"
     layout: str = "trie"
     request_ids: str = "trajectory"
     max_tokens: int | None = None
@@ -49,7 +51,8 @@ class Settings:
     def __post_init__(self) -> None:
         for name, allowed in (("mode", MODES), ("layout", LAYOUTS), ("request_ids", REQUEST_IDS)):
             if getattr(self, name) not in allowed:
-                raise SettingsError(f"{KEY}.{name}={getattr(self, name)!r}: must be one of {', '.join(allowed)}")
+                value = getattr(self, name)
+                raise SettingsError(f"{KEY}.{name}={value!r}: must be one of {', '.join(allowed)}")
 
     def limits(self, response_length: int) -> Limits:
         """The state machine's limits when the framework allows `response_length` tokens.
@@ -57,13 +60,12 @@ class Settings:
         Raises:
             SettingsError: limits that contradict each other.
         """
-        max_tokens = self.max_tokens or response_length
+        max_tokens = response_length if self.max_tokens is None else self.max_tokens
         defaults = {"max_thread_tokens": max_tokens, "answer_reserve": min(512, max_tokens // 8)}
         given = {name: getattr(self, name) for name in defaults if getattr(self, name) is not None}
+        fixed = {"max_tokens": max_tokens, "max_threads": self.max_threads, "max_blocks": self.max_blocks}
         try:
-            return Limits(
-                max_tokens=max_tokens, max_threads=self.max_threads, max_blocks=self.max_blocks, **{**defaults, **given}
-            )
+            return Limits(**{**fixed, **defaults, **given})
         except ValueError as error:
             raise SettingsError(f"{KEY}: {error}") from error
 

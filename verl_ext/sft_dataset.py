@@ -2,8 +2,9 @@
 
     data.custom_cls.path=pkg://verl_ext.sft_dataset  data.custom_cls.name=TrieSFTDataset
 
-Seam: `create_sft_dataset` (`verl/trainer/sft_trainer.py`). verl's collator makes every per-token tensor jagged and the
-engine sees it, so a row's restarted `position_ids` are all that the mask needs (`verl_ext.engine`).
+Seam: `create_sft_dataset` (`verl/trainer/sft_trainer.py`). verl's collator makes every per-token tensor
+jagged and the engine sees it, so a row's restarted `position_ids` are all that the mask needs
+(`verl_ext.engine`).
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ class Options:
     """Settings under `data.threadweaver`.
 
     Attributes:
-        prompt_key, response_key: columns; the prompt is a list of chat messages, the response a trajectory's text.
-        autoregressive_unit: train the whole joined trajectory too, so that the model also decodes sequentially (P26).
+        prompt_key, response_key: columns; a prompt is a list of chat messages, a response a trajectory.
+        autoregressive_unit: train the whole joined trajectory too, so that the model also decodes
+            sequentially (P26).
         strict: raise at the first malformed trajectory instead of counting and leaving it out.
         keep_order: give the first epoch in file order (a curriculum) instead of verl's shuffle.
     """
@@ -55,7 +57,7 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
 
         Args:
             parquet_files: one path or several.
-            config: verl's `data` section; `max_length` bounds a row in tokens, `threadweaver` holds `Options`.
+            config: verl's `data` section; `max_length` bounds a row in tokens, `threadweaver`: `Options`.
             max_samples: take only the first so many examples; −1 takes all.
 
         Raises:
@@ -107,7 +109,7 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
             return f"{errors[0].code}: {errors[0].message}", None
         prompt_ids = self.tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False)
         ids = [*prompt_ids, *encode_trajectory(response, self.tags), self.tags.eos_ids[0]]
-        row = row_from_ids(ids, self.tags, len(prompt_ids), autoregressive_unit=self.options.autoregressive_unit)
+        row = row_from_ids(ids, self.tags, len(prompt_ids), self.options.autoregressive_unit)
         if len(row.input_ids) > self.max_length:
             return f"too long: {len(row.input_ids)} tokens, data.max_length is {self.max_length}", None
         return "", row
@@ -115,6 +117,6 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
     def _report(self, paths: list[str]) -> None:
         if not self.rows:
             raise DataFileError(f"{', '.join(paths)}: no example is left; left out: {dict(self.left_out)}")
-        if self.left_out:
-            total = len(self.rows) + self.left_out.total()
-            logger.warning("%d of %d examples are left out: %s", self.left_out.total(), total, dict(self.left_out))
+        if lost := self.left_out.total():
+            total = len(self.rows) + lost
+            logger.warning("%d of %d examples are left out: %s", lost, total, dict(self.left_out))

@@ -24,12 +24,13 @@ def check_shared_memory(config: Any) -> None:
     """
     if not on_cpu() or not SHARED_MEMORY.exists():
         return
-    bucket = int(config.actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes) * MEBIBYTE
+    transfer = config.actor_rollout_ref.rollout.checkpoint_engine
+    bucket = int(transfer.update_weights_bucket_megabytes) * MEBIBYTE
     store = int((config.ray_kwargs.get("ray_init") or {}).get("object_store_memory") or 0)
     free = shutil.disk_usage(SHARED_MEMORY).free
     if free < bucket + store:
         raise SharedMemoryTooSmall(
-            f"{SHARED_MEMORY} has {free // MEBIBYTE} MiB free, the run needs {(bucket + store) // MEBIBYTE} MiB: enlarge it "
-            "(docker: --shm-size), or lower ray_kwargs.ray_init.object_store_memory and "
+            f"{SHARED_MEMORY} has {free // MEBIBYTE} MiB free, the run needs {(bucket + store) // MEBIBYTE} "
+            "MiB: enlarge it (docker: --shm-size), or lower ray_kwargs.ray_init.object_store_memory and "
             "actor_rollout_ref.rollout.checkpoint_engine.update_weights_bucket_megabytes"
         )

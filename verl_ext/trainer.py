@@ -3,9 +3,9 @@
     trainer.v1.trainer_mode: threadweaver_sync            (verl's `sync`)
     trainer.v1.trainer_mode: threadweaver_colocate_async  (verl's `colocate_async`)
 
-verl logs what a reward function returns for validation only (`val-*`); its training step drops it. These modes log
-the same values of the training trajectories under `threadweaver/*`. The plain modes train exactly the same.
-Seam: `register_trainer`, `PPOTrainer._compute_metrics` (`verl/trainer/ppo/v1/trainer_base.py`).
+verl logs what a reward function returns for validation only (`val-*`); its training step drops it. These
+modes log the same values of the training trajectories under `threadweaver/*`. The plain modes train exactly
+the same. Seam: `register_trainer`, `PPOTrainer._compute_metrics` (`verl/trainer/ppo/v1/trainer_base.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
+
+from verl_ext.rows import per_row
 
 METRICS = "threadweaver"
 
@@ -38,7 +40,7 @@ def trajectory_metrics(extra_fields: Iterable[Mapping[str, Any]]) -> dict[str, f
 
 
 def last_rows(keys: list[str], tags: list[dict[str, Any]]) -> list[str]:
-    """The key of each trajectory's last row; verl's keys are `{uid}_{session}_{row}`, its filling rows are left out."""
+    """The key `{uid}_{session}_{row}` of each trajectory's last row, without verl's filling rows."""
     last: dict[str, str] = {}
     for key, tag in zip(keys, tags, strict=True):
         if not tag.get("is_padding", False):
@@ -57,7 +59,7 @@ class ThreadWeaverMetrics:
         super()._compute_metrics(batch, metrics, *args, **kwargs)  # type: ignore[misc]
         keys = last_rows(batch.keys, batch.tags)
         rows = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
-        metrics.update(trajectory_metrics(rows["extra_fields"].tolist()))
+        metrics.update(trajectory_metrics(per_row(rows["extra_fields"])))
 
 
 def register(trainer_base: ModuleType) -> None:
@@ -66,4 +68,5 @@ def register(trainer_base: ModuleType) -> None:
     from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
     for name, base in (("sync", PPOTrainerSync), ("colocate_async", PPOTrainerColocateAsync)):
-        trainer_base.register_trainer(f"{METRICS}_{name}")(type(base.__name__, (ThreadWeaverMetrics, base), {}))
+        with_metrics = type(base.__name__, (ThreadWeaverMetrics, base), {})
+        trainer_base.register_trainer(f"{METRICS}_{name}")(with_metrics)

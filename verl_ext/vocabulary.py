@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 class VocabularyError(ValueError):
-    """A model whose embedding is smaller than its tokenizer."""
+    """A model that cannot be loaded, or whose embedding is smaller than its tokenizer."""
 
 
 def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> None:
@@ -18,21 +18,26 @@ def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> None:
 
     Raises:
         ControlTokenError: a control tag is missing from the tokenizer or is several ids.
-        VocabularyError: the model has fewer embedding rows than the tokenizer has ids.
+        VocabularyError: there is no model, or it has fewer embedding rows than the tokenizer has ids.
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust_remote_code)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(model_path, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise VocabularyError(f"no tokenizer and config can be loaded from {model_path}: {reason}") from error
     ControlTokens.from_tokenizer(tokenizer)
-    rows = AutoConfig.from_pretrained(model_path, trust_remote_code=trust_remote_code).get_text_config().vocab_size
+    rows = config.get_text_config().vocab_size
     if rows < len(tokenizer):
         raise VocabularyError(
-            f"{model_path}: the tokenizer has {len(tokenizer)} ids, the model only {rows} embedding rows; resize the "
-            "model with model.resize_token_embeddings(len(tokenizer)) and save it again"
+            f"{model_path}: the tokenizer has {len(tokenizer)} ids, the model only {rows} embedding rows; "
+            "resize the model with model.resize_token_embeddings(len(tokenizer)) and save it again"
         )
     if rows > len(tokenizer):
         logger.warning(
-            "%s: the model has %d embedding rows, the tokenizer %d ids. verl's rollout never samples the extra rows but "
-            "the actor's softmax counts them, so rollout and actor log-probs differ by the weight of those rows",
+            "%s: the model has %d embedding rows, the tokenizer %d ids. verl's rollout never samples the "
+            "extra rows but the actor's softmax counts them: log-probs differ by the weight of those rows",
             model_path, rows, len(tokenizer),
         )  # fmt: skip

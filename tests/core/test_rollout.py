@@ -169,6 +169,12 @@ def test_an_engine_may_leave_the_stop_token_out() -> None:
     assert rollout.limits_hit == {}
 
 
+@pytest.mark.parametrize("segment", ["b", "<Parallel>b", FORK2.removesuffix("2: y</Outline>\n</Outlines>")])
+def test_a_stop_left_out_elsewhere_is_the_end(segment: str) -> None:
+    rollout = run(ScriptedEngine.from_texts(TAGS, segment))
+    assert (text_of(rollout.response_ids), len(rollout.calls), rollout.malformed_forks) == (segment, 1, 0)
+
+
 def test_a_body_keeps_the_control_tokens_it_sampled() -> None:
     engine = ScriptedEngine.from_texts(TAGS, FORK2, "<Parallel></Outlines></Thread>", f"</Thread>{EOS}", EOS)
     text = text_of(run(engine).response_ids)
@@ -212,6 +218,8 @@ def test_an_abort_keeps_the_tokens_and_ends() -> None:
     rollout = run(ScriptedEngine([fork, aborted, TAGS.encode("2</Thread>")]))
     assert text_of(rollout.response_ids).endswith("1:ab\n</Thread><Thread>\n2:2</Thread>\n")
     assert rollout.limits_hit == {"abort": 1}
+    rollout = run(ScriptedEngine([aborted]), Limits(max_tokens=1, answer_reserve=0))
+    assert (text_of(rollout.response_ids), rollout.limits_hit) == ("a", {"abort": 1})
     rollout = run(ScriptedEngine([aborted]))
     assert (text_of(rollout.response_ids), rollout.limits_hit) == ("ab", {"abort": 1})
 
@@ -486,3 +494,15 @@ def test_a_model_that_only_closes_outlines_does_not_cost_a_request_per_token() -
     engine = WildEngine([Completion([TAGS.outlines_end], None, "stop")])
     rollout = run(engine)
     assert (len(engine.requests), rollout.malformed_forks) == (ROOMY.max_blocks + 1, ROOMY.max_blocks)
+
+
+def test_ids_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking for outlines costs no more than the path is long, however many forks are refused."""
+    read: list[int] = []
+    decode = type(TAGS).decode
+    monkeypatch.setattr(type(TAGS), "decode", lambda self, ids: read.append(len(ids)) or decode(self, ids))
+    opening = Completion(TAGS.encode("<Parallel>" + "x" * 50 + "</Outlines>"), None, "stop")
+    closing = Completion(TAGS.encode("y</Outlines>"), None, "stop")
+    rollout = run(WildEngine([opening, *[closing] * 500]), Limits(max_tokens=2000, max_blocks=400))
+    assert rollout.malformed_forks == 400
+    assert sum(read) <= len(rollout.response_ids)

@@ -13,7 +13,7 @@ from tw_plugins.tasks.dataset import Mixture, make_dataset, sort_within_batches,
 from tw_plugins.tasks.digits import KINDS, SMOKE, STANDARD, WARM_UP, Problem, Sizes, draw, split_of
 from tw_plugins.tasks.model import SMOKE_MODEL, make_model, save
 from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
-from tw_plugins.tasks.tokenizer import BOXED, CHARACTERS, CONTROL_TAGS, SPECIAL, make_tokenizer
+from tw_plugins.tasks.tokenizer import BOXED, CONTROL_TAGS, SPECIAL, TOKENS, make_tokenizer
 from tw_plugins.tasks.working import solution
 
 EXAMPLE = ((3, 5), (1, 4))
@@ -182,11 +182,11 @@ def test_tokenizer_gives_the_exact_text_back() -> None:
 
 def test_every_token_is_one_id_and_specials_are_special() -> None:
     tokenizer = make_tokenizer()
-    tokens = [*SPECIAL, BOXED, *CHARACTERS]
+    tokens = list(TOKENS)
     assert [tokenizer.encode(token) for token in tokens] == [[i] for i in range(len(tokens))]
     assert len(tokenizer) == len(tokens) == len(set(tokens))
     assert set(CONTROL_TAGS) < set(tokenizer.all_special_tokens)
-    assert tokenizer.decode(tokenizer.encode("a<Thread>" + BOXED), skip_special_tokens=True) == "a" + BOXED
+    assert tokenizer.decode(tokenizer.encode("a1<Thread>" + BOXED), skip_special_tokens=True) == "a1" + BOXED
 
 
 def test_chat_template_adds_nothing() -> None:

@@ -114,6 +114,7 @@ def test_errors_have_code_and_position(marked: str, code: FormatCode) -> None:
 
 def test_a_response_may_begin_inside_think() -> None:
     assert validate(GOOD.removeprefix("<think>")) == []
+    assert validate(GOOD.removeprefix("<think>") + "<think>again</think>") == []
 
 
 def test_empty_outlines_and_too_many_threads() -> None:

@@ -40,7 +40,7 @@ class Sizes:
         ValueError: a shape needs more letters or group names than there are, or ``base`` is outside 2..10.
     """
 
-    shapes: tuple[tuple[int, int], ...] = ((4, 5), (4, 6), (5, 5))
+    shapes: tuple[tuple[int, int], ...] = ((4, 5), (5, 5))
     base: int = 6
 
     def __post_init__(self) -> None:
@@ -57,7 +57,7 @@ class Sizes:
 
 
 STANDARD = Sizes()
-WARM_UP = Sizes(shapes=((2, 3), (3, 2), (3, 4)))
+WARM_UP = Sizes(shapes=((2, 5), (3, 5)))
 SMOKE = Sizes(shapes=((2, 2), (2, 3)), base=4)
 
 

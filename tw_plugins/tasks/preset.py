@@ -29,8 +29,8 @@ class Preset:
 
 
 STANDARD_PRESET = Preset(
-    sft=Mixture(p_parallel=0.5, warm_up_rows=2400),
-    sft_rows=6400,
+    sft=Mixture(p_parallel=0.5, warm_up_rows=1920),
+    sft_rows=7200,
     sft_batch=16,
     rl_prompts=400,
     eval_per_kind=300,

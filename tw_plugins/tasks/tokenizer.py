@@ -26,18 +26,19 @@ BOXED = "\\boxed{"
 CHARACTERS = (
     "0123456789" + ascii_lowercase + GROUP_NAMES + RESULT_NAMES + "".join(LINKS.values()) + "?:-=} \n"
 )
+TOKENS = (*SPECIAL, BOXED, *CHARACTERS)
 CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
     """The tokenizer; its chat template only joins the messages' contents.
 
-    Encoding a character outside ``CHARACTERS`` raises: there is no unknown token to hide behind.
+    Encoding text that is not of the task raises: there is no unknown token to hide behind.
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {token: i for i, token in enumerate((*SPECIAL, BOXED, *CHARACTERS))}
+    vocabulary = {token: i for i, token in enumerate(TOKENS)}
     backend = Tokenizer(models.WordLevel(vocabulary))
     backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
     backend.decoder = decoders.Fuse()

@@ -1,8 +1,9 @@
 """The CPU as a verl platform.
 
-Seam: `PlatformRegistry` (`verl/plugin/platform/platform_manager.py`). verl asks each registered platform whether it
-is there, the accelerators first, so this one answers only on a machine without any (or with VERL_PLATFORM=cpu).
-A *logical* Ray GPU (`ray_kwargs.ray_init.num_gpus: 1`) stands for verl's slot per rank; no device is touched.
+Seam: `PlatformRegistry` (`verl/plugin/platform/platform_manager.py`). verl asks each registered platform
+whether it is there, the accelerators first, so this one answers only on a machine without any (or with
+VERL_PLATFORM=cpu). A *logical* Ray GPU (`ray_kwargs.ray_init.num_gpus: 1`) stands for verl's slot per rank;
+no device is touched.
 """
 
 from __future__ import annotations

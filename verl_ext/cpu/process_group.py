@@ -1,31 +1,31 @@
 """One gloo group instead of two: verl names the CPU twice when the device is the CPU.
 
-Works around `verl/utils/distributed.py:63,89` (verl 0.9.1), where the backend is `f"cpu:gloo,{device}:{backend}"`;
-with device "cpu" torch answers "Duplicate device type cpu". The test that initialises a group without this patch
-(`tests/verl/test_cpu.py`) fails once verl has mended it, and then this file can go.
+Works around `verl/utils/distributed.py:63,89` (verl 0.9.1), where the backend is
+`f"cpu:gloo,{device}:{backend}"`; with device "cpu" torch answers "Duplicate device type cpu". The test that
+initialises a group without this patch (`tests/verl/test_cpu.py`) fails once verl has mended it, and then this
+file can go.
 """
 
 from __future__ import annotations
 
 import os
 from functools import partial
-from types import ModuleType
+from typing import Any
 
 from verl_ext.cpu.detect import on_cpu
 
 BACKEND = "cpu:gloo"
 
 
-def register(distributed: ModuleType) -> None:
-    """Called by `verl_ext.plugin` once `verl.utils.distributed` is imported; does nothing with an accelerator."""
+def register(distributed: Any) -> None:
+    """Called by `verl_ext.plugin` once `verl.utils.distributed` is imported; CPU only."""
     if not on_cpu():
         return
     in_ray = partial(distributed.initialize_global_process_group_ray, backend=BACKEND)
 
     def under_torchrun(timeout_second: int = 36000) -> tuple[int, int, int]:
         in_ray(timeout_second)
-        local_rank, rank, world_size = (int(os.environ[name]) for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE"))
-        return local_rank, rank, world_size
+        return int(os.environ["LOCAL_RANK"]), int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
     distributed.initialize_global_process_group_ray = in_ray
     distributed.initialize_global_process_group = under_torchrun

@@ -2,9 +2,9 @@
 
     rollout.engine_kwargs.vllm.worker_extension_cls: verl_ext.cpu.vllm_worker.CPUWorkerExtension
 
-vLLM's CPU back end packs every Linear weight when it loads it and drops the parameter's `weight_loader`, so verl's
-`model.load_weights()` cannot write into the live model. The tensors that verl sends go through vLLM's own
-`reload_weights` instead, which loads and packs them again.
+vLLM's CPU back end packs every Linear weight when it loads it and drops the parameter's `weight_loader`, so
+verl's `model.load_weights()` cannot write into the live model. The tensors that verl sends go through vLLM's
+own `reload_weights` instead, which loads and packs them again.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class CPUWorkerExtension(vLLMColocateWorkerExtension):
             NotImplementedError: LoRA adapters, or a sender that does not use shared memory.
         """
         if peft_config or not use_shm:
-            raise NotImplementedError("on CPU weights are synced whole, through shared memory: switch LoRA off")
+            raise NotImplementedError("on CPU weights are synced whole, in shared memory: switch LoRA off")
         received: list[tuple[str, torch.Tensor]] = []
 
         def keep(weights: list[tuple[str, torch.Tensor]], is_last: bool) -> None:
-            # clone: on CPU `.to(device)` is a view of the shared bucket, which must be free before it is closed
+            # clone: on CPU `.to(device)` is a view of the bucket, which must be free before it is closed
             received.extend((name, tensor.clone()) for name, tensor in weights)
 
         receiver = BucketedWeightReceiver(self._get_zmq_handle(), device=torch.device("cpu"), use_shm=True)

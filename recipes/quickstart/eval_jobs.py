@@ -1,0 +1,46 @@
+"""The quickstart's evaluations as commands of `threadweaver eval`, and their records read back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from recipes.quickstart.jobs import Job
+from recipes.quickstart.settings import Settings
+from recipes.quickstart.verl_jobs import ENVIRONMENT
+from tw_plugins.evaluate import EvalRecord, read_records
+from tw_plugins.evaluate_model import record_file
+from tw_plugins.rollout import Mode
+
+MODES: tuple[Mode, ...] = ("parallel", "autoregressive")
+Records = dict[str, dict[Mode, list[EvalRecord]]]
+
+
+def eval_job(name: str, folder: Path, model: Path, problems: Path, settings: Settings) -> Job:
+    """Greedy decoding of every held-out problem in both modes, the first ones also one at a time for the clock."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {
+        "--model": model,
+        "--data": problems,
+        "--out": folder,
+        "--mode": "both",
+        "--max-tokens": settings.max_tokens,
+        "--wall-clock": settings.wall_clock_problems,
+        "--concurrency": 256,
+        "--seed": settings.seed,
+    }
+    arguments = [str(part) for option in options.items() for part in option]
+    return Job(
+        name=name,
+        command=[sys.executable, "-m", "tw_plugins.cli", "eval", *arguments],
+        log=folder / "log.txt",
+        counters=tuple(record_file(folder, mode) for mode in MODES),
+        steps=len(MODES) * 2 * settings.preset.eval_per_kind,
+        env=ENVIRONMENT,
+    )
+
+
+def read_all(folders: Mapping[str, Path]) -> Records:
+    """Model → mode → records."""
+    return {name: {mode: read_records(record_file(folder, mode)) for mode in MODES} for name, folder in folders.items()}

@@ -1,0 +1,107 @@
+"""Commands that run side by side, each with a log file and a progress bar."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+POLL_S = 0.5
+LOG_LINES = 15
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command and where to see how far it is.
+
+    Attributes:
+        name: for the progress bar.
+        command, env: what to run; `env` is added to ours.
+        log: file for all output.
+        counters: files that get one line per step.
+        steps: lines in `counters` at the end.
+        stall_s: seconds without a new line after which the job counts as hung.
+    """
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    counters: Sequence[Path]
+    steps: int
+    env: Mapping[str, str] = field(default_factory=dict)
+    stall_s: float = 600.0
+
+
+class JobFailed(RuntimeError):
+    """A command that ended with an error or made no progress; the message has the end of its log."""
+
+
+def run_side_by_side(jobs: Sequence[Job], console: Console) -> None:
+    """Run all jobs at once and wait for them; when one fails the others are stopped.
+
+    Raises:
+        JobFailed: names the job, its exit status and its log.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with ExitStack() as stack, Progress(*columns, console=console) as bars:
+        running = [_Running(job, stack, bars) for job in jobs]
+        while any([job.poll() for job in running]):
+            time.sleep(POLL_S)
+
+
+class _Running:
+    """A started job: its process group, its bar, and when it last moved."""
+
+    def __init__(self, job: Job, stack: ExitStack, bars: Progress) -> None:
+        self.job, self.bars = job, bars
+        self.bar = bars.add_task(job.name, total=job.steps)
+        log = stack.enter_context(job.log.open("wb"))
+        env = {**os.environ, **job.env}
+        # a session of its own, so that everything it starts can be stopped with it
+        self.process = subprocess.Popen(
+            job.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env, start_new_session=True
+        )
+        stack.callback(self._stop)
+        self.lines, self.moved = 0, time.monotonic()
+
+    def poll(self) -> bool:
+        """Move the bar; True while the job runs.
+
+        Raises:
+            JobFailed: it ended with an error, or hangs.
+        """
+        status = self.process.poll()
+        lines = sum(map(_count_lines, self.job.counters))
+        if lines != self.lines:
+            self.lines, self.moved = lines, time.monotonic()
+            self.bars.update(self.bar, completed=lines)
+        if status:
+            raise JobFailed(self._message(f"ended with exit status {status}"))
+        if status is None and time.monotonic() - self.moved > self.job.stall_s:
+            raise JobFailed(self._message(f"made no progress for {self.job.stall_s:.0f} s and was stopped"))
+        return status is None
+
+    def _message(self, what: str) -> str:
+        tail = self.job.log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+        return "\n".join([f"{self.job.name} {what}. The end of {self.job.log}:", *(f"  {line[:300]}" for line in tail)])
+
+    def _stop(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+
+def _count_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0

@@ -1,0 +1,71 @@
+"""How long everything runs: the full quickstart and the one-minute smoke run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from tw_plugins.tasks.preset import SMOKE_PRESET, STANDARD_PRESET, Preset
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run of the quickstart.
+
+    Attributes:
+        preset: problems and model.
+        sft_lr, rl_lr: peaks of cosine schedules; RL decays to 0.
+        rl_steps, rl_prompts, rl_samples: updates, prompts per update, trajectories per prompt.
+        micro_batch: rows that go through the model at once in SFT (their lengths are alike) and in RL.
+        max_tokens: joined response, in tokens.
+        wall_clock_problems: decomposable problems decoded one at a time for the wall clock, per model and mode.
+        seed: of the problems, the model and the rollouts.
+    """
+
+    preset: Preset
+    sft_lr: float
+    sft_micro_batch: int
+    rl_lr: float
+    rl_steps: int
+    rl_prompts: int
+    rl_samples: int
+    rl_micro_batch: int
+    max_tokens: int
+    wall_clock_problems: int
+    seed: int = 0
+
+    @property
+    def sft_steps(self) -> int:
+        """Updates of SFT: one pass over the file."""
+        return self.preset.sft_rows // self.preset.sft_batch
+
+    def fingerprint(self) -> str:
+        """Changes whenever a setting changes; finished stages of other settings are not reused."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+
+
+FULL = Settings(
+    preset=STANDARD_PRESET,
+    sft_lr=2e-3,
+    sft_micro_batch=4,
+    rl_lr=1e-4,
+    rl_steps=24,
+    rl_prompts=16,
+    rl_samples=8,
+    rl_micro_batch=8,
+    max_tokens=512,
+    wall_clock_problems=30,
+)
+FAST = Settings(
+    preset=SMOKE_PRESET,
+    sft_lr=3e-3,
+    sft_micro_batch=4,
+    rl_lr=1e-4,
+    rl_steps=2,
+    rl_prompts=4,
+    rl_samples=4,
+    rl_micro_batch=8,
+    max_tokens=256,
+    wall_clock_problems=2,
+)

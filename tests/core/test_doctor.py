@@ -1,0 +1,78 @@
+"""The doctor's core: attention, framework doctors by entry point, verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tw_plugins import doctor
+from tw_plugins.doctor import GROUP, Check, all_checks, first_line, is_healthy, show
+
+OK, NOTE, FAIL = (Check("a", status, status, "[detail]") for status in ("ok", "note", "fail"))
+
+
+class Entry:
+    """An entry point that loads to a fixed answer, or fails."""
+
+    def __init__(self, name: str, answer: Any) -> None:
+        self.name, self.answer = name, answer
+
+    def load(self) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return lambda with_ray: self.answer
+
+
+def with_doctors(monkeypatch: pytest.MonkeyPatch, *entries: Entry) -> list[Check]:
+    monkeypatch.setattr(doctor, "entry_points", lambda group: entries if group == GROUP else ())
+    return list(all_checks(with_ray=False))
+
+
+def test_checks_of_the_framework_follow_those_of_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    checks = with_doctors(monkeypatch, Entry("verl", [OK]), Entry("openrlhf", []))
+    assert checks[-2:] == [OK, Check("openrlhf", "installed", "note", "not in this environment")]
+    assert {"machine", "attention"} <= {check.section for check in checks}
+    assert is_healthy(checks), checks
+
+
+@pytest.mark.parametrize("entries", [(), (Entry("verl", []),)])
+def test_no_framework_at_all_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, entries: tuple[Entry, ...]
+) -> None:
+    last = with_doctors(monkeypatch, *entries)[-1]
+    assert (last.section, last.status) == ("frameworks", "fail")
+
+
+def test_a_broken_framework_doctor_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    last = with_doctors(monkeypatch, Entry("verl", ImportError("no wrapt\nmore")))[-1]
+    assert last == Check("verl", "doctor", "fail", "ImportError: no wrapt")
+
+
+def test_attention_that_gives_a_wrong_gradient_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    from tw_plugins import doctor_attention
+
+    monkeypatch.setattr(doctor_attention, "_sdpa", lambda x, _: x * torch.nan)
+    sdpa, flex, _ = doctor_attention.attention_checks()
+    assert (sdpa.status, flex.status) == ("fail", "note")
+    assert "the gradient is not finite" in sdpa.detail
+
+
+def test_verdict_and_table() -> None:
+    assert is_healthy([OK, NOTE]) and not is_healthy([OK, FAIL])
+    for checks, verdict in (
+        ([OK, NOTE], "ready: 1 ok, 1 to note, 0 failed"),
+        ([OK, FAIL], "1 of 2 checks failed"),
+    ):
+        console = Console(record=True, width=100)
+        show(checks, console)
+        shown = console.export_text()
+        assert verdict in shown.strip().splitlines()[-1] and shown.count("[detail]") == 2
+
+
+def test_first_line_of_an_error() -> None:
+    assert first_line(ValueError("one\ntwo")) == "ValueError: one"
+    assert first_line(TimeoutError()) == "TimeoutError"

@@ -1,0 +1,309 @@
+"""The report: what it must hold, what its page shows, and the geometry of its charts."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tw_plugins.charts import (
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TALL,
+    TOP,
+    WIDE,
+    H,
+    W,
+    histogram,
+    learning_curve,
+    nice_ticks,
+)
+from tw_plugins.report import ReportError, check, read_report, write_report
+from tw_plugins.timeline import coloured, timeline
+
+VOID = {"meta", "link", "br", "rect", "line", "circle", "path"}
+
+
+def figures(**changed: Any) -> dict[str, Any]:
+    base = {"n": 4, "accuracy": 0.75, "format": 1.0, "token_latency": 100.0, "total_tokens": 150.0}
+    return {**base, "activation": {"decomposable": 0.5, "chain": 0.25}, "wall_s_mean": 1.5, **changed}
+
+
+def spans(*tokens: int | list[int]) -> list[dict[str, Any]]:
+    """Sequential segments as numbers, blocks as lists."""
+    made: list[dict[str, Any]] = []
+    block = 0
+    for item in tokens:
+        if isinstance(item, list):
+            block += 1
+            made += [{"block": block, "thread": i, "tokens": n} for i, n in enumerate(item, 1)]
+        else:
+            made.append({"block": None, "thread": None, "tokens": item})
+    return made
+
+
+def report() -> dict[str, Any]:
+    text = "<think>\n<Parallel>\n<Outlines>\n</Outlines>\n<Thread>\n1: a & b\n</Thread>\n</Parallel></think>"
+    return copy.deepcopy(
+        {
+            "framework": "verl",
+            "versions": {"verl": "0.9.1", "python": "3.11"},
+            "seed": 3,
+            "wall_s": 125.4,
+            "stages": {"sft": 60.0, "rl": 65.4},
+            "sft": {"steps": 2, "curves": {"loss": [2.0, 1.0], "baseline_loss": [[1, 2.5], [2, 1.25]]}},
+            "rl": {"steps": 3, "curves": {"reward": [0.5, None, 1.1], "empty": []}},
+            "eval": {
+                "sft": {"parallel": figures(), "autoregressive": figures()},
+                "rl": {"parallel": figures(accuracy=0.95), "autoregressive": figures(wall_s_mean=None)},
+                "baseline": {"autoregressive": figures(accuracy=0.96)},
+            },
+            "speedup": {
+                "token_latency": 1.625,
+                "token_latency_correct_only": 1.7,
+                "token_latency_max": 2.5,
+                "wall_clock": None,
+            },
+            "samples": {
+                "speedups": [0.9, 1.5, 1.6, 2.5],
+                "trajectory": {
+                    "prompt": "2 < 3?",
+                    "text": text,
+                    "spans": spans(10, [5, 8]),
+                    "correct": True,
+                    "longest": 18,
+                    "total": 23,
+                },
+                "baseline_longest": 30,
+            },
+            "settings": {"temperature": 0.0, "rl": {"rho": 0.5}},
+        }
+    )
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and collects text and outside references."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.text = ""
+        self.outside: list[str] = []
+        self.feed(page)
+        assert self.stack == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.outside += [
+            str(value) for name, value in attrs if name in ("src", "href", "xlink:href", "srcset")
+        ]
+        assert tag not in ("script", "link", "iframe")
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.stack.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page(folder: Path, data: dict[str, Any] | None = None) -> Page:
+    return Page(write_report(data or report(), folder).read_text(encoding="utf-8"))
+
+
+def test_page_is_one_static_file(tmp_path: Path) -> None:
+    drawn = page(tmp_path / "runs" / "verl")
+    assert drawn.outside == []
+    source = (tmp_path / "runs" / "verl" / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r"@import|url\(|https?://", source)
+    assert "prefers-color-scheme: dark" in source and "width=device-width" in source
+
+
+def test_page_shows_the_figures(tmp_path: Path) -> None:
+    text = page(tmp_path).text
+    for figure in (
+        "1.62×",
+        "2.50×",
+        "–",
+        "95.0%",
+        "−1.0 points",
+        "2 min 05 s",
+        "Seed 3",
+        "0.9.1",
+        "rho",
+        "18 tokens",
+    ):
+        assert figure in text, figure
+    for title in (
+        "SFT: loss",
+        "RL: reward",
+        "answered correctly",
+        "1 of 4 became slower",
+        "decomposable problems",
+    ):
+        assert title in text, title
+    assert "empty" not in text and "RL: empty" not in text
+
+
+def test_everything_is_escaped(tmp_path: Path) -> None:
+    data = report()
+    evil = "<script>alert(1)</script>\"'&"
+    data["framework"] = data["versions"]["verl"] = evil
+    data["samples"]["trajectory"].update(text=evil, prompt=evil)
+    data["stages"][evil] = 1.0
+    data["eval"]["rl"]["parallel"]["activation"] = {evil: 1.0}
+    data["rl"]["curves"][evil] = [1.0]
+    assert page(tmp_path, data).text.count("alert(1)") >= 8
+
+
+def test_the_reports_json_is_read_back(tmp_path: Path) -> None:
+    page(tmp_path)
+    assert read_report(tmp_path) == report()
+
+
+def test_unusable_json(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_report(tmp_path)
+    (tmp_path / "report.json").write_text('{"seed": 1,\n')
+    with pytest.raises(ReportError, match=r"report\.json is not JSON \(line 2"):
+        read_report(tmp_path)
+    (tmp_path / "report.json").write_text("[]")
+    with pytest.raises(ReportError, match="holds a list"):
+        read_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "seed", "versions", "sft.curves", "rl.steps", "eval.baseline", "eval.rl.parallel",
+        "eval.baseline.autoregressive.accuracy", "eval.sft.parallel.wall_s_mean", "speedup.wall_clock",
+        "samples.trajectory.spans",
+    ],
+)  # fmt: skip
+def test_a_missing_key_is_named(tmp_path: Path, path: str) -> None:
+    data = report()
+    *parents, last = path.split(".")
+    section = data
+    for name in parents:
+        section = section[name]
+    del section[last]
+    with pytest.raises(ReportError, match=f"no key {re.escape(path)}"):
+        write_report(data, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_section_of_the_wrong_type_is_named() -> None:
+    data = report()
+    data["rl"] = 3
+    with pytest.raises(ReportError, match="key rl must be an object, it is int"):
+        check(data)
+
+
+def test_samples_settings_and_baseline_modes_are_optional(tmp_path: Path) -> None:
+    data = report()
+    del data["samples"], data["settings"]
+    assert "One trajectory" not in page(tmp_path, data).text
+
+
+def test_reward_is_shown_where_it_is_known(tmp_path: Path) -> None:
+    data = report()
+    assert "1.125" not in page(tmp_path, data).text
+    data["eval"]["rl"]["parallel"]["reward"] = 1.125
+    assert "1.125" in page(tmp_path, data).text
+
+
+def test_a_report_of_other_kinds_of_problems(tmp_path: Path) -> None:
+    data = json.loads(json.dumps(report()).replace('"decomposable": 0.5, "chain": 0.25', '"all": 0.5'))
+    assert "forked on all problems" in page(tmp_path, data).text
+
+
+@pytest.mark.parametrize("low", [-3.2, 0.0, 0.013, 97.0])
+@pytest.mark.parametrize("width", [0.0, 0.004, 1.0, 7.7, 12_345.0])
+def test_nice_ticks_enclose_and_are_evenly_round(low: float, width: float) -> None:
+    ticks = nice_ticks(low, low + width)
+    steps = [after - before for before, after in pairwise(ticks)]
+    assert ticks[0] <= low + 1e-9 and ticks[-1] >= low + width - 1e-9 and 2 <= len(ticks) <= 9
+    assert max(steps) - min(steps) < 1e-6 * max(abs(tick) for tick in ticks)
+    assert f"{steps[0]:.4e}"[:6] in ("1.0000", "2.0000", "5.0000")
+
+
+def test_a_curve_spans_its_chart() -> None:
+    chart = learning_curve({"own": [(1, 0.0), (2, 1.0), (5, 0.5)], "baseline": [(1, 1.0)]})
+    own, baseline = chart.lines
+    assert (
+        own.path
+        == f"M{LEFT},{H - BOTTOM} L{LEFT + (W - LEFT - RIGHT) / 4:g},{TOP} L{W - RIGHT},{own.end[1]:g}"
+    )
+    assert own.end == (W - RIGHT, pytest.approx((TOP + H - BOTTOM) / 2)) and own.last == "0.5"
+    assert baseline.end == (LEFT, TOP)
+    assert [tick.label for tick in chart.x_ticks] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_curve_of_one_value_is_drawn() -> None:
+    (line,) = learning_curve({"own": [(3, 0.7)]}).lines
+    assert TOP < line.end[1] < H - BOTTOM and line.end[0] == LEFT
+
+
+def test_histogram_counts_every_value_beside_the_mark() -> None:
+    values = [0.8, 0.99, 1.0, 1.01, 1.5, 1.5, 1.5, 2.0]
+    chart = histogram(values)
+    count_of = {bar.title: int(re.search(r": (\d+) problem", bar.title)[1]) for bar in chart.bars}  # type: ignore[index]
+    assert sum(count_of.values()) == len(values)
+    one, mean = chart.marks
+    assert mean.label == "mean 1.29×"
+    for bar in chart.bars:
+        assert bar.above == (bar.x >= one.at - 0.01) and LEFT <= bar.x <= bar.x + bar.width <= WIDE - RIGHT
+        assert bar.y >= TOP and bar.y + bar.height == pytest.approx(TALL - BOTTOM)
+    assert sum(n for bar, n in zip(chart.bars, count_of.values(), strict=True) if not bar.above) == 2
+    tallest = max(chart.bars, key=lambda bar: bar.height)
+    assert count_of[tallest.title] == 3
+
+
+@pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [0.5], [100.0, 0.01]])
+def test_histogram_of_odd_values(values: list[float]) -> None:
+    assert sum(int(bar.title.split(": ")[1].split()[0]) for bar in histogram(values).bars) == len(values)
+
+
+def test_timeline_forks_waits_and_joins() -> None:
+    drawn = timeline(spans(10, [5, 20], 15, [8], 2), baseline_tokens=110)
+    unit = drawn.baseline.width / 110  # type: ignore[union-attr]
+    starts = [0, 10, 10, 30, 45, 53]
+    assert [lane.x for lane in drawn.lanes] == [pytest.approx(12 + at * unit, abs=0.02) for at in starts]
+    assert [round(lane.width / unit) for lane in drawn.lanes] == [10, 5, 20, 15, 8, 2]
+    assert [lane.colour for lane in drawn.lanes] == [0, 1, 2, 0, 1, 0]
+    first, second = drawn.forks
+    assert drawn.lanes[1].wait == drawn.lanes[2].wait == first.end == drawn.lanes[3].x
+    assert (first.x, second.x) == (drawn.lanes[1].x, drawn.lanes[4].x)
+    assert (
+        drawn.lanes[1].y == drawn.lanes[0].y < drawn.lanes[2].y < drawn.baseline.y < drawn.axis < drawn.height
+    )  # type: ignore[union-attr]
+    assert all(lane.x + lane.width <= drawn.width for lane in drawn.lanes)
+
+
+def test_timeline_of_nothing_and_of_many_threads() -> None:
+    assert timeline([]).lanes == ()
+    assert timeline(spans(0)).lanes[0].width == 0
+    assert {lane.colour for lane in timeline(spans([3] * 50)).lanes} == set(range(1, 7))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "plain", "<Thread>", "<Thread>x", "</Thread><Thread>\n12: a</Thread>b<Parallel>"]
+)
+def test_coloured_text_is_the_text(text: str) -> None:
+    assert "".join(piece.text for piece in coloured(text)) == text
+
+
+def test_threads_have_the_colours_of_their_lanes() -> None:
+    pieces = coloured("a<Thread>\n1: b</Thread><Thread>\n2: c\n</Thread>d")
+    assert [(piece.kind, piece.colour) for piece in pieces] == [
+        ("text", 0), ("tag", 1), ("thread", 1), ("tag", 1), ("tag", 2), ("thread", 2), ("tag", 2),
+        ("text", 0),
+    ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tests of verl_ext against the installed verl."""

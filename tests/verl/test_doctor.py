@@ -1,0 +1,107 @@
+"""verl's doctor: every registration of the plug-in is looked at, and what is missing is found."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from verl_ext import doctor as verl_doctor
+from verl_ext import plugin
+from verl_ext.doctor import SEAMS, doctor, process_checks
+
+
+def test_every_registration_has_a_seam() -> None:
+    assert [seam.module for seam in SEAMS] == list(plugin.REGISTRATIONS)
+
+
+def test_all_is_well_in_this_process() -> None:
+    checks = doctor(with_ray=False)
+    assert [check for check in checks if check.status == "fail"] == []
+    assert {check.name for check in checks} >= {"verl", "plug-in", *(seam.piece for seam in SEAMS)}
+
+
+@pytest.mark.slow
+def test_all_is_well_inside_a_ray_worker() -> None:
+    checks = [check for check in doctor(with_ray=True) if check.section == "verl · Ray worker"]
+    assert [check.name for check in checks] == ["plug-in", *(seam.piece for seam in SEAMS)]
+    assert [check for check in checks if check.status != "ok"] == []
+
+
+def test_without_verl_there_is_nothing_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verl_doctor, "installed", lambda name: None)
+    assert doctor(with_ray=True) == []
+
+
+def test_an_unsupported_version_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        verl_doctor, "problems", lambda: ["torch 1.0 is installed; verl_ext supports torch>=2.9"]
+    )
+    (torch,) = (check for check in doctor(with_ray=False) if check.name == "torch")
+    assert torch.status == "fail" and "torch 1.0 is installed" in torch.detail
+
+
+def test_a_plugin_that_is_not_loaded_fails_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "verl_ext.plugin")
+    monkeypatch.setenv("VERL_USE_EXTERNAL_PLUGINS", "none")
+    assert "VERL_USE_EXTERNAL_PLUGINS=none: unset it" in process_checks("here")[0].detail
+    monkeypatch.delenv("VERL_USE_EXTERNAL_PLUGINS")
+    monkeypatch.setattr(verl_doctor, "entry_points", lambda group: ())
+    found = process_checks("here")[0]
+    assert found.status == "fail" and "entry point is missing" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"module": "verl.no_such_module"}, "ModuleNotFoundError: No module named 'verl.no_such_module'"),
+        ({"attributes": ("validate_config", "none.such")}, "has no none.such"),
+        ({"in_place": lambda module: False}, "not registered with verl.utils.config"),
+        ({"in_place": lambda module: 1 / 0}, "ZeroDivisionError"),
+    ],
+)
+def test_a_missing_seam_fails(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, object], reason: str
+) -> None:
+    monkeypatch.setattr(verl_doctor, "SEAMS", (replace(SEAMS[-1], **change),))  # type: ignore[arg-type]
+    found = process_checks("here")[-1]
+    assert found.status == "fail" and reason in found.detail
+
+
+def empty_module() -> SimpleNamespace:
+    """Every registry that a seam looks into, as verl has it without the plug-in."""
+
+    class OtherEngine:
+        pass
+
+    def untouched() -> None: ...
+
+    return SimpleNamespace(
+        PlatformRegistry=SimpleNamespace(registered_names=lambda: ["nvidia"]),
+        initialize_global_process_group_ray=untouched,
+        EngineRegistry=SimpleNamespace(get_engine_cls=lambda model, backend: OtherEngine),
+        _agent_loop_registry={"single_turn_agent": {}},
+        ADV_ESTIMATOR_REGISTRY={"grpo": untouched},
+        TRAINER_REGISTRY={"sync": object},
+        validate_config=untouched,
+    )
+
+
+@pytest.mark.parametrize("seam", SEAMS, ids=lambda seam: seam.piece)
+def test_each_seam_sees_that_nothing_is_registered(
+    seam: verl_doctor.Seam, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    assert not seam.in_place(empty_module())
+
+
+def test_a_ray_that_does_not_start_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+
+    def init(**_: object) -> None:
+        raise ConnectionError("no free port")
+
+    monkeypatch.setattr(ray, "init", init)
+    assert [check.detail for check in verl_doctor._in_ray()] == ["ConnectionError: no free port"]

@@ -1,0 +1,294 @@
+"""Each setting that cannot work is named, with what to set instead, before any process starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tests.core.fakes import char_tokenizer
+from tests.verl.configs import RECIPES, compose, rl_config, rl_files
+from tw_plugins.control_tokens import TAGS, ControlTokenError
+from verl_ext import preflight, versions
+from verl_ext.files import DataFileError
+from verl_ext.settings import KEY, SettingsError
+from verl_ext.shared_memory import SharedMemoryTooSmall
+from verl_ext.vocabulary import VocabularyError
+
+Toy = dict[str, Path]
+ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
+
+WRONG_SETTINGS = {
+    "unknown key": (["{key}.max_thread=3"], "has no setting max_thread; the settings are .*max_threads"),
+    "unknown mode": (["{key}.mode=parralel"], "mode='parralel': must be one of parallel, autoregressive"),
+    "unknown layout": (["{key}.layout=tree"], "layout='tree': must be one of trie, rows"),
+    "unknown request ids": (["{key}.request_ids=x"], "request_ids='x': must be one of trajectory, thread"),
+    "contradicting limits": (
+        ["{key}.max_tokens=100", "{key}.answer_reserve=100"],
+        r"answer_reserve \(100\) must be below max_tokens \(100\)",
+    ),
+    "limit out of range": (["{key}.max_tokens=0"], "max_tokens is 0, must be at least 1"),
+    "too many threads": (["{key}.max_threads=51"], "max_threads is 51"),
+    "attention without a mask": ([f"{ATTENTION}=flash_attention_2"], "not flash_attention_2: set .*=sdpa"),
+    "verl's default attention": (
+        ["actor_rollout_ref.model.override_config=null"],
+        "not flash_attention_2: set .*=sdpa",
+    ),
+    "ulysses": (
+        ["actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"],
+        "cannot split a sequence over ranks: set .*ulysses_sequence_parallel_size=1",
+    ),
+    "fused kernels": (["actor_rollout_ref.model.use_fused_kernels=true"], "use_fused_kernels=False"),
+    "megatron": (["actor_rollout_ref.actor.strategy=megatron"], "needs actor.strategy=fsdp2 .* not megatron"),
+    "p_grpo on rows": (
+        ["{key}.layout=rows"],
+        "one row per trajectory.*adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo=False",
+    ),
+    "context too small": (
+        ["actor_rollout_ref.rollout.max_model_len=1000"],
+        "max_model_len=1000 is less than .* = 256 [+] 768: set it to 1024",
+    ),
+    "dynamic batch too small": (
+        [
+            "actor_rollout_ref.actor.use_dynamic_bsz=true",
+            "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1700",
+        ],
+        "ppo_max_token_len_per_gpu=1700 is less than .* = 1792",
+    ),
+    "unknown reward setting": (
+        ["reward.custom_reward_function.reward_kwargs.roh=1"],
+        "reward_kwargs: .*unexpected keyword argument 'roh'",
+    ),
+    "negative rho": (
+        ["reward.custom_reward_function.reward_kwargs.rho=-1"],
+        "reward_kwargs: rho and rho_clip must be >= 0",
+    ),
+}
+
+
+def assert_message(error: BaseException, pattern: str) -> None:
+    message = str(error)
+    assert re.search(pattern, message, re.DOTALL), message
+    assert len(message.splitlines()) <= 3
+    assert max(map(len, message.splitlines())) < 400
+
+
+@pytest.mark.parametrize("case", WRONG_SETTINGS)
+def test_a_wrong_setting_is_named(toy: Toy, case: str) -> None:
+    overrides, pattern = WRONG_SETTINGS[case]
+    config = rl_config(toy, *(override.replace("{key}", KEY) for override in overrides))
+    with pytest.raises(SettingsError) as error:
+        preflight.check(config)
+    assert_message(error.value, pattern)
+
+
+def test_all_problems_come_at_once(toy: Toy) -> None:
+    config = rl_config(toy, f"{ATTENTION}=flash_attention_2", "actor_rollout_ref.rollout.max_model_len=1000")
+    with pytest.raises(SettingsError) as error:
+        preflight.check(config)
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_rows_are_fine_with_verls_own_estimator(toy: Toy) -> None:
+    preflight.check(
+        rl_config(
+            toy,
+            f"{KEY}.layout=rows",
+            f"{ATTENTION}=flash_attention_2",
+            "algorithm.adv_estimator=grpo",
+            "algorithm.norm_adv_by_std_in_grpo=false",
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "warning"),
+    [
+        ("actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean", "Eq. 4 of P-GRPO is token-mean"),
+        ("actor_rollout_ref.actor.ppo_mini_batch_size=8", "several updates a step"),
+        ("reward.custom_reward_function.path=pkg://mine", "must grade extra_info"),
+    ],
+)
+def test_what_deviates_from_the_paper_is_allowed_but_said(
+    toy: Toy, override: str, warning: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    preflight.check(rl_config(toy, override))
+    assert any(warning in message for message in caplog.messages)
+
+
+# ---------------------------------------------------------------- data
+
+
+def parquet(path: Path, **columns: list[Any]) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def wrong_file(name: str, folder: Path) -> Path:
+    path = folder / "wrong.parquet"
+    if name == "not parquet":
+        path.write_text("prompt,answer\n")
+    elif name == "empty":
+        parquet(path, prompt=[], data_source=[], reward_model=[])
+    elif name == "column":
+        parquet(path, prompt=["x"], data_source=["y"])
+    return path
+
+
+@pytest.mark.parametrize("setting", ["train_files", "val_files"])
+@pytest.mark.parametrize(
+    ("kind", "pattern"),
+    [
+        ("missing", "wrong.parquet is not a file"),
+        ("not parquet", "wrong.parquet cannot be read as Parquet: "),
+        ("empty", "wrong.parquet has no rows"),
+        ("column", "wrong.parquet lacks the column reward_model; it has prompt, data_source"),
+    ],
+)
+def test_a_wrong_data_file_is_named(tmp_path: Path, toy: Toy, setting: str, kind: str, pattern: str) -> None:
+    config = rl_config(toy, f"data.{setting}={wrong_file(kind, tmp_path)}")
+    with pytest.raises(DataFileError) as error:
+        preflight.check(config)
+    assert_message(error.value, f"^data.{setting}: .*{pattern}")
+
+
+def test_several_files_are_all_looked_at(tmp_path: Path, toy: Toy) -> None:
+    config = rl_config(toy, f"data.train_files=[{toy['rl']},{tmp_path / 'no.parquet'}]")
+    with pytest.raises(DataFileError, match=r"no\.parquet is not a file"):
+        preflight.check(config)
+
+
+def test_what_verl_has_to_fetch_is_left_to_it(toy: Toy) -> None:
+    preflight.check(rl_config(toy, "data.train_files=hdfs://somewhere/a.parquet", "data.val_files=null"))
+
+
+# ---------------------------------------------------------------- model
+
+
+def check_model(toy: Toy, model: Path) -> None:
+    preflight.check(rl_config(toy, f"actor_rollout_ref.model.path={model}"))
+
+
+def test_a_model_that_is_not_there(toy: Toy, tmp_path: Path) -> None:
+    with pytest.raises(VocabularyError) as error:
+        check_model(toy, tmp_path / "none")
+    assert_message(error.value, "no tokenizer and config can be loaded from .*none")
+
+
+@pytest.mark.parametrize(
+    ("tags", "pattern"),
+    [
+        ([tag for tag in TAGS if tag != "<Thread>"], "no token '<Thread>'. Add the control tags"),
+        ([], "no token '<Parallel>'. Add the control tags"),
+    ],
+)
+def test_a_tokenizer_without_control_tokens(toy: Toy, tmp_path: Path, tags: list[str], pattern: str) -> None:
+    char_tokenizer(tags).save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_bytes((toy["model"] / "config.json").read_bytes())
+    with pytest.raises(ControlTokenError) as error:
+        check_model(toy, tmp_path)
+    assert_message(error.value, pattern)
+
+
+def test_a_control_token_that_is_several_ids(toy: Toy, tmp_path: Path) -> None:
+    """In the vocabulary, but no special token: the pre-tokenizer splits it."""
+    char_tokenizer([tag for tag in TAGS if tag != "<Thread>"]).save_pretrained(tmp_path)
+    core = json.loads((tmp_path / "tokenizer.json").read_text())
+    core["model"]["vocab"]["<Thread>"] = 10_000
+    (tmp_path / "tokenizer.json").write_text(json.dumps(core))
+    (tmp_path / "config.json").write_bytes((toy["model"] / "config.json").read_bytes())
+    with pytest.raises(ControlTokenError) as error:
+        check_model(toy, tmp_path)
+    assert_message(error.value, "splits '<Thread>' into ids .* instead of the one id 10000")
+
+
+@pytest.mark.parametrize("rows", [-1, 1])
+def test_the_models_vocabulary(toy: Toy, tmp_path: Path, rows: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Too small is an error; larger (padded to a multiple of 64, say) works, with a word about its price."""
+    tokenizer = AutoTokenizer.from_pretrained(toy["model"])
+    model = AutoModelForCausalLM.from_pretrained(toy["model"])
+    model.resize_token_embeddings(len(tokenizer) + rows)
+    model.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    if rows < 0:
+        with pytest.raises(VocabularyError) as error:
+            check_model(toy, tmp_path)
+        assert_message(
+            error.value, r"resize the model with model.resize_token_embeddings\(len\(tokenizer\)\)"
+        )
+    else:
+        check_model(toy, tmp_path)
+        assert any("log-probs differ" in message for message in caplog.messages)
+
+
+# ---------------------------------------------------------------- machine
+
+
+def test_too_little_shared_memory(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("verl_ext.shared_memory.shutil.disk_usage", lambda path: usage(64 << 20, 0, 64 << 20))
+    with pytest.raises(SharedMemoryTooSmall) as error:
+        preflight.check(rl_config(toy))
+    assert_message(error.value, "64 MiB free, the run needs 492 MiB: enlarge it .*--shm-size")
+
+
+@pytest.mark.parametrize("name", ["verl", "vllm", "transformers", "torch"])
+def test_an_unsupported_version(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    real = versions.version
+    monkeypatch.setattr(versions, "version", lambda asked: "0.1" if asked == name else real(asked))
+    with pytest.raises(versions.UnsupportedVersion) as error:
+        versions.check_versions()
+    assert_message(
+        error.value, f"^{name} 0.1 is installed; verl_ext supports {name}[~>]=.*install that version"
+    )
+
+
+def test_only_vllm_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "installed", lambda name: None)
+    assert [line.split()[0] for line in versions.problems()] == ["verl", "transformers", "torch"]
+
+
+# ---------------------------------------------------------------- in verl
+
+
+def test_runs_without_threadweaver_are_left_alone() -> None:
+    config = compose("toy_p_grpo")
+    assert preflight.uses_threadweaver(config)
+    config.algorithm.adv_estimator = "grpo"
+    config.actor_rollout_ref.rollout.agent.default_agent_loop = "single_turn_agent"
+    config.actor_rollout_ref.rollout.custom = None
+    assert not preflight.uses_threadweaver(config)
+
+
+def test_verls_own_command_stops_before_ray(toy: Toy, tmp_path: Path) -> None:
+    arguments = [
+        "--config-path",
+        str(RECIPES),
+        "--config-name",
+        "toy_p_grpo",
+        *rl_files(toy),
+        f"{KEY}.layout=rows",
+    ]
+    ray_folder = tmp_path / "ray"
+    done = subprocess.run(
+        [sys.executable, "-m", "verl.trainer.main_ppo", *arguments],
+        env={**os.environ, "RAY_TMPDIR": str(ray_folder), "HYDRA_FULL_ERROR": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("verl_ext.settings.SettingsError: algorithm.adv_estimator=p_grpo needs one row")
+    assert not ray_folder.exists() and "ray init kwargs" not in done.stdout

@@ -1,0 +1,183 @@
+"""Geometry of the report's charts: numbers in, coordinates out. The template draws them as SVG.
+
+Coordinates are SVG user units, y grows downwards; ``W``×``H`` is a chart's viewBox and
+``LEFT``, ``RIGHT``, ``TOP``, ``BOTTOM`` are the margins for its labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Bar", "Chart", "Line", "Tick", "histogram", "learning_curve", "nice_ticks"]
+
+Point = tuple[float, float]
+W, H = 360, 215
+WIDE, TALL = 660, 300
+LEFT, RIGHT, TOP, BOTTOM = 46, 16, 20, 28
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A label on an axis at coordinate ``at``."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve: an SVG path, its last point for a dot, and the last value for the legend."""
+
+    name: str
+    path: str
+    end: Point
+    last: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A rectangle with a tooltip."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    title: str
+    above: bool
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart: its box, axes, curves or bars, and marked vertical lines."""
+
+    width: int
+    height: int
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    lines: tuple[Line, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    marks: tuple[Tick, ...] = ()
+
+    @property
+    def left(self) -> int:
+        return LEFT
+
+    @property
+    def right(self) -> int:
+        return self.width - RIGHT
+
+    @property
+    def top(self) -> int:
+        return TOP
+
+    @property
+    def bottom(self) -> int:
+        return self.height - BOTTOM
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Linear map of ``low``..``high`` onto ``start``..``end``."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return round(self.start + share * (self.end - self.start), 2)
+
+
+def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """About ``count`` numbers, 1, 2 or 5 times a power of ten apart, that enclose ``low``..``high``."""
+    if high <= low:
+        low, high = low - (abs(low) * 0.1 or 0.5), high + (abs(high) * 0.1 or 0.5)
+    rough = (high - low) / max(count - 1, 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(index * step, 10) for index in range(first, last + 1)]
+
+
+def learning_curve(curves: Mapping[str, Sequence[Point]]) -> Chart:
+    """Curves over steps that share both axes.
+
+    Args:
+        curves: name → (step, value) points, at least one point in all.
+    """
+    points = [point for curve in curves.values() for point in curve]
+    steps = [step for step, _ in points]
+    values = [value for _, value in points]
+    y_values = nice_ticks(min(values), max(values), 5)
+    first, last = min(steps), max(steps)
+    x = _Scale(first, last if last > first else first + 1, LEFT, W - RIGHT)
+    y = _Scale(y_values[0], y_values[-1], H - BOTTOM, TOP)
+    return Chart(
+        W,
+        H,
+        tuple(Tick(x(step), f"{step:g}") for step in nice_ticks(first, last, 6) if first <= step <= last),
+        tuple(Tick(y(value), f"{value:g}") for value in y_values),
+        lines=tuple(
+            Line(
+                name,
+                _path([(x(a), y(b)) for a, b in curve]),
+                (x(curve[-1][0]), y(curve[-1][1])),
+                _short(curve[-1][1]),
+            )
+            for name, curve in curves.items()
+            if curve
+        ),
+    )
+
+
+def histogram(values: Sequence[float], mark: float = 1.0, bins: int = 24) -> Chart:
+    """How often each speed-up occurs; a bin edge lies on ``mark``, bars at or above it are ``above``.
+
+    Args:
+        values: at least one.
+    """
+    mean = sum(values) / len(values)
+    edge_values = nice_ticks(min(*values, mark), max(*values, mark), 7)
+    step = edge_values[1] - edge_values[0]
+    width = step / max(round(bins / (len(edge_values) - 1)), 1)
+    low, high = edge_values[0], edge_values[-1]
+    counts = [0] * round((high - low) / width)
+    for value in values:
+        counts[min(int((value - low) / width + 1e-9), len(counts) - 1)] += 1
+    y_values = [tick for tick in nice_ticks(0, max(counts), 4) if tick == round(tick)]
+    x = _Scale(low, high, LEFT, WIDE - RIGHT)
+    y = _Scale(0, y_values[-1], TALL - BOTTOM, TOP)
+    return Chart(
+        WIDE,
+        TALL,
+        tuple(Tick(x(value), f"{value:g}×") for value in edge_values),
+        tuple(Tick(y(value), f"{value:g}") for value in y_values),
+        bars=tuple(
+            _bar(low + i * width, width, count, mark, x, y) for i, count in enumerate(counts) if count
+        ),
+        marks=(Tick(x(mark), f"{mark:.1f}×"), Tick(x(mean), f"mean {mean:.2f}×")),
+    )
+
+
+def _bar(start: float, width: float, count: int, mark: float, x: _Scale, y: _Scale) -> Bar:
+    left, right = x(start), x(start + width)
+    title = f"{start:.2f}× to {start + width:.2f}×: {count} problem{'s' if count > 1 else ''}"
+    return Bar(
+        left + 0.75,
+        y(count),
+        round(right - left - 1.5, 2),
+        round(y(0) - y(count), 2),
+        title,
+        start + width / 2 > mark,
+    )
+
+
+def _path(points: Sequence[Point]) -> str:
+    return "M" + " L".join(f"{x:g},{y:g}" for x, y in points)
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"

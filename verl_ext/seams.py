@@ -1,0 +1,98 @@
+"""Every place in verl that verl_ext hangs on to, for the doctor: what is used there, and is our piece in it?
+
+One entry per registration of `verl_ext.plugin`, in the same order. Importing this module imports no verl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Seam:
+    """A place in verl that verl_ext hangs on to.
+
+    Attributes:
+        module: verl's module, a key of `verl_ext.plugin.REGISTRATIONS`.
+        attributes: dotted names in it that are used.
+        piece: what is registered there.
+        in_place: whether it is, given the imported module.
+    """
+
+    module: str
+    attributes: tuple[str, ...]
+    piece: str
+    in_place: Callable[[Any], bool]
+
+
+def _platform(module: Any) -> bool:
+    from verl_ext.cpu.detect import on_cpu
+
+    return not on_cpu() or "cpu" in module.PlatformRegistry.registered_names()
+
+
+def _process_group(module: Any) -> bool:
+    from verl_ext.cpu.detect import on_cpu
+    from verl_ext.cpu.process_group import BACKEND
+
+    patched = getattr(module.initialize_global_process_group_ray, "keywords", {})
+    return not on_cpu() or patched.get("backend") == BACKEND
+
+
+def _engine(module: Any) -> bool:
+    from verl_ext.engine import TrieEngine
+
+    return issubclass(module.EngineRegistry.get_engine_cls("language_model", "fsdp2"), TrieEngine)
+
+
+def _agent_loop(module: Any) -> bool:
+    from verl_ext.agent_loop import NAME
+
+    return NAME in module._agent_loop_registry
+
+
+def _estimator(module: Any) -> bool:
+    from verl_ext.advantage import NAME
+
+    return NAME in module.ADV_ESTIMATOR_REGISTRY
+
+
+def _trainer(module: Any) -> bool:
+    return {"threadweaver_sync", "threadweaver_colocate_async"} <= module.TRAINER_REGISTRY.keys()
+
+
+def _preflight(module: Any) -> bool:
+    return bool(module.validate_config.__globals__["__name__"] == "verl_ext.preflight")
+
+
+SEAMS = (
+    Seam("verl.plugin.platform.platform_manager", ("PlatformRegistry.register",), "CPU platform", _platform),
+    Seam(
+        "verl.utils.distributed",
+        ("initialize_global_process_group", "initialize_global_process_group_ray"),
+        "CPU process group",
+        _process_group,
+    ),
+    Seam(
+        "verl.workers.engine.fsdp.transformer_impl",
+        ("FSDPEngineWithLMHead.prepare_model_inputs", "EngineRegistry.register", "CPUOffloadPolicy"),
+        "engine of trie rows",
+        _engine,
+    ),
+    Seam(
+        "verl.experimental.agent_loop.agent_loop",
+        ("register", "AgentLoopBase", "AgentLoopOutput"),
+        "agent loop threadweaver",
+        _agent_loop,
+    ),
+    Seam("verl.trainer.ppo.core_algos", ("register_adv_est",), "estimator p_grpo", _estimator),
+    Seam(
+        "verl.trainer.ppo.v1.trainer_base",
+        ("register_trainer", "PPOTrainer._compute_metrics"),
+        "trainer modes",
+        _trainer,
+    ),
+    Seam("verl.utils.config", ("validate_config",), "check of settings", _preflight),
+)
