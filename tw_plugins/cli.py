@@ -27,9 +27,8 @@ class OneLineErrors(TyperGroup):
         except Exception as error:
             if not is_explained(error):
                 raise
-            message = (
-                f"no such file: {error.filename}" if isinstance(error, FileNotFoundError) else str(error)
-            )
+            named = getattr(error, "filename", None)
+            message = f"no such file: {named}" if named else str(error)
             Console(stderr=True).print(f"[bold red]error:[/] {_plain(message)}", soft_wrap=True)
             raise typer.Exit(2) from error
 

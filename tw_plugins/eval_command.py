@@ -82,8 +82,8 @@ def run(
 
 def table(results: dict[Mode, list[EvalRecord]]) -> Table:
     """One row per mode over all problems, and below it one per kind of problem."""
-    view = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    view.add_column("")
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    view.add_column("", min_width=15, no_wrap=True)
     for name in ("n", "accuracy", "format", "latency", "total", "forked", "limits", "secs"):
         view.add_column(name, justify="right")
     for mode, records in results.items():

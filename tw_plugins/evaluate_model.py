@@ -92,12 +92,11 @@ def evaluate_model(
     Raises:
         FileNotFoundError: there is no data file.
         ControlTokenError: the model's tokenizer lacks a control token.
-        EvaluationError: the data cannot be used, or a prompt leaves no room for a response.
+        EvaluationError: there is no such model, the data cannot be used, or a prompt leaves no room for a
+            response.
         EngineError: vLLM is missing or fails.
     """
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer = _tokenizer(model)
     tags = ControlTokens.from_tokenizer(tokenizer)
     problems = read_problems(data, tokenizer, limit)
     longest_prompt = max(len(problem.prompt_ids) for problem in problems)
@@ -161,6 +160,16 @@ def _watched(out: Path, modes: Sequence[Mode], progress: Progress | None) -> Pro
 
 def _for_mode(progress: Progress | None, mode: Mode) -> Callable[[EvalRecord], None] | None:
     return None if progress is None else lambda record: progress(mode, record)
+
+
+def _tokenizer(model: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EvaluationError(f"cannot load the tokenizer of {model}: {reason}") from error
 
 
 def _context(model: str, longest_prompt: int) -> int:

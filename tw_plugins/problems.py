@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +77,8 @@ def problem_of(row: Mapping[str, Any], place: int, tokenizer: Any, where: str) -
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -8,6 +8,28 @@
 The settings are the fields of `tw_plugins.reward.RewardSettings`.
 """
 
-from tw_plugins.reward import compute_score
+from __future__ import annotations
 
-__all__ = ["compute_score"]
+from collections.abc import Mapping
+from typing import Any
+
+from tw_plugins import reward
+
+
+def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str | int,
+    extra_info: Mapping[str, Any] | None = None,
+    reward_router_address: str | None = None,
+    reward_model_tokenizer: Any = None,
+    **settings: Any,
+) -> dict[str, float]:
+    """`tw_plugins.reward.compute_score` for verl's reward managers.
+
+    Args:
+        reward_router_address, reward_model_tokenizer: of a reward model, which verl hands to every function when
+            the run has one (`experimental/reward_loop/reward_manager/naive.py`); not used.
+    """
+    del reward_router_address, reward_model_tokenizer
+    return reward.compute_score(data_source, solution_str, ground_truth, extra_info, **settings)

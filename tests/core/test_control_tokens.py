@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from tokenizers import AddedToken
 
 from tests.core.fakes import EOS, char_tokenizer, control_tokens
 from tw_plugins.control_tokens import TAGS, ControlTokenError, ControlTokens
@@ -74,6 +75,14 @@ def test_a_tag_that_is_several_ids_is_named(extra: list[int]) -> None:
 
     with pytest.raises(ControlTokenError, match=r"splits '<Outline>' into ids \[[78], \d+\]"):
         ControlTokens.from_tokenizer(Splitting())
+
+
+def test_a_tag_that_is_split_only_inside_text_is_named() -> None:
+    tokenizer = char_tokenizer()
+    tokenizer.add_tokens([AddedToken("<Thread>", single_word=True, special=True)])
+    assert len(tokenizer.encode("<Thread>", add_special_tokens=False)) == 1
+    with pytest.raises(ControlTokenError, match="splits '<Thread>'"):
+        ControlTokens.from_tokenizer(tokenizer)
 
 
 def test_eos_ids() -> None:

@@ -27,7 +27,13 @@ from tw_plugins.evaluate import (
     summarise,
     write_records,
 )
-from tw_plugins.evaluate_model import EvalSettings, _watched, evaluate_modes, record_file
+from tw_plugins.evaluate_model import (
+    EvalSettings,
+    _watched,
+    evaluate_model,
+    evaluate_modes,
+    record_file,
+)
 from tw_plugins.records import append_record
 from tw_plugins.rollout import Completion, Limits
 
@@ -256,6 +262,11 @@ def test_speedup_of_different_problems_is_refused() -> None:
         speedup([replace(RECORD, kind="chain")], [replace(RECORD, kind="chain")])
 
 
+def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"cannot load the tokenizer of .*/no_model"):
+        evaluate_model(str(tmp_path / "no_model"), tmp_path / "d.parquet", ["parallel"], tmp_path)
+
+
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     pq.write_table(pa.Table.from_pylist(rows), path)
@@ -296,8 +307,9 @@ def test_a_reference_of_zero_is_a_reference(tmp_path: Path) -> None:
 
 
 def test_unusable_problem_files(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as missing:
         read_problems(tmp_path / "none.parquet", tokenizer())
+    assert missing.value.filename == str(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("no parquet")
     with pytest.raises(EvaluationError, match=r"text\.parquet cannot be read as Parquet"):
         read_problems(tmp_path / "text.parquet", tokenizer())

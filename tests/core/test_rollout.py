@@ -415,6 +415,7 @@ CHUNKS = [
 IDS = st.lists(st.sampled_from(CHUNKS), max_size=6).map(
     lambda chunks: [token for chunk in chunks for token in chunk]
 )
+IDS = IDS | IDS.map(lambda ids: ids[:20] + TAGS.encode(FORK2))
 COMPLETIONS = st.builds(
     lambda ids, with_logprobs, reason: Completion(ids, logprobs_of(ids) if with_logprobs else None, reason),
     IDS,

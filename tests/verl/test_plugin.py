@@ -1,0 +1,65 @@
+"""What `import verl` brings in, in a process of its own, as in each of verl's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from verl_ext import plugin
+
+LOADED = "print(sorted(m for m in sys.modules if m.startswith('verl_ext')))"
+
+
+def python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}"],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+def test_import_verl_loads_the_plugin_and_little_else() -> None:
+    done = python(f"import verl\n{LOADED}\nprint([m in sys.modules for m in ('vllm', 'tw_plugins.rollout')])")
+    assert done.returncode == 0, done.stderr
+    loaded, heavy = done.stdout.splitlines()[-2:]
+    assert "'verl_ext.plugin'" in loaded
+    for late in ("engine", "agent_loop", "advantage", "trainer", "preflight", "rows"):
+        assert f"'verl_ext.{late}'" not in loaded
+    assert heavy == "[False, False]"
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("none", False), ("another", False), ("threadweaver", True)]
+)
+def test_verls_own_switch_leaves_it_out(policy: str, expected: bool) -> None:
+    done = python("import verl\nprint('verl_ext.plugin' in sys.modules)", VERL_USE_EXTERNAL_PLUGINS=policy)
+    assert done.stdout.splitlines()[-1] == str(expected), done.stderr
+
+
+def test_an_unsupported_version_is_an_error_one_can_see() -> None:
+    """verl itself says at DEBUG that a plug-in failed, and goes on without it."""
+    done = python(
+        "import importlib.metadata as m\n"
+        "real = m.version\n"
+        "m.version = lambda name: '1.0' if name == 'transformers' else real(name)\n"
+        "import verl\n"
+        "print('verl_ext.plugin' in sys.modules)"
+    )
+    assert done.stdout.splitlines()[-1] == "False"
+    assert "the ThreadWeaver plug-in could not be loaded" in done.stderr
+    assert "transformers 1.0 is installed; verl_ext supports transformers" in done.stderr
+
+
+def test_each_piece_is_registered_once() -> None:
+    """A module that was there before the plug-in, and the plug-in loaded twice, change nothing."""
+    import verl.utils.config as verl_config
+
+    validate = verl_config.validate_config
+    assert validate.__globals__["__name__"] == "verl_ext.preflight"
+    __import__(plugin.__name__)
+    assert verl_config.validate_config is validate
