@@ -25,7 +25,8 @@ class Completion:
         token_ids: (T,) sampled ids; the stop token may be left out or in.
         logprobs: (T,) natural-log probability of each sampled id, or None.
         finish_reason: "stop", "length" or "abort". Which stop it was is read from the last id.
-        weight_version: version of the weights that sampled it, when the engine knows.
+        weight_version: version of the weights that sampled it, when the engine knows; (first, last) where an
+            engine may go on with newer weights in the middle of a request.
 
     Raises:
         ValueError: there are not as many logprobs as ids.
@@ -34,7 +35,7 @@ class Completion:
     token_ids: Sequence[int]
     logprobs: Sequence[float] | None
     finish_reason: FinishReason
-    weight_version: int | str | None = None
+    weight_version: int | str | tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.logprobs is not None and len(self.logprobs) != len(self.token_ids):

@@ -28,8 +28,8 @@ def compute_score(
     """`tw_plugins.reward.compute_score` for verl's reward managers.
 
     Args:
-        reward_router_address, reward_model_tokenizer: of a reward model, which verl hands to every function when
-            the run has one (`experimental/reward_loop/reward_manager/naive.py`); not used.
+        reward_router_address, reward_model_tokenizer: of a reward model; verl hands them to every function
+            when the run has one (`experimental/reward_loop/reward_manager/naive.py`). Not used.
     """
     del reward_router_address, reward_model_tokenizer
     return reward.compute_score(data_source, solution_str, ground_truth, extra_info, **settings)

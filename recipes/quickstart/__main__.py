@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from recipes.quickstart import verl_pipeline
 from recipes.quickstart.jobs import JobFailed
 from recipes.quickstart.settings import FAST, FULL
 from recipes.quickstart.summary import summary
@@ -19,7 +20,9 @@ FRAMEWORKS = ("verl",)
 
 def main(
     framework: Annotated[str, typer.Option(help=f"One of: {', '.join(FRAMEWORKS)}.")] = "verl",
-    fast: Annotated[bool, typer.Option("--fast", help="A smoke run of minutes: everything runs, nothing is learned.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="A smoke run: everything runs, nothing is learned.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the problems, the model and the rollouts.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for all runs; this one gets a folder of its own there.")] = Path(
         "runs/quickstart"
@@ -35,17 +38,11 @@ def main(
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     try:
-        summary(folder, _run(folder, settings, console), console)
+        summary(folder, verl_pipeline.run(folder, settings, console), console)
     except JobFailed as error:
-        console.print(f"[bold red]error:[/] {error}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         console.print("What was done before is kept: run the same command again to go on.")
         raise typer.Exit(1) from error
-
-
-def _run(folder, settings, console):  # type: ignore[no-untyped-def]
-    from recipes.quickstart import verl_pipeline
-
-    return verl_pipeline.run(folder, settings, console)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ class Settings:
         preset: problems and model.
         sft_lr, rl_lr: peaks of cosine schedules; RL decays to 0.
         rl_steps, rl_prompts, rl_samples: updates, prompts per update, trajectories per prompt.
+        rl_temperature: of the rollouts; below 1 fewer slips of so small a model drown what a fork earns.
         micro_batch: rows that go through the model at once in SFT (their lengths are alike) and in RL.
         max_tokens: joined response, in tokens.
         wall_clock_problems: decomposable problems decoded one at a time for the wall clock, per model and mode.
@@ -30,6 +31,7 @@ class Settings:
     rl_steps: int
     rl_prompts: int
     rl_samples: int
+    rl_temperature: float
     rl_micro_batch: int
     max_tokens: int
     wall_clock_problems: int
@@ -49,10 +51,11 @@ FULL = Settings(
     preset=STANDARD_PRESET,
     sft_lr=2e-3,
     sft_micro_batch=4,
-    rl_lr=1e-4,
-    rl_steps=24,
+    rl_lr=2e-4,
+    rl_steps=20,
     rl_prompts=16,
     rl_samples=8,
+    rl_temperature=0.7,
     rl_micro_batch=8,
     max_tokens=512,
     wall_clock_problems=30,
@@ -65,6 +68,7 @@ FAST = Settings(
     rl_steps=2,
     rl_prompts=4,
     rl_samples=4,
+    rl_temperature=0.7,
     rl_micro_batch=8,
     max_tokens=256,
     wall_clock_problems=2,

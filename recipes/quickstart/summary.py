@@ -29,8 +29,10 @@ def summary(folder: Path, report: dict[str, Any], console: Console) -> None:
 
 def _table(report: dict[str, Any]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("model", "mode", "accuracy", "well-formed", "token latency", "forks: decomposable", "chain", "reward"):
-        table.add_column(column, justify="left" if column in ("model", "mode") else "right")
+    table.add_column("model")
+    table.add_column("mode")
+    for column in ("accuracy", "format", "latency", "forks", "(chain)", "reward"):
+        table.add_column(column, justify="right")
     for model, modes in report["eval"].items():
         for mode, figures in modes.items():
             forks = figures["activation"]

@@ -44,6 +44,7 @@ def rl_job(name: str, folder: Path, config: str, model: Path, data: Path, held_o
         "data.train_batch_size": settings.rl_prompts,
         "data.max_response_length": settings.max_tokens,
         "actor_rollout_ref.rollout.n": settings.rl_samples,
+        "actor_rollout_ref.rollout.temperature": settings.rl_temperature,
         "actor_rollout_ref.rollout.seed": settings.seed,
         "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": settings.rl_micro_batch,
         "actor_rollout_ref.actor.optim.lr": settings.rl_lr,

@@ -1,4 +1,4 @@
-"""The CPU pieces: each is there, is inert with an accelerator, and says by a failing test when verl needs it no more."""
+"""The CPU pieces: in place, inert with an accelerator, and a failing test when verl needs one no more."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import verl.utils.distributed as verl_distributed
 import verl.workers.engine.fsdp.transformer_impl as verl_fsdp
 from verl.plugin.platform.platform_manager import PlatformRegistry, get_platform
 
+from tests.verl.configs import free_port
 from verl_ext.cpu import offload, platform, process_group
 from verl_ext.cpu.detect import on_cpu
 
@@ -24,9 +25,9 @@ needs_cpu = pytest.mark.skipif(not on_cpu(), reason="there is an accelerator")
 
 
 @pytest.fixture
-def torchrun_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def torchrun_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     one_process = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
-    for name, value in {**one_process, "DIST_INIT_METHOD": f"file://{tmp_path}/rendezvous"}.items():
+    for name, value in {**one_process, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}.items():
         monkeypatch.setenv(name, value)
 
 
@@ -70,7 +71,7 @@ def test_the_process_group(name: str, torchrun_environment: None) -> None:
         assert ranks == ((0, 0, 1) if name == "initialize_global_process_group" else None)
         total = torch.ones(2)
         dist.all_reduce(total)
-        assert dist.get_backend() == "gloo" and total.tolist() == [1, 1]
+        assert dist.get_backend() == process_group.BACKEND and total.tolist() == [1, 1]
     finally:
         dist.destroy_process_group()
 

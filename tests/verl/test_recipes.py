@@ -37,7 +37,7 @@ def test_every_recipe_is_tested() -> None:
     ],
 )
 def test_only_paths_are_left_to_the_user(name: str, prefix: str) -> None:
-    """Marked ``???`` in the file; Hydra itself then keeps verl's default, a path that preflight does not find."""
+    """Marked ``???``; Hydra itself then keeps verl's default, a path that preflight does not find."""
     leaves = _leaves(OmegaConf.load(RECIPES / f"{name}.yaml"))
     left = {key for key, value in leaves.items() if value == "???"}
     assert left == {f"{prefix}model.path", "data.train_files"} | ({"data.val_files"} if prefix else set())

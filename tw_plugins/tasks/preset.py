@@ -13,12 +13,16 @@ from tw_plugins.tasks.tokenizer import make_tokenizer
 
 @dataclass(frozen=True)
 class Preset:
-    """How much of everything: SFT rows and their batch, RL prompts, held-out problems of each kind, the model."""
+    """How much of everything: SFT rows and their batch, RL prompts, held-out problems of each kind, the model.
+
+    ``rl_decomposable`` is the share of RL prompts that can be forked: only those teach when to fork.
+    """
 
     sft: Mixture
     sft_rows: int
     sft_batch: int
     rl_prompts: int
+    rl_decomposable: float
     eval_per_kind: int
     model: ModelSize
 
@@ -32,12 +36,13 @@ STANDARD_PRESET = Preset(
     sft=Mixture(p_parallel=0.5, warm_up_rows=1920),
     sft_rows=7200,
     sft_batch=16,
-    rl_prompts=400,
+    rl_prompts=320,
+    rl_decomposable=0.6,
     eval_per_kind=300,
     model=STANDARD_MODEL,
 )
 SMOKE_PRESET = Preset(
-    sft=Mixture(sizes=SMOKE), sft_rows=128, sft_batch=16, rl_prompts=16, eval_per_kind=8, model=SMOKE_MODEL
+    sft=Mixture(sizes=SMOKE), sft_rows=128, sft_batch=16, rl_prompts=16, rl_decomposable=0.5, eval_per_kind=8, model=SMOKE_MODEL
 )
 
 
@@ -57,7 +62,7 @@ def write_files(folder: Path, seed: int, preset: Preset = STANDARD_PRESET) -> di
     data = {
         "sft": make_sft(preset.sft),
         "sft_sequential": make_sft(sequential),
-        "rl": make_dataset(preset.rl_prompts, f"{seed}/rl", "train", plain),
+        "rl": make_dataset(preset.rl_prompts, f"{seed}/rl", "train", replace(plain, decomposable=preset.rl_decomposable)),
         "eval": make_dataset(2 * preset.eval_per_kind, "eval", "test", plain),
     }
     paths = {name: folder / f"{name}.parquet" for name in data}

@@ -1,0 +1,53 @@
+"""The smoke run of the quickstart: every stage with real verl, vLLM and Ray, and a report of the promised shape."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipes.quickstart.report_data import mean_reward, samples
+from tw_plugins.evaluate import EvalRecord, Span
+from tw_plugins.report import check
+
+
+def _record(index: int, mode: str, longest: int, total: int, blocks: int, correct: bool = True) -> EvalRecord:
+    return EvalRecord(
+        index=index, kind="decomposable", mode=mode, prompt="p", text="t", correct=correct, well_formed=True,  # type: ignore[arg-type]
+        total=total, longest=longest, blocks=blocks, threads=2 * blocks, wall_s=None, limits_hit={},
+        spans=(Span(None, None, total),),
+    )  # fmt: skip
+
+
+def test_reward_is_the_papers() -> None:
+    records = [_record(0, "parallel", 60, 100, 1), _record(1, "parallel", 100, 100, 0), _record(2, "parallel", 10, 100, 1, False)]
+    assert mean_reward(records) == pytest.approx((1.2 + 1.0 + 0.0) / 3)
+
+
+def test_drawn_trajectory_is_forked_and_correct_and_has_its_baseline() -> None:
+    own = [_record(0, "parallel", 90, 90, 0), _record(1, "parallel", 40, 90, 1, False), _record(2, "parallel", 50, 90, 1)]
+    baseline = [_record(i, "autoregressive", 100 + i, 100 + i, 0) for i in range(3)]
+    drawn = samples(own, baseline)
+    assert drawn["trajectory"]["index"] == 2
+    assert drawn["baseline_longest"] == 102
+    assert drawn["speedups"] == pytest.approx([100 / 90, 101 / 40, 102 / 50])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_smoke_run_leaves_a_report_and_a_second_run_does_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "recipes.quickstart", "--fast", "--out", str(tmp_path)]
+    first = subprocess.run(command, capture_output=True, text=True, timeout=800)
+    assert first.returncode == 0, first.stdout + first.stderr
+    folder = tmp_path / "verl-fast"
+    report = json.loads((folder / "report.json").read_text())
+    check(report)
+    assert (folder / "report.html").stat().st_size > 10_000
+    assert report["rl"]["rollout_actor_probability_difference_max"] <= 1e-6
+    assert len(report["rl"]["curves"]["reward"]) == report["rl"]["steps"]
+    again = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0
+    assert again.stdout.count("done before") == 4

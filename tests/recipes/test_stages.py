@@ -1,0 +1,58 @@
+"""Stages run once, go on where they stopped, and run again when settings or an earlier stage changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from recipes.quickstart.stages import Pipeline, Stage
+
+
+def _stages(calls: list[str], fail: str = "") -> list[Stage]:
+    def stage(name: str) -> Stage:
+        def run(folder: Path) -> None:
+            assert list(folder.iterdir()) == []
+            (folder / "half").write_text("")
+            calls.append(name)
+            if name == fail:
+                raise RuntimeError(name)
+
+        return Stage(name, name, run)
+
+    return [stage("one"), stage("two"), stage("three")]
+
+
+def _pipeline(folder: Path, fingerprint: str = "a") -> Pipeline:
+    return Pipeline(folder, fingerprint, Console(quiet=True))
+
+
+def test_second_run_does_nothing(tmp_path: Path) -> None:
+    calls: list[str] = []
+    first = _pipeline(tmp_path).run(_stages(calls))
+    assert _pipeline(tmp_path).run(_stages(calls)) == first
+    assert calls == ["one", "two", "three"]
+
+
+def test_stopped_run_goes_on_at_the_stage_that_failed_with_an_empty_folder(tmp_path: Path) -> None:
+    calls: list[str] = []
+    with pytest.raises(RuntimeError):
+        _pipeline(tmp_path).run(_stages(calls, fail="two"))
+    _pipeline(tmp_path).run(_stages(calls))
+    assert calls == ["one", "two", "two", "three"]
+
+
+def test_other_settings_run_everything_again(tmp_path: Path) -> None:
+    calls: list[str] = []
+    _pipeline(tmp_path).run(_stages(calls))
+    _pipeline(tmp_path, "b").run(_stages(calls))
+    assert calls == ["one", "two", "three"] * 2
+
+
+def test_stages_after_one_that_ran_again_run_again(tmp_path: Path) -> None:
+    calls: list[str] = []
+    _pipeline(tmp_path).run(_stages(calls))
+    (tmp_path / "two" / "done.json").unlink()
+    _pipeline(tmp_path).run(_stages(calls))
+    assert calls == ["one", "two", "three", "two", "three"]
