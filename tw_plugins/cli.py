@@ -131,5 +131,19 @@ def report(
     typer.echo(write_report(read_report(folder), folder))
 
 
+@app.command()
+def bench(
+    tokens: Annotated[
+        list[int] | None, typer.Option(min=100, help="Sampled tokens of the trajectory; may be repeated.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed pairs per size.")] = 5,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
+) -> None:
+    """Time one P-GRPO update: a trie row against one row per request, on this machine's CPU."""
+    from tw_plugins.bench_command import run
+
+    run(tokens or [500, 1000, 2000], repeats, json_out, Console())
+
+
 if __name__ == "__main__":
     app()

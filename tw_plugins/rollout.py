@@ -61,8 +61,8 @@ async def fork_join(
         limits: bounds, kept whatever the engine returns.
         mode: "autoregressive" is one plain request in which control tags are ordinary tokens.
         request_id: names the trajectory to the engine; a fresh one when None.
-        request_id_per_thread: gives every thread a request id of its own, ``{request_id}-{block}-{thread}``, so
-            that a router may spread threads over replicas. By default all requests share one, and so a cache.
+        request_id_per_thread: gives every thread a request id of its own, ``{request_id}-{block}-{thread}``:
+            a router may then spread threads over replicas. By default all requests share one, and so a cache.
 
     Raises:
         ValueError: the mode is unknown.

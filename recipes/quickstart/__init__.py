@@ -1,8 +1,8 @@
-"""`make quickstart`: ThreadWeaver from a random model to a report, with real parts, on a machine without a GPU.
+"""`make quickstart`: ThreadWeaver from a random model to a report, with real parts and without a GPU.
 
     data ─▶ SFT (with threads) ─▶ P-GRPO, fork-join rollouts ─▶ ┐
        └──▶ SFT (sequential) ──▶ GRPO, plain rollouts ────────▶ ┴─▶ evaluation ─▶ report.html
 
-Both lines get the same problems, the same number of steps and the same time; they run side by side, one core each.
-Stages that are done are not run again, so a run that was stopped goes on where it was.
+Both lines get the same problems and the same number of steps; they run side by side, one core each. Stages
+that are done are not run again, so a run that was stopped goes on where it was.
 """

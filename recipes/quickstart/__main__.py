@@ -24,17 +24,21 @@ def main(
         bool, typer.Option("--fast", help="A smoke run: everything runs, nothing is learned.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the problems, the model and the rollouts.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder for all runs; this one gets a folder of its own there.")] = Path(
-        "runs/quickstart"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder for all runs; this one gets a folder of its own there.")
+    ] = Path("runs/quickstart"),
     restart: Annotated[bool, typer.Option("--restart", help="Run every stage again.")] = False,
 ) -> None:
     """Train and evaluate ThreadWeaver on a toy task, from a random model to a report."""
     console = Console()
     if framework not in FRAMEWORKS:
-        raise typer.BadParameter(f"{framework!r} is not one of {', '.join(FRAMEWORKS)}", param_hint="--framework")
+        raise typer.BadParameter(
+            f"{framework!r} is not one of {', '.join(FRAMEWORKS)}", param_hint="--framework"
+        )
     settings = replace(FAST if fast else FULL, seed=seed)
-    folder = (out / "-".join([framework, *(["fast"] if fast else []), *([f"seed{seed}"] if seed else [])])).resolve()
+    folder = (
+        out / "-".join([framework, *(["fast"] if fast else []), *([f"seed{seed}"] if seed else [])])
+    ).resolve()
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     try:

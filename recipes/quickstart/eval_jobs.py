@@ -18,7 +18,7 @@ Records = dict[str, dict[Mode, list[EvalRecord]]]
 
 
 def eval_job(name: str, folder: Path, model: Path, problems: Path, settings: Settings) -> Job:
-    """Greedy decoding of every held-out problem in both modes, the first ones also one at a time for the clock."""
+    """Greedy decoding of every held-out problem in both modes, the first ones one at a time for the clock."""
     folder.mkdir(parents=True, exist_ok=True)
     options = {
         "--model": model,
@@ -43,4 +43,7 @@ def eval_job(name: str, folder: Path, model: Path, problems: Path, settings: Set
 
 def read_all(folders: Mapping[str, Path]) -> Records:
     """Model → mode → records."""
-    return {name: {mode: read_records(record_file(folder, mode)) for mode in MODES} for name, folder in folders.items()}
+    return {
+        name: {mode: read_records(record_file(folder, mode)) for mode in MODES}
+        for name, folder in folders.items()
+    }

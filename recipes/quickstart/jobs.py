@@ -67,7 +67,12 @@ class _Running:
         env = {**os.environ, **job.env}
         # a session of its own, so that everything it starts can be stopped with it
         self.process = subprocess.Popen(
-            job.command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env, start_new_session=True
+            job.command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=env,
+            start_new_session=True,
         )
         stack.callback(self._stop)
         self.lines, self.moved = 0, time.monotonic()
@@ -91,7 +96,9 @@ class _Running:
 
     def _message(self, what: str) -> str:
         tail = self.job.log.read_text(errors="replace").splitlines()[-LOG_LINES:]
-        return "\n".join([f"{self.job.name} {what}. The end of {self.job.log}:", *(f"  {line[:300]}" for line in tail)])
+        return "\n".join(
+            [f"{self.job.name} {what}. The end of {self.job.log}:", *(f"  {line[:300]}" for line in tail)]
+        )
 
     def _stop(self) -> None:
         if self.process.poll() is None:

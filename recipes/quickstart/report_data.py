@@ -16,7 +16,13 @@ from tw_plugins.evaluate import EvalRecord, speedup, speedups, summarise
 from tw_plugins.reward import reward
 
 DISTRIBUTIONS = ("tw-plugins", "verl", "openrlhf", "torch", "transformers", "vllm", "ray", "deepspeed")
-RL_CURVES = {"reward": "score", "accuracy": "acc", "longest": "longest", "activation": "activation", "format": "format"}
+RL_CURVES = {
+    "reward": "score",
+    "accuracy": "acc",
+    "longest": "longest",
+    "activation": "activation",
+    "format": "format",
+}
 PROBABILITY_DIFFERENCE = "training/rollout_probs_diff_max"
 
 
@@ -51,7 +57,9 @@ def build_report(
         },
         "rl": {
             "steps": settings.rl_steps,
-            "rollout_actor_probability_difference_max": max(curve(steps["rl"], PROBABILITY_DIFFERENCE), default=None),
+            "rollout_actor_probability_difference_max": max(
+                curve(steps["rl"], PROBABILITY_DIFFERENCE), default=None
+            ),
             "curves": {
                 **{name: curve(steps["rl"], f"threadweaver/{key}/mean") for name, key in RL_CURVES.items()},
                 **{
@@ -81,7 +89,7 @@ def curve(steps: Iterable[Mapping[str, float]], name: str) -> list[float]:
 
 
 def mean_reward(records: Iterable[EvalRecord]) -> float:
-    """Mean of the paper's reward; sequential decoding earns no bonus because its longest path is its total."""
+    """Mean of the paper's reward; sequential decoding earns no bonus: its longest path is its total."""
     return fmean(reward(record.correct, record.longest, record.total) for record in records)
 
 

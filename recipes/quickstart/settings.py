@@ -20,7 +20,7 @@ class Settings:
         rl_temperature: of the rollouts; below 1 fewer slips of so small a model drown what a fork earns.
         micro_batch: rows that go through the model at once in SFT (their lengths are alike) and in RL.
         max_tokens: joined response, in tokens.
-        wall_clock_problems: decomposable problems decoded one at a time for the wall clock, per model and mode.
+        wall_clock_problems: decomposable problems decoded one at a time for the clock, per model and mode.
         seed: of the problems, the model and the rollouts.
     """
 

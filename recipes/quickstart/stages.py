@@ -1,4 +1,4 @@
-"""Stages that are run once: each leaves a marker when it is done, and is passed over when the marker is there."""
+"""Stages that run once: each leaves a marker when it is done, and is passed over when the marker is there."""
 
 from __future__ import annotations
 

@@ -19,8 +19,9 @@ def summary(folder: Path, report: dict[str, Any], console: Console) -> None:
     console.print(_table(report))
     speedup = report["speedup"]
     console.print(
-        f"RL in parallel mode against the sequential baseline, decomposable problems: token latency "
-        f"[bold]{_ratio(speedup['token_latency'])}[/] better, wall clock [bold]{_ratio(speedup['wall_clock'])}[/] better"
+        "RL in parallel mode against the sequential baseline, decomposable problems: "
+        f"token latency [bold]{_ratio(speedup['token_latency'])}[/] better, "
+        f"wall clock [bold]{_ratio(speedup['wall_clock'])}[/] better"
     )
     took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report["stages"].items())
     console.print(f"{report['wall_s'] / 60:.1f} min ({took}), set-up not counted")

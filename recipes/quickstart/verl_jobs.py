@@ -35,7 +35,9 @@ def sft_job(name: str, folder: Path, model: Path, data: Path, settings: Settings
     return _job(name, folder, "verl.trainer.sft_trainer", "toy_sft", overrides, settings.sft_steps, env)
 
 
-def rl_job(name: str, folder: Path, config: str, model: Path, data: Path, held_out: Path, settings: Settings) -> Job:
+def rl_job(
+    name: str, folder: Path, config: str, model: Path, data: Path, held_out: Path, settings: Settings
+) -> Job:
     """RL through `verl.trainer.main_ppo` with one of the YAMLs `toy_p_grpo` and `toy_grpo_sequential`."""
     overrides = {
         "actor_rollout_ref.model.path": model,
@@ -76,7 +78,13 @@ def free_port() -> int:
 
 
 def _job(
-    name: str, folder: Path, module: str, config: str, overrides: dict[str, object], steps: int, env: dict[str, str]
+    name: str,
+    folder: Path,
+    module: str,
+    config: str,
+    overrides: dict[str, object],
+    steps: int,
+    env: dict[str, str],
 ) -> Job:
     folder.mkdir(parents=True, exist_ok=True)
     ours = {
@@ -90,7 +98,16 @@ def _job(
         arguments += ["~actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"]
     return Job(
         name=name,
-        command=[sys.executable, "-m", module, "--config-path", str(CONFIGS), "--config-name", config, *arguments],
+        command=[
+            sys.executable,
+            "-m",
+            module,
+            "--config-path",
+            str(CONFIGS),
+            "--config-name",
+            config,
+            *arguments,
+        ],
         log=folder / "log.txt",
         counters=(metrics_file(folder),),
         steps=steps,

@@ -31,15 +31,29 @@ def run(folder: Path, settings: Settings, console: Console) -> dict[str, Any]:
     def train_sft(to: Path) -> None:
         jobs = [
             sft_job("SFT with threads", to / "threads", data / "model", data / "sft.parquet", settings),
-            sft_job("SFT sequential", to / "sequential", data / "model", data / "sft_sequential.parquet", settings),
+            sft_job(
+                "SFT sequential", to / "sequential", data / "model", data / "sft_sequential.parquet", settings
+            ),
         ]
         run_side_by_side(jobs, console)
 
     def train_rl(to: Path) -> None:
         files = (data / "rl.parquet", data / "eval.parquet", settings)
         jobs = [
-            rl_job("P-GRPO, fork-join", to / "threads", "toy_p_grpo", sft_model(sft / "threads", settings), *files),
-            rl_job("GRPO, sequential", to / "sequential", "toy_grpo_sequential", sft_model(sft / "sequential", settings), *files),
+            rl_job(
+                "P-GRPO, fork-join",
+                to / "threads",
+                "toy_p_grpo",
+                sft_model(sft / "threads", settings),
+                *files,
+            ),
+            rl_job(
+                "GRPO, sequential",
+                to / "sequential",
+                "toy_grpo_sequential",
+                sft_model(sft / "sequential", settings),
+                *files,
+            ),
         ]
         run_side_by_side(jobs, console)
 
@@ -51,7 +65,9 @@ def run(folder: Path, settings: Settings, console: Console) -> dict[str, Any]:
 
     def evaluate(to: Path) -> None:
         for name, model in models.items():  # one after the other: the wall clock is read here
-            run_side_by_side([eval_job(f"evaluate {name}", to / name, model, data / "eval.parquet", settings)], console)
+            run_side_by_side(
+                [eval_job(f"evaluate {name}", to / name, model, data / "eval.parquet", settings)], console
+            )
 
     stages = [
         Stage("data", "problems, tokenizer and model", make_data),

@@ -1,4 +1,4 @@
-"""Jobs run side by side; one that fails or hangs is named with the end of its log, and the others are stopped."""
+"""Jobs run side by side; one that fails or hangs is named with the end of its log, the others are stopped."""
 
 from __future__ import annotations
 
@@ -36,12 +36,15 @@ def test_output_and_environment_reach_the_log(tmp_path: Path) -> None:
 def test_failure_names_the_job_and_stops_the_others(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     waiting = _job(
-        tmp_path, "waits", f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+        tmp_path,
+        "waits",
+        f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(600)",
     )
     failing = _job(
         tmp_path,
         "fails",
-        f"import os, time\nwhile not os.path.exists({str(pid)!r}): time.sleep(0.05)\nprint('why'); raise SystemExit(3)",
+        f"import os, time\nwhile not os.path.exists({str(pid)!r}): time.sleep(0.05)\n"
+        "print('why'); raise SystemExit(3)",
     )
     with pytest.raises(JobFailed, match=r"fails ended with exit status 3(.|\n)*why"):
         run_side_by_side([waiting, failing], QUIET)

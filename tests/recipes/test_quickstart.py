@@ -1,4 +1,4 @@
-"""The smoke run of the quickstart: every stage with real verl, vLLM and Ray, and a report of the promised shape."""
+"""The smoke run of the quickstart: every stage with real verl, vLLM and Ray, and a report of its shape."""
 
 from __future__ import annotations
 
@@ -23,12 +23,20 @@ def _record(index: int, mode: str, longest: int, total: int, blocks: int, correc
 
 
 def test_reward_is_the_papers() -> None:
-    records = [_record(0, "parallel", 60, 100, 1), _record(1, "parallel", 100, 100, 0), _record(2, "parallel", 10, 100, 1, False)]
+    records = [
+        _record(0, "parallel", 60, 100, 1),
+        _record(1, "parallel", 100, 100, 0),
+        _record(2, "parallel", 10, 100, 1, False),
+    ]
     assert mean_reward(records) == pytest.approx((1.2 + 1.0 + 0.0) / 3)
 
 
 def test_drawn_trajectory_is_forked_and_correct_and_has_its_baseline() -> None:
-    own = [_record(0, "parallel", 90, 90, 0), _record(1, "parallel", 40, 90, 1, False), _record(2, "parallel", 50, 90, 1)]
+    own = [
+        _record(0, "parallel", 90, 90, 0),
+        _record(1, "parallel", 40, 90, 1, False),
+        _record(2, "parallel", 50, 90, 1),
+    ]
     baseline = [_record(i, "autoregressive", 100 + i, 100 + i, 0) for i in range(3)]
     drawn = samples(own, baseline)
     assert drawn["trajectory"]["index"] == 2

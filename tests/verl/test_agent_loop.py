@@ -2,98 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
-import hydra
 import pytest
 from transformers import AutoTokenizer
-from verl.experimental.agent_loop.agent_loop import (
-    AgentLoopOutput,
-    DictConfigWrap,
-    ToolListWrap,
-    _agent_loop_registry,
-)
-from verl.workers.rollout.replica import TokenOutput
 
-from tests.core.fakes import ScriptedEngine, StoryEngine, char_tokenizer, control_tokens, logprobs_of
-from tests.verl.configs import rl_config
-from tw_plugins.rollout import Completion, Engine
+from tests.core.fakes import ScriptedEngine, StoryEngine, char_tokenizer, logprobs_of
+from tests.verl.loops import TAGS, TOKENIZER, Client, build, run, script
+from tw_plugins.rollout import Engine
 from tw_plugins.trie import Branch, position_ids_from_branches
 from verl_ext.agent_loop import PromptTooLong
 from verl_ext.settings import KEY
 
 Toy = dict[str, Path]
-TOKENIZER = char_tokenizer()
-TOKENIZER.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
-TAGS = control_tokens(TOKENIZER)
 FORK = "<Parallel>\n<Outlines>\n<Outline>1: x</Outline>\n<Outline>2: y</Outline>\n</Outlines>"
 REPLIES = [FORK, " one\n</Thread>", " two\n</Thread>", "</Parallel>\ndone<|im_end|>"]
 VERSIONS = [(3, 3), (3, 4), (4, 4), (4, 5)]
-
-
-class Client:
-    """verl's LLMServerClient over an engine of the core's tests; `versions[k]` is what request k reports."""
-
-    def __init__(
-        self,
-        engine: Any,
-        versions: Sequence[tuple[int, int]] = (),
-        reasons: Mapping[int, str] = MappingProxyType({}),
-        with_logprobs: bool = True,
-    ) -> None:
-        self.engine, self.versions, self.reasons = engine, versions, reasons
-        self.with_logprobs = with_logprobs
-        self.calls: list[dict[str, Any]] = []
-
-    async def generate(
-        self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, Any]
-    ) -> TokenOutput:
-        number = len(self.calls)
-        self.calls.append({"id": request_id, "prompt": prompt_ids, **sampling_params})
-        completion = await self.engine.generate(
-            prompt_ids,
-            stop_token_ids=sampling_params["stop_token_ids"],
-            max_tokens=sampling_params["max_tokens"],
-            request_id=request_id,
-        )
-        first, last = self.versions[number] if self.versions else (1, 1)
-        return TokenOutput(
-            token_ids=completion.token_ids,
-            log_probs=completion.logprobs if self.with_logprobs else None,
-            stop_reason=self.reasons.get(number, "completed"),
-            extra_fields={"min_global_steps": first, "max_global_steps": last},
-        )
-
-
-def script(*replies: str | Completion) -> ScriptedEngine:
-    return ScriptedEngine([TAGS.encode(r) if isinstance(r, str) else r for r in replies])
-
-
-def build(client: Client, toy: Toy, *settings: str) -> Any:
-    """As `AgentLoopWorker._run_agent_loop` builds it, by its registered name."""
-    config = rl_config(toy, *settings)
-    return hydra.utils.instantiate(
-        config=_agent_loop_registry["threadweaver"],
-        trainer_config=DictConfigWrap(config=config),
-        server_manager=client,
-        tokenizer=TOKENIZER,
-        processor=None,
-        hf_model_type="qwen3",
-        dataset_cls=None,
-        data_config=DictConfigWrap(config.data),
-        tools=ToolListWrap([]),
-    )
-
-
-async def run(client: Client, toy: Toy, *settings: str, prompt: str = "1+1?") -> list[AgentLoopOutput]:
-    loop = build(client, toy, *settings)
-    sampling = {"temperature": 0.7, "logprobs": True}
-    output = await loop.run(sampling, raw_prompt=[{"role": "user", "content": prompt}], index=0)
-    assert sampling == {"temperature": 0.7, "logprobs": True}  # verl reuses it for the other samples
-    return output if isinstance(output, list) else [output]
 
 
 def sampled(client: Client) -> list[int]:
@@ -289,14 +213,13 @@ def test_the_tokenizer_is_read_once(toy: Toy) -> None:
     assert loops[0].tags is loops[1].tags
 
 
-def test_a_tokenizer_without_tags_is_named(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tokenizer_without_tags_is_named(toy: Toy) -> None:
     bare = char_tokenizer([])
     bare.chat_template = TOKENIZER.chat_template
-    monkeypatch.setitem(globals(), "TOKENIZER", bare)
     with pytest.raises(Exception, match="no token '<Parallel>'"):
-        build(Client(script()), toy)
+        build(Client(script()), toy, tokenizer=bare)
 
 
-def test_the_toys_own_tokenizer_works(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(globals(), "TOKENIZER", AutoTokenizer.from_pretrained(toy["model"]))
-    assert build(Client(script()), toy).limits.max_tokens == 768
+def test_the_toys_own_tokenizer_works(toy: Toy) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(toy["model"])
+    assert build(Client(script()), toy, tokenizer=tokenizer).limits.max_tokens == 768

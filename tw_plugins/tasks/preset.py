@@ -13,7 +13,7 @@ from tw_plugins.tasks.tokenizer import make_tokenizer
 
 @dataclass(frozen=True)
 class Preset:
-    """How much of everything: SFT rows and their batch, RL prompts, held-out problems of each kind, the model.
+    """How much of everything: SFT rows and their batch, RL prompts, held-out problems per kind, the model.
 
     ``rl_decomposable`` is the share of RL prompts that can be forked: only those teach when to fork.
     """
@@ -42,7 +42,13 @@ STANDARD_PRESET = Preset(
     model=STANDARD_MODEL,
 )
 SMOKE_PRESET = Preset(
-    sft=Mixture(sizes=SMOKE), sft_rows=128, sft_batch=16, rl_prompts=16, rl_decomposable=0.5, eval_per_kind=8, model=SMOKE_MODEL
+    sft=Mixture(sizes=SMOKE),
+    sft_rows=128,
+    sft_batch=16,
+    rl_prompts=16,
+    rl_decomposable=0.5,
+    eval_per_kind=8,
+    model=SMOKE_MODEL,
 )
 
 
@@ -50,8 +56,8 @@ def write_files(folder: Path, seed: int, preset: Preset = STANDARD_PRESET) -> di
     """Write model folder and data sets; returns their paths by name.
 
     ``model`` (untrained), ``sft`` (threads mixed in), ``sft_sequential`` (the same problems without threads),
-    ``rl`` (other training problems), ``eval`` (held out; the same for every seed, half of each kind). The rows
-    for SFT are in the order they are meant to be trained in, ``sft_batch`` at a time.
+    ``rl`` (other training problems), ``eval`` (held out; the same for every seed, half of each kind). SFT
+    rows are in the order they are meant to be trained in, ``sft_batch`` at a time.
     """
 
     def make_sft(mixture: Mixture) -> list[Record]:
@@ -62,7 +68,9 @@ def write_files(folder: Path, seed: int, preset: Preset = STANDARD_PRESET) -> di
     data = {
         "sft": make_sft(preset.sft),
         "sft_sequential": make_sft(sequential),
-        "rl": make_dataset(preset.rl_prompts, f"{seed}/rl", "train", replace(plain, decomposable=preset.rl_decomposable)),
+        "rl": make_dataset(
+            preset.rl_prompts, f"{seed}/rl", "train", replace(plain, decomposable=preset.rl_decomposable)
+        ),
         "eval": make_dataset(2 * preset.eval_per_kind, "eval", "test", plain),
     }
     paths = {name: folder / f"{name}.parquet" for name in data}
