@@ -1,5 +1,6 @@
 # `make` or `make help` lists the targets. Settings are variables: make quickstart FRAMEWORK=verl
 FRAMEWORK ?= verl
+SEED ?= 0
 # PYTHON=… and TORCH_INDEX=… reach scripts/setup_env.sh, which says what they do.
 
 BIN := .venv/$(FRAMEWORK)/bin
@@ -15,7 +16,7 @@ setup: ## make .venv/$(FRAMEWORK) from the pinned list; does nothing when it is 
 	@scripts/setup_env.sh $(FRAMEWORK)
 
 quickstart: setup ## set-up, SFT, RL and evaluation of a toy model, report in runs/quickstart
-	@$(BIN)/python -m recipes.quickstart --framework $(FRAMEWORK)
+	@$(BIN)/python -m recipes.quickstart --framework $(FRAMEWORK) --seed $(SEED)
 
 test: setup ## everything CI checks: lint, types, fast tests, then slow tests
 	@start=$$SECONDS; \

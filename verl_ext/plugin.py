@@ -26,10 +26,11 @@ from types import ModuleType
 
 import wrapt
 
-from verl_ext.versions import check_versions
+from verl_ext.versions import problems
 
 logger = logging.getLogger(__name__)
 
+PREFLIGHT = "verl.utils.config"
 REGISTRATIONS = {
     "verl.plugin.platform.platform_manager": "verl_ext.cpu.platform",
     "verl.utils.distributed": "verl_ext.cpu.process_group",
@@ -37,7 +38,7 @@ REGISTRATIONS = {
     "verl.experimental.agent_loop.agent_loop": "verl_ext.agent_loop",
     "verl.trainer.ppo.core_algos": "verl_ext.advantage",
     "verl.trainer.ppo.v1.trainer_base": "verl_ext.trainer",
-    "verl.utils.config": "verl_ext.preflight",
+    PREFLIGHT: "verl_ext.preflight",
 }
 """verl module → module of ours whose `register(verl_module)` is called once the former is imported."""
 
@@ -45,11 +46,14 @@ REGISTRATIONS = {
 def install() -> None:
     """Hang every registration on the import of its verl module; modules already imported are served at once.
 
-    Raises:
-        UnsupportedVersion: the installed verl is not one that the seams were checked against.
+    With versions that the seams were not checked against only the check of the settings is registered, which
+    then refuses every run that asks for ThreadWeaver; other runs of verl go on as if it were not installed.
     """
-    check_versions()
-    for verl_module, extension in REGISTRATIONS.items():
+    registrations = REGISTRATIONS
+    if found := problems():
+        logger.error("the ThreadWeaver plug-in is off: %s", "; ".join(found))
+        registrations = {PREFLIGHT: REGISTRATIONS[PREFLIGHT]}
+    for verl_module, extension in registrations.items():
         wrapt.register_post_import_hook(_registration(extension), verl_module)
 
 
@@ -61,9 +65,4 @@ def _registration(extension: str) -> Callable[[ModuleType], None]:
     return register
 
 
-try:
-    install()
-except Exception:
-    # verl logs a failed plug-in at DEBUG and goes on without it: rows would train without their mask.
-    logger.exception("the ThreadWeaver plug-in could not be loaded; `threadweaver doctor` says more")
-    raise
+install()

@@ -16,6 +16,7 @@ from tw_plugins.reward import RewardSettings
 from verl_ext.files import check_prompt_files
 from verl_ext.settings import KEY, SettingsError, settings_from
 from verl_ext.shared_memory import check_shared_memory
+from verl_ext.versions import check_versions
 from verl_ext.vocabulary import check_vocabulary
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,11 @@ def check(config: Any) -> None:
     """Check a whole verl config.
 
     Raises:
+        UnsupportedVersion: an installed version that verl_ext was not checked against.
         SettingsError: everything that is wrong, one line each, with the setting to change.
         ValueError: a data file, tokenizer or model that does not fit; see the modules imported above.
     """
+    check_versions()
     settings = settings_from(config)
     limits = settings.limits(config.data.max_response_length)
     found = [

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from recipes.quickstart.report_data import mean_reward, samples
+from recipes.quickstart.seeds import table
 from tw_plugins.evaluate import EvalRecord, Span
 from tw_plugins.report import check
 
@@ -59,3 +60,20 @@ def test_smoke_run_leaves_a_report_and_a_second_run_does_nothing(tmp_path: Path)
     again = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0
     assert again.stdout.count("done before") == 4
+
+
+def _report(seed: int, accuracy: float) -> dict[str, object]:
+    figures = {"accuracy": accuracy, "activation": {"decomposable": 1.0, "chain": 0.0}, "reward": 1.0}
+    modes = {mode: {**figures, "token_latency": 100.0} for mode in ("parallel", "autoregressive")}
+    return {
+        "seed": seed,
+        "wall_s": 60.0,
+        "eval": dict.fromkeys(("sft", "rl", "baseline"), modes),
+        "speedup": {"token_latency": 2.0, "wall_clock": 1.5},
+    }
+
+
+def test_table_over_seeds_shows_each_and_the_mean() -> None:
+    lines = table([_report(0, 0.5), _report(1, 1.0)]).splitlines()
+    assert lines[0] == "|  | seed 0 | seed 1 | mean |"
+    assert "| accuracy, RL in parallel mode | 50.0% | 100.0% | 75.0% |" in lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,8 +70,8 @@ def make_worker(model: Path, *settings: str) -> TrainingWorker:
     return worker
 
 
-async def stories(model: Path, groups: list[str], layout: str) -> list[tuple[Rollout, list[AgentLoopOutput]]]:
-    """Per group key one trajectory through the agent loop: several blocks, cut threads, threads that end in EOS."""
+def stories(model: Path, groups: list[str], layout: str) -> list[tuple[Rollout, list[AgentLoopOutput]]]:
+    """One trajectory per group key, from the agent loop: two blocks, cut threads, threads that end in EOS."""
     made = []
     for seed, group in enumerate(groups):
         kept: list[Rollout] = []
@@ -84,7 +85,7 @@ async def stories(model: Path, groups: list[str], layout: str) -> list[tuple[Rol
         settings = [f"{threadweaver}.layout={layout}", f"{threadweaver}.max_thread_tokens=12"]
         toy = {"model": model, "rl": model, "eval": model}
         with patch("verl_ext.agent_loop.fork_join", keep):
-            outputs = await run(Client(engine), toy, *settings, prompt=f"problem {group}")
+            outputs = asyncio.run(run(Client(engine), toy, *settings, prompt=f"problem {group}"))
         made.append((kept[0], outputs))
     return made
 
@@ -103,7 +104,12 @@ def as_stored(output: AgentLoopOutput) -> dict[str, Any]:
 def batch_of(rows: list[dict[str, Any]], **settings: Any) -> Any:
     """Stored rows as the engine's TensorDict; `settings` are what verl sets per batch."""
     batch = tu.list_of_dict_to_tensordict(rows)
-    how = {"temperature": 1.0, "use_remove_padding": False, "use_dynamic_bsz": False, "calculate_entropy": False}
+    how = {
+        "temperature": 1.0,
+        "use_remove_padding": False,
+        "use_dynamic_bsz": False,
+        "calculate_entropy": False,
+    }
     how |= {"micro_batch_size_per_gpu": len(rows), "global_batch_size": len(rows)}
     tu.assign_non_tensor(batch, **{**how, **settings})
     return batch
@@ -113,14 +119,6 @@ def log_probs(worker: TrainingWorker, batch: Any) -> torch.Tensor:
     """Log-probs (B, j) of the engine, forward only, without a loss."""
     tu.assign_non_tensor(batch, compute_loss=False)
     return worker.infer_batch(batch)["log_probs"]
-
-
-def trained(values: torch.Tensor, loss_masks: list[torch.Tensor]) -> list[torch.Tensor]:
-    """Per row the values on trained tokens; the one for token i stands at i − 1 of the whole row (B, j)."""
-    return [
-        row[:-1][-len(mask) :][mask.bool()] if len(mask) < len(row) else row[:-1][mask[1:].bool()]
-        for row, mask in zip(values.unbind(), loss_masks, strict=True)
-    ]
 
 
 def plain(model: Path, dtype: torch.dtype = torch.float32) -> Any:

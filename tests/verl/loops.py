@@ -88,5 +88,3 @@ async def run(client: Client, toy: Toy, *settings: str, prompt: str = "1+1?") ->
     output = await loop.run(sampling, raw_prompt=[{"role": "user", "content": prompt}], index=0)
     assert sampling == {"temperature": 0.7, "logprobs": True}  # verl reuses it for the other samples
     return output if isinstance(output, list) else [output]
-
-

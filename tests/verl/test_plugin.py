@@ -38,18 +38,22 @@ def test_verls_own_switch_leaves_it_out() -> None:
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
-def test_an_unsupported_version_is_an_error_one_can_see() -> None:
-    """verl itself says at DEBUG that a plug-in failed, and goes on without it."""
+def test_an_unsupported_version_is_said_and_only_runs_that_ask_for_threadweaver_stop() -> None:
     done = python(
         "import importlib.metadata as m\n"
         "real = m.version\n"
         "m.version = lambda name: '1.0' if name == 'transformers' else real(name)\n"
-        "import verl\n"
-        "print('verl_ext.plugin' in sys.modules)"
+        "import verl.utils.config as c\n"
+        "print('engine' in str(sys.modules.keys() & {'verl_ext.engine', 'verl_ext.cpu.platform'}))\n"
+        "from verl_ext import preflight\n"
+        "try: preflight.check(None)\n"
+        "except preflight.check_versions.__globals__['UnsupportedVersion'] as e: print(e)"
     )
-    assert done.stdout.splitlines()[-1] == "False"
-    assert "the ThreadWeaver plug-in could not be loaded" in done.stderr
-    assert "transformers 1.0 is installed; verl_ext supports transformers" in done.stderr
+    assert "the ThreadWeaver plug-in is off: transformers 1.0 is installed" in done.stderr
+    assert "Traceback" not in done.stderr
+    registered, message = done.stdout.splitlines()[-2:]
+    assert registered == "False"
+    assert message.startswith("transformers 1.0 is installed; verl_ext supports transformers")
 
 
 def test_each_piece_is_registered_once() -> None:
