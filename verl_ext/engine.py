@@ -16,9 +16,11 @@ from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
 from tw_plugins.attention import ancestor_block_mask, ancestor_mask
+from tw_plugins.grammar import TAGS
 from verl_ext.cpu import offload
 from verl_ext.preflight import MASKED_ATTENTION
 from verl_ext.rows import has_branches, with_branch_positions
+from verl_ext.vocabulary import check_embedding
 
 
 class UnsupportedEngine(ValueError):
@@ -28,9 +30,20 @@ class UnsupportedEngine(ValueError):
 class TrieEngine(FSDPEngineWithLMHead):
     """FSDP engine that gives every micro-batch with branches its ancestor mask.
 
-    Works padded and with `use_remove_padding`, with several rows per micro-batch, with dynamic batch sizes
-    and gradient checkpointing, with SDPA (dense mask) and FlexAttention (`BlockMask`).
+    Works padded and with `use_remove_padding`, with several rows per micro-batch, with dynamic batch sizes,
+    gradient checkpointing and fused kernels, with SDPA (dense mask) and FlexAttention (`BlockMask`).
     """
+
+    def initialize(self) -> None:
+        """Build the model, once its embedding is known to hold the control tokens.
+
+        Raises:
+            VocabularyError: the model has fewer embedding rows than the tokenizer has ids.
+        """
+        model, tokenizer = self.model_config, self.model_config.tokenizer
+        if tokenizer is not None and TAGS[0] in tokenizer.get_vocab():
+            check_embedding(model.path, model.hf_config.get_text_config().vocab_size, len(tokenizer))
+        super().initialize()
 
     def prepare_model_inputs(self, micro_batch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """verl's inputs, with positions and mask of the rows' tries.

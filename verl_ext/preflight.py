@@ -83,8 +83,6 @@ def _row_problems(config: Any, layout: str) -> Iterator[str]:
             "layout=trie cannot split a sequence over ranks: set "
             "actor_rollout_ref.actor.ulysses_sequence_parallel_size=1, or layout=rows"
         )
-    if model.get("use_fused_kernels", False):
-        yield "layout=trie has no fused kernels: set actor_rollout_ref.model.use_fused_kernels=False"
 
 
 def _ulysses_sizes(config: Any) -> list[int]:

@@ -43,8 +43,10 @@ def has_branches(position_ids: Any) -> bool:
     """Whether any row jumps to a position other than 0, which is how a branch begins.
 
     Args:
-        position_ids: jagged (B, j).
+        position_ids: jagged (B, j). Multi-modal ones, (B, 4, j), have no branches.
     """
+    if position_ids.dim() != 2:
+        return False
     flat, starts = position_ids.values(), position_ids.offsets()[:-1]
     jumps = flat[1:] != flat[:-1] + 1
     jumps[starts[1:] - 1] = False  # the first token of the next row is no branch

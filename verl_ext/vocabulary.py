@@ -30,14 +30,23 @@ def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> None:
         raise VocabularyError(f"no tokenizer and config can be loaded from {model_path}: {reason}") from error
     ControlTokens.from_tokenizer(tokenizer)
     rows = config.get_text_config().vocab_size
-    if rows < len(tokenizer):
-        raise VocabularyError(
-            f"{model_path}: the tokenizer has {len(tokenizer)} ids, the model only {rows} embedding rows; "
-            "resize the model with model.resize_token_embeddings(len(tokenizer)) and save it again"
-        )
+    check_embedding(model_path, rows, len(tokenizer))
     if rows > len(tokenizer):
         logger.warning(
             "%s: the model has %d embedding rows, the tokenizer %d ids. verl's rollout never samples the "
             "extra rows but the actor's softmax counts them: log-probs differ by the weight of those rows",
             model_path, rows, len(tokenizer),
         )  # fmt: skip
+
+
+def check_embedding(model_path: str, rows: int, ids: int) -> None:
+    """Raise where a model has fewer embedding `rows` than its tokenizer has `ids`.
+
+    Raises:
+        VocabularyError: says how to resize the model.
+    """
+    if rows < ids:
+        raise VocabularyError(
+            f"{model_path}: the tokenizer has {ids} ids, the model only {rows} embedding rows; "
+            "resize the model with model.resize_token_embeddings(len(tokenizer)) and save it again"
+        )

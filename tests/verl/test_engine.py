@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch.distributed.tensor import DTensor
+from transformers import Qwen3ForCausalLM
 from verl.trainer.ppo.core_algos import get_adv_estimator_fn
 from verl.trainer.ppo.padding_utils import construct_minimal_padding_template
 from verl.utils import tensordict_utils as tu
@@ -36,7 +37,7 @@ from tw_plugins.rollout import Rollout
 from tw_plugins.trie import TrieRow, row_from_ids
 from verl_ext.engine import TrieEngine, UnsupportedEngine
 
-GROUPS = ["p", "p", "q", "q"]
+GROUPS = ["p", "p", "qq", "qq"]
 REWARDS = [1.2, 0.0, 1.0, 1.1]
 ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
 PACKED = {"use_remove_padding": True}
@@ -183,6 +184,7 @@ def sft_batch(rows: list[TrieRow], **how: Any) -> Any:
     return tu.get_tensordict(tensor_dict=collated, non_tensor_dict={**settings, **how})
 
 
+@pytest.mark.slow  # compiles a kernel for each shape
 @pytest.mark.parametrize("how", ["padded", "packed"])
 def test_flex_attention(model: Path, trie: Any, how: str) -> None:
     """Forward only: torch has no FlexAttention backward on the CPU."""
@@ -291,6 +293,22 @@ def test_gradient_checkpointing_changes_nothing(worker: Any, model: Path, trie: 
     _, want = policy_gradient(worker, rows, advantages_of_verl(rows))
     _, got = policy_gradient(checkpointing, rows, advantages_of_verl(rows))
     assert distance(got, want) <= 1e-6
+
+
+@pytest.mark.parametrize("how", ["padded", "packed"])
+def test_fused_kernels_change_nothing(
+    worker: Any, model: Path, trie: Any, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Log-probs straight from the hidden states; verl replaces the forward of the model's class for it."""
+    rows = rows_of(trie)
+    want = response_log_probs(worker, rows)
+    _, want_gradient = policy_gradient(worker, rows, advantages_of_verl(rows))
+    monkeypatch.setattr(Qwen3ForCausalLM, "forward", Qwen3ForCausalLM.forward)  # back as it was afterwards
+    fused = make_worker(model, "actor_rollout_ref.model.use_fused_kernels=true")
+    kernels = {**BATCHES[how], "use_fused_kernels": True}
+    torch.testing.assert_close(response_log_probs(fused, rows, **kernels), want, atol=1e-5, rtol=0)
+    _, got_gradient = policy_gradient(fused, rows, advantages_of_verl(rows), **kernels)
+    assert distance(got_gradient, want_gradient) <= 1e-5
 
 
 def test_both_layouts_have_the_same_gradient(worker: Any, model: Path, trie: Any) -> None:

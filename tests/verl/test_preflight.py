@@ -48,7 +48,6 @@ WRONG_SETTINGS = {
         ["actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"],
         "cannot split a sequence over ranks: set .*ulysses_sequence_parallel_size=1",
     ),
-    "fused kernels": (["actor_rollout_ref.model.use_fused_kernels=true"], "use_fused_kernels=False"),
     "megatron": (["actor_rollout_ref.actor.strategy=megatron"], "needs actor.strategy=fsdp2 .* not megatron"),
     "p_grpo on rows": (
         ["{key}.layout=rows"],
