@@ -1,8 +1,8 @@
 """`threadweaver bench`: forward and backward of the P-GRPO loss, a trie row against one row per request.
 
-Both sides train the same tokens of the same trajectory with the same stock Qwen3 and give the same gradient. The
-rows go through the model one after the other with plain causal attention, the best they can have; the trie row goes
-through once with its dense mask. Sides alternate, and what is reported is the median of the ratios.
+Both sides train the same tokens of the same trajectory with the same stock Qwen3 and give the same gradient.
+The rows go through the model one after the other with plain causal attention, the best they can have; the
+trie row goes through once with its dense mask. Sides alternate; reported is the median of the ratios.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def bench_update(shape: Shape, repeats: int = 5) -> UpdateTimes:
     trie, rows = [row_from_rollout(rollout)], rows_from_rollout(rollout)
     model = _model()
     trained = sum(map(sum, (row.loss_mask for row in trie)))
-    seconds = list(_pairs(lambda: _update(model, trie, trained), lambda: _update(model, rows, trained), repeats))
+    sides = (lambda: _update(model, trie, trained), lambda: _update(model, rows, trained))
+    seconds = list(_pairs(*sides, repeats))
     ratios = [slow / fast for fast, slow in seconds]
     return UpdateTimes(
         tokens=shape.tokens,

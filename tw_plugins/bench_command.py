@@ -23,11 +23,15 @@ def run(tokens: Sequence[int], repeats: int, json_out: Path | None, console: Con
             results.append(bench_update(Shape(tokens=size), repeats))
     console.print(_table(results))
     console.print(
-        f"median of {repeats} pairs; stock Qwen3 of 4 layers, fp32, 4 blocks of 3 threads; {_machine()}",
+        f"median of {repeats} pairs; Qwen3 of 4 layers, fp32, 4 blocks of 3 threads; {_machine()}",
         highlight=False,
     )
     if json_out:
-        figures = {"machine": _machine(), "repeats": repeats, "update": [asdict(result) for result in results]}
+        figures = {
+            "machine": _machine(),
+            "repeats": repeats,
+            "update": [asdict(result) for result in results],
+        }
         json_out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 

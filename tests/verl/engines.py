@@ -80,9 +80,9 @@ def stories(model: Path, groups: list[str], layout: str) -> list[tuple[Rollout, 
             kept.append(await fork_join(*args, **kwargs))
             return kept[0]
 
-        engine = StoryEngine(seed, TAGS, blocks=2, max_threads=4, thread_length=16, eos_rate=0.3)
+        engine = StoryEngine(seed, TAGS, blocks=2, max_threads=4, thread_length=10, eos_rate=0.3)
         threadweaver = "actor_rollout_ref.rollout.custom.threadweaver"
-        settings = [f"{threadweaver}.layout={layout}", f"{threadweaver}.max_thread_tokens=12"]
+        settings = [f"{threadweaver}.layout={layout}", f"{threadweaver}.max_thread_tokens=8"]
         toy = {"model": model, "rl": model, "eval": model}
         with patch("verl_ext.agent_loop.fork_join", keep):
             outputs = asyncio.run(run(Client(engine), toy, *settings, prompt=f"problem {group}"))

@@ -72,6 +72,24 @@ def trie(model: Path) -> list[tuple[Rollout, list[Any]]]:
     return stories(model, GROUPS, "trie")
 
 
+@pytest.fixture(scope="module")
+def reference(model: Path) -> Any:
+    return plain(model)
+
+
+@pytest.fixture(scope="module")
+def wanted(reference: Any, trie: Any) -> list[torch.Tensor]:
+    """Per trajectory the log-probs of its requests, in the order of its row."""
+    with torch.no_grad():
+        return [in_row_order(rollout, request_log_probs(reference, rollout)) for rollout, _ in trie]
+
+
+@pytest.fixture(scope="module")
+def paper(model: Path, trie: Any) -> dict[str, torch.Tensor]:
+    """Gradient of Eq. 4 by name."""
+    return eq4(model, [rollout for rollout, _ in trie])
+
+
 # ---------------------------------------------------------------- what is to be computed
 
 
@@ -142,13 +160,10 @@ def test_the_rows_are_hard_enough(trie: Any) -> None:
 
 
 @pytest.mark.parametrize("how", BATCHES)
-def test_rl_rows_equal_their_requests(worker: Any, model: Path, trie: Any, how: str) -> None:
+def test_rl_rows_equal_their_requests(worker: Any, trie: Any, wanted: Any, how: str) -> None:
     got = response_log_probs(worker, rows_of(trie), **BATCHES[how])
-    reference = plain(model)
-    with torch.no_grad():
-        for (rollout, _), values in zip(trie, got, strict=True):
-            want = in_row_order(rollout, request_log_probs(reference, rollout))
-            torch.testing.assert_close(values, want, atol=1e-5, rtol=0)
+    for values, want in zip(got, wanted, strict=True):
+        torch.testing.assert_close(values, want, atol=1e-5, rtol=0)
 
 
 def test_with_verls_own_engine_they_differ(worker: Any, trie: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +174,7 @@ def test_with_verls_own_engine_they_differ(worker: Any, trie: Any, monkeypatch: 
 
 
 @pytest.mark.parametrize("how", ["padded", "packed", "padded, dynamic", "packed, dynamic"])
-def test_sft_rows_equal_their_units(worker: Any, model: Path, trie: Any, how: str) -> None:
+def test_sft_rows_equal_their_units(worker: Any, reference: Any, trie: Any, how: str) -> None:
     """SFT rows carry restarted position ids and nothing else."""
     rows = []
     for rollout, _ in trie:
@@ -167,7 +182,6 @@ def test_sft_rows_equal_their_units(worker: Any, model: Path, trie: Any, how: st
         rows.append(row_from_ids(ids, TAGS, prompt))
     batch = sft_batch(rows, **BATCHES[how])
     values = log_probs(worker, batch)
-    reference = plain(model)
     with torch.no_grad():
         for row, value in zip(rows, values.unbind(), strict=True):
             got = value[:-1][torch.tensor(row.loss_mask[1:]).bool()]
@@ -186,15 +200,12 @@ def sft_batch(rows: list[TrieRow], **how: Any) -> Any:
 
 @pytest.mark.slow  # compiles a kernel for each shape
 @pytest.mark.parametrize("how", ["padded", "packed"])
-def test_flex_attention(model: Path, trie: Any, how: str) -> None:
+def test_flex_attention(model: Path, trie: Any, wanted: Any, how: str) -> None:
     """Forward only: torch has no FlexAttention backward on the CPU."""
     flex = make_worker(model, f"{ATTENTION}=flex_attention")
     got = response_log_probs(flex, rows_of(trie), **BATCHES[how])
-    reference = plain(model)
-    with torch.no_grad():
-        for (rollout, _), values in zip(trie, got, strict=True):
-            want = in_row_order(rollout, request_log_probs(reference, rollout))
-            torch.testing.assert_close(values, want, atol=1e-5, rtol=0)
+    for values, want in zip(got, wanted, strict=True):
+        torch.testing.assert_close(values, want, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("how", ["padded", "packed", "packed, dynamic"])
@@ -211,12 +222,11 @@ def test_verls_filling_rows_change_nothing(worker: Any, trie: Any, how: str) -> 
 
 @pytest.mark.parametrize("how", ["padded", "packed"])
 def test_rows_without_branches_take_verls_own_path(
-    worker: Any, model: Path, how: str, monkeypatch: pytest.MonkeyPatch
+    worker: Any, model: Path, reference: Any, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = stories(model, GROUPS, "rows")
     monkeypatch.setattr(engine_module, "ancestor_mask", None)
-    got = response_log_probs(worker, rows_of(made), **BATCHES[how], micro_batch_size_per_gpu=1)
-    reference = plain(model)
+    got = response_log_probs(worker, rows_of(made), **BATCHES[how])
     with torch.no_grad():
         want = [value for rollout, _ in made for value in request_log_probs(reference, rollout)]
     torch.testing.assert_close(torch.cat(got), torch.cat(want), atol=1e-5, rtol=0)
@@ -264,71 +274,64 @@ def advantages_of_verl(rows: list[dict[str, Any]]) -> list[float]:
     return [float(advantage[on.bool()][0]) for advantage, on in zip(advantages, mask, strict=True)]
 
 
-def eq4(model: Path, rollouts: list[Rollout]) -> tuple[float, dict[str, torch.Tensor]]:
-    """Eq. 4 as the paper writes it, on a stock model in float64: −(1/ΣT) · Σ A · log π over all units."""
-    reference = plain(model, torch.float64)
+def eq4(model: Path, rollouts: list[Rollout]) -> dict[str, torch.Tensor]:
+    """Gradient of Eq. 4 as the paper has it, in float64 on a stock model: −(1/ΣT) · Σ A · log π of all units."""
+    double = plain(model, torch.float64)
     total, tokens = torch.zeros((), dtype=torch.float64), 0
     for rollout, reward, group in zip(rollouts, REWARDS, GROUPS, strict=True):
         peers = [r for r, g in zip(REWARDS, GROUPS, strict=True) if g == group]
-        for values in request_log_probs(reference, rollout):
+        for values in request_log_probs(double, rollout):
             total = total + (reward - math.fsum(peers) / len(peers)) * values.sum()
             tokens += len(values)
-    loss = -total / tokens
-    loss.backward()
-    return loss.item(), {name: p.grad for name, p in reference.named_parameters()}
+    (-total / tokens).backward()
+    return {name: p.grad for name, p in double.named_parameters()}
 
 
 @pytest.mark.parametrize("how", ["padded", "packed", "packed, two rows each", "packed, dynamic"])
-def test_the_gradient_of_p_grpo_is_that_of_eq_4(worker: Any, model: Path, trie: Any, how: str) -> None:
+def test_the_gradient_of_p_grpo_is_that_of_eq_4(worker: Any, trie: Any, paper: Any, how: str) -> None:
     rows = rows_of(trie)
     _, got = policy_gradient(worker, rows, advantages_of_verl(rows), **BATCHES[how])
-    _, want = eq4(model, [rollout for rollout, _ in trie])
-    assert distance(got, want) <= 1e-5
+    assert distance(got, paper) <= 1e-5
 
 
-def test_gradient_checkpointing_changes_nothing(worker: Any, model: Path, trie: Any) -> None:
+def test_gradient_checkpointing_changes_nothing(model: Path, trie: Any, paper: Any) -> None:
     checkpointing = make_worker(model, "actor_rollout_ref.model.enable_gradient_checkpointing=true")
     assert checkpointing.engine.module.is_gradient_checkpointing
     rows = rows_of(trie)
-    _, want = policy_gradient(worker, rows, advantages_of_verl(rows))
     _, got = policy_gradient(checkpointing, rows, advantages_of_verl(rows))
-    assert distance(got, want) <= 1e-6
+    assert distance(got, paper) <= 1e-5
 
 
 @pytest.mark.parametrize("how", ["padded", "packed"])
 def test_fused_kernels_change_nothing(
-    worker: Any, model: Path, trie: Any, how: str, monkeypatch: pytest.MonkeyPatch
+    model: Path, trie: Any, wanted: Any, paper: Any, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Log-probs straight from the hidden states; verl replaces the forward of the model's class for it."""
     rows = rows_of(trie)
-    want = response_log_probs(worker, rows)
-    _, want_gradient = policy_gradient(worker, rows, advantages_of_verl(rows))
     monkeypatch.setattr(Qwen3ForCausalLM, "forward", Qwen3ForCausalLM.forward)  # back as it was afterwards
     fused = make_worker(model, "actor_rollout_ref.model.use_fused_kernels=true")
     kernels = {**BATCHES[how], "use_fused_kernels": True}
-    torch.testing.assert_close(response_log_probs(fused, rows, **kernels), want, atol=1e-5, rtol=0)
-    _, got_gradient = policy_gradient(fused, rows, advantages_of_verl(rows), **kernels)
-    assert distance(got_gradient, want_gradient) <= 1e-5
+    torch.testing.assert_close(response_log_probs(fused, rows, **kernels), wanted, atol=1e-5, rtol=0)
+    _, got = policy_gradient(fused, rows, advantages_of_verl(rows), **kernels)
+    assert distance(got, paper) <= 1e-5
 
 
-def test_both_layouts_have_the_same_gradient(worker: Any, model: Path, trie: Any) -> None:
-    rows = rows_of(trie)
-    advantages = advantages_of_verl(rows)
-    _, want = policy_gradient(worker, rows, advantages)
+def test_both_layouts_have_the_same_gradient(worker: Any, model: Path, trie: Any, paper: Any) -> None:
+    advantages = advantages_of_verl(rows_of(trie))
     made = stories(model, GROUPS, "rows")
     per_row = [a for a, (_, outputs) in zip(advantages, made, strict=True) for _ in outputs]
-    _, got = policy_gradient(worker, rows_of(made), per_row, micro_batch_size_per_gpu=1)
-    assert distance(got, want) <= 1e-5
+    _, got = policy_gradient(worker, rows_of(made), per_row)
+    assert distance(got, paper) <= 1e-5
 
 
-def test_the_sft_loss_is_the_mean_over_all_trained_tokens(worker: Any, model: Path, trie: Any) -> None:
+def test_the_sft_loss_is_the_mean_over_all_trained_tokens(worker: Any, reference: Any, trie: Any) -> None:
     rows = [
         row_from_ids(rollout.prompt_ids + rollout.response_ids, TAGS, len(rollout.prompt_ids))
         for rollout, _ in trie
     ]
     got, _ = gradient(worker, sft_batch(rows, micro_batch_size_per_gpu=2), partial(sft_loss, config=None))
     with torch.no_grad():
-        want = -torch.cat([row_log_probs(plain(model), row) for row in rows]).mean()
+        want = -torch.cat([row_log_probs(reference, row) for row in rows]).mean()
     assert got == pytest.approx(want.item(), abs=1e-5)
 
 

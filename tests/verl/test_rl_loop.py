@@ -1,0 +1,136 @@
+"""verl's own commands, end to end: SFT of a small model, then RL with real vLLM over real Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recipes.quickstart.verl_jobs import ENVIRONMENT
+from tests.verl.configs import RECIPES, free_port, rl_files
+from tw_plugins.tasks.dataset import Mixture
+from tw_plugins.tasks.digits import SMOKE
+from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
+from verl_ext.settings import KEY
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+SFT_EPOCHS = 12  # of 8 steps
+ALWAYS_FORKS = replace(SMOKE_PRESET, sft=Mixture(sizes=SMOKE, decomposable=1.0, p_parallel=1.0))
+SMALL = [
+    "data.train_batch_size=4",
+    "actor_rollout_ref.rollout.n=4",
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=4",
+    "trainer.total_training_steps=2",
+    "trainer.resume_mode=disable",
+]
+ROWS = [f"{KEY}.layout=rows", "algorithm.adv_estimator=grpo", "algorithm.norm_adv_by_std_in_grpo=false"]
+RUNS = {
+    "trie": ["trainer.val_before_train=true"],
+    "rows": ROWS,
+    "asynchronous, packed": [
+        "trainer.v1.trainer_mode=threadweaver_colocate_async",
+        "actor_rollout_ref.model.use_remove_padding=true",
+    ],
+    "reference model, dynamic batch": [
+        "actor_rollout_ref.actor.use_kl_loss=true",
+        "actor_rollout_ref.actor.use_dynamic_bsz=true",
+        "trainer.total_training_steps=1",
+    ],
+}
+Toy = dict[str, Path]
+
+
+def command(
+    folder: Path, module: str, config: str, *settings: str, **environment: str
+) -> list[dict[str, Any]]:
+    """Run one of verl's commands to its end; returns the metrics of each step."""
+    metrics = folder / "metrics.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, "--config-path", str(RECIPES), "--config-name", config, *settings],
+        env={**os.environ, **ENVIRONMENT, "VERL_FILE_LOGGER_PATH": str(metrics), **environment},
+        cwd=folder,
+        stdout=(folder / "log.txt").open("w"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        code = process.wait(timeout=600)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert code == 0, (folder / "log.txt").read_text()[-4000:]
+    return [json.loads(line) for line in metrics.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """The toy's files with a model that SFT taught to fork."""
+    folder = tmp_path_factory.mktemp("sft")
+    files = write_files(folder / "files", 0, ALWAYS_FORKS)
+    one_process = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    steps = command(
+        folder,
+        "verl.trainer.sft_trainer",
+        "toy_sft",
+        f"model.path={files['model']}",
+        f"data.train_files={files['sft']}",
+        "data.train_batch_size=16",
+        "optim.lr=5e-3",
+        f"trainer.total_epochs={SFT_EPOCHS}",
+        f"trainer.default_local_dir={folder / 'checkpoints'}",
+        "trainer.resume_mode=disable",
+        **one_process,
+        MASTER_PORT=str(free_port()),
+    )
+    losses = [step["data"]["train/loss"] for step in steps if "train/loss" in step["data"]]
+    assert losses[-1] < losses[0] / 2
+    (model,) = folder.glob("checkpoints/global_step_*/huggingface")
+    return {**files, "model": model}
+
+
+@pytest.fixture
+def ray_folder() -> Iterator[str]:
+    """Short: the path of a socket in it has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="tw", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str) -> None:
+    settings = [
+        *rl_files(trained),
+        *SMALL,
+        *RUNS[name],
+        f"trainer.default_local_dir={tmp_path / 'checkpoints'}",
+    ]
+    logged = command(tmp_path, "verl.trainer.main_ppo", "toy_p_grpo", *settings, RAY_TMPDIR=ray_folder)
+    steps = [entry["data"] for entry in logged if "actor/pg_loss" in entry["data"]]
+    assert len(steps) == (1 if "reference" in name else 2)
+    for step in steps:
+        # The project's promise: training sees what inference saw, on every trained token.
+        assert step["training/rollout_probs_diff_valid"] == 1
+        assert step["training/rollout_probs_diff_max"] <= 1e-6
+        assert step["threadweaver/activation/mean"] > 0
+        assert step["threadweaver/trajectories"] == 16
+        assert 0 < step["threadweaver/longest/mean"] < step["threadweaver/total/mean"]
+        assert step["actor/ppo_kl"] == pytest.approx(0, abs=1e-5) or name == "rows"
+    if name == "trie":
+        check_validation(logged)
+    if "reference" in name:
+        assert steps[0]["actor/kl_loss"] == pytest.approx(0, abs=1e-5)  # the actor is still its reference
+
+
+def check_validation(logged: list[dict[str, Any]]) -> None:
+    """What the reward function returned, averaged by verl over the held-out problems."""
+    first = logged[0]["data"]
+    for value in ("acc", "format", "longest", "total", "acceleration", "activation", "blocks"):
+        assert any(key.startswith("val-") and f"/{value}/mean@1" in key for key in first), value
