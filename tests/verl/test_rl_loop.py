@@ -84,7 +84,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         f"model.path={files['model']}",
         f"data.train_files={files['sft']}",
         "data.train_batch_size=16",
-        "optim.lr=5e-3",
         f"trainer.total_epochs={SFT_EPOCHS}",
         f"trainer.default_local_dir={folder / 'checkpoints'}",
         "trainer.resume_mode=disable",
