@@ -12,6 +12,7 @@ each piece is registered right after the verl module that owns its registry has 
     verl.experimental.agent_loop.agent_loop         the agent loop `threadweaver`
     verl.trainer.ppo.core_algos                     the advantage estimator `p_grpo`
     verl.trainer.ppo.v1.trainer_base                the trainer modes with ThreadWeaver's metrics
+    verl.workers.rollout.vllm_rollout.vllm_rollout  the weights' socket, one per run (CPU only)
     verl.utils.config                               the check of the settings before any process starts
 
 Work at import is what the seam asks for: verl only loads the entry point, it calls nothing.
@@ -38,6 +39,7 @@ REGISTRATIONS = {
     "verl.experimental.agent_loop.agent_loop": "verl_ext.agent_loop",
     "verl.trainer.ppo.core_algos": "verl_ext.advantage",
     "verl.trainer.ppo.v1.trainer_base": "verl_ext.trainer",
+    "verl.workers.rollout.vllm_rollout.vllm_rollout": "verl_ext.cpu.weight_socket",
     PREFLIGHT: "verl_ext.preflight",
 }
 """verl module → module of ours whose `register(verl_module)` is called once the former is imported."""

@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any
 
 from tw_plugins.reward import RewardSettings
+from verl_ext.cpu.weight_socket import name_run
 from verl_ext.files import check_prompt_files
 from verl_ext.settings import KEY, SettingsError, settings_from
 from verl_ext.shared_memory import check_shared_memory
@@ -145,6 +146,7 @@ def register(verl_config: Any) -> None:
     @wraps(validate)
     def validate_config(config: Any, *args: Any, **kwargs: Any) -> None:
         validate(config, *args, **kwargs)
+        name_run()
         if uses_threadweaver(config):
             check(config)
 

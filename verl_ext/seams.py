@@ -63,6 +63,12 @@ def _trainer(module: Any) -> bool:
     return {"threadweaver_sync", "threadweaver_colocate_async"} <= module.TRAINER_REGISTRY.keys()
 
 
+def _weight_socket(module: Any) -> bool:
+    from verl_ext.cpu.detect import on_cpu
+
+    return not on_cpu() or hasattr(module.ServerAdapter.__init__, "__wrapped__")
+
+
 def _preflight(module: Any) -> bool:
     return bool(module.validate_config.__globals__["__name__"] == "verl_ext.preflight")
 
@@ -93,6 +99,12 @@ SEAMS = (
         ("register_trainer", "PPOTrainer._compute_metrics"),
         "trainer modes",
         _trainer,
+    ),
+    Seam(
+        "verl.workers.rollout.vllm_rollout.vllm_rollout",
+        ("ServerAdapter",),
+        "weights' socket of this run",
+        _weight_socket,
     ),
     Seam("verl.utils.config", ("validate_config",), "check of settings", _preflight),
 )

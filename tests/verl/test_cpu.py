@@ -174,3 +174,27 @@ def test_what_the_cpu_cannot_sync_is_refused(arguments: dict[str, Any]) -> None:
 
     with pytest.raises(NotImplementedError, match="switch LoRA off"):
         CPUWorkerExtension.__new__(CPUWorkerExtension).update_weights_from_ipc(**arguments)
+
+
+@needs_cpu
+def test_verl_still_gives_every_run_on_a_machine_the_same_socket() -> None:
+    """Once this fails, verl_ext/cpu/weight_socket.py can go."""
+    from verl.workers.rollout.vllm_rollout.vllm_rollout import ServerAdapter
+
+    source = inspect.getsource(ServerAdapter.__init__.__wrapped__)
+    assert "ray.get_runtime_context().get_job_id()" in source
+    assert "/tmp/rl-colocate-zmq-{job_id}-replica-{self.replica_rank}-rank-{local_rank}.sock" in source
+
+
+@needs_cpu
+def test_runs_have_sockets_of_their_own_and_both_ends_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    from verl_ext.cpu.weight_socket import RUN_ID, name_run, of_this_run
+
+    monkeypatch.setenv(RUN_ID, "before")
+    handles = set()
+    for _ in range(2):
+        name_run()
+        handles.add(of_this_run("ipc:///tmp/x.sock"))
+        assert of_this_run("ipc:///tmp/x.sock") in handles
+    assert len(handles) == 2
+    assert all(handle.startswith("ipc:///tmp/x-") and handle.endswith(".sock") for handle in handles)

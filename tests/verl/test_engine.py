@@ -275,7 +275,7 @@ def advantages_of_verl(rows: list[dict[str, Any]]) -> list[float]:
 
 
 def eq4(model: Path, rollouts: list[Rollout]) -> dict[str, torch.Tensor]:
-    """Gradient of Eq. 4 as the paper has it, in float64 on a stock model: −(1/ΣT) Σ A log π over all units."""
+    """Gradient of Eq. 4 as the paper has it, on a stock float64 model: −(1/ΣT) Σ A log π over all units."""
     double = plain(model, torch.float64)
     total, tokens = torch.zeros((), dtype=torch.float64), 0
     for rollout, reward, group in zip(rollouts, REWARDS, GROUPS, strict=True):

@@ -23,7 +23,7 @@ from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
 from verl_ext.settings import KEY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-SFT_EPOCHS = 12  # of 8 steps
+SFT_EPOCHS = 12  # of 8 steps; most samples fork then
 ALWAYS_FORKS = replace(SMOKE_PRESET, sft=Mixture(sizes=SMOKE, decomposable=1.0, p_parallel=1.0))
 SMALL = [
     "data.train_batch_size=4",
@@ -84,6 +84,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         f"model.path={files['model']}",
         f"data.train_files={files['sft']}",
         "data.train_batch_size=16",
+        "optim.lr=5e-3",
         f"trainer.total_epochs={SFT_EPOCHS}",
         f"trainer.default_local_dir={folder / 'checkpoints'}",
         "trainer.resume_mode=disable",
@@ -115,9 +116,7 @@ def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str) -> None:
     steps = [entry["data"] for entry in logged if "actor/pg_loss" in entry["data"]]
     assert len(steps) == (1 if "reference" in name else 2)
     for step in steps:
-        # The project's promise: training sees what inference saw, on every trained token.
-        assert step["training/rollout_probs_diff_valid"] == 1
-        assert step["training/rollout_probs_diff_max"] <= 1e-6
+        check_fidelity(step)
         assert step["threadweaver/activation/mean"] > 0
         assert step["threadweaver/trajectories"] == 16
         assert 0 < step["threadweaver/longest/mean"] < step["threadweaver/total/mean"]
@@ -126,6 +125,17 @@ def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str) -> None:
         check_validation(logged)
     if "reference" in name:
         assert steps[0]["actor/kl_loss"] == pytest.approx(0, abs=1e-5)  # the actor is still its reference
+
+
+def check_fidelity(step: dict[str, Any]) -> None:
+    """Training sees what inference saw, on every trained token, to float32.
+
+    Two float32 implementations of a trained model differ by a few 1e-6 at worst, in layout rows too (and stock
+    HF from its float64 self by 1e-6); a wrong mask or position differs by 1e-2.
+    """
+    assert step["training/rollout_probs_diff_valid"] == 1
+    assert step["training/rollout_probs_diff_mean"] <= 1e-6
+    assert step["training/rollout_probs_diff_max"] <= 1e-5
 
 
 def check_validation(logged: list[dict[str, Any]]) -> None:

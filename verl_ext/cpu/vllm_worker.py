@@ -15,9 +15,14 @@ import torch
 from verl.workers.rollout.vllm_rollout.bucketed_weight_transfer import BucketedWeightReceiver
 from verl.workers.rollout.vllm_rollout.utils import vLLMColocateWorkerExtension
 
+from verl_ext.cpu.weight_socket import of_this_run
+
 
 class CPUWorkerExtension(vLLMColocateWorkerExtension):
     """verl's worker extension with the same RPC name and wire protocol, loading through `reload_weights`."""
+
+    def _get_zmq_handle(self) -> str:
+        return of_this_run(super()._get_zmq_handle())
 
     def update_weights_from_ipc(
         self, peft_config: Any = None, base_sync_done: bool = False, use_shm: bool = False
