@@ -85,6 +85,7 @@ def empty_module() -> SimpleNamespace:
         _agent_loop_registry={"single_turn_agent": {}},
         ADV_ESTIMATOR_REGISTRY={"grpo": untouched},
         TRAINER_REGISTRY={"sync": object},
+        ServerAdapter=OtherEngine,
         validate_config=untouched,
     )
 

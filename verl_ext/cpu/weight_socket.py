@@ -20,7 +20,7 @@ RUN_ID = "THREADWEAVER_RUN_ID"
 
 
 def name_run() -> None:
-    """Give this run its name; called in the driver, whose environment all processes of a local Ray inherit."""
+    """Give this run its name; called in the driver, whose environment a local Ray hands on."""
     os.environ[RUN_ID] = uuid.uuid4().hex[:12]
 
 
