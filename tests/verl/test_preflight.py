@@ -269,6 +269,7 @@ def test_runs_without_threadweaver_are_left_alone() -> None:
     assert not preflight.uses_threadweaver(config)
 
 
+@pytest.mark.slow
 def test_verls_own_command_stops_before_ray(toy: Toy, tmp_path: Path) -> None:
     arguments = [
         "--config-path",

@@ -1,4 +1,4 @@
-"""verl's own CPU tests of agent loops, rewards and advantages, which its wheel ships, pass with the plug-in in."""
+"""verl's own CPU tests of agent loops, rewards and advantages pass with the plug-in: its wheel has them."""
 
 from __future__ import annotations
 
