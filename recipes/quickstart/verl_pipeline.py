@@ -26,6 +26,9 @@ def run(folder: Path, settings: Settings, console: Console) -> dict[str, Any]:
     data, sft, rl, evaluation = (pipeline.path(name) for name in ("data", "sft", "rl", "eval"))
 
     def make_data(to: Path) -> None:
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # its bar for saving a model would stand between ours
         write_files(to, settings.seed, settings.preset)
 
     def train_sft(to: Path) -> None:
