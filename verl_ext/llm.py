@@ -51,7 +51,7 @@ def _finish_reason(reported: str | None, token_ids: list[int], stops: Sequence[i
     return "length" if len(token_ids) >= max_tokens else "stop"
 
 
-def _versions(extra_fields: dict[str, Any]) -> Any:
+def _versions(extra_fields: dict[str, Any]) -> tuple[int, int] | None:
     """(first, last) weight version of a request, or None where the server does not say."""
     first, last = extra_fields.get("min_global_steps"), extra_fields.get("max_global_steps")
     return None if first is None or last is None else (int(first), int(last))
