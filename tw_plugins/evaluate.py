@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from tw_plugins.control_tokens import ControlTokens
+from tw_plugins.gathering import all_or_raise
 from tw_plugins.grading import extract_answer, is_equivalent
 from tw_plugins.latency import measure
 from tw_plugins.problems import EvalProblem, read_problems
@@ -76,7 +76,7 @@ async def evaluate(
             progress(record)
         return record
 
-    return await _all_or_raise([answer(problem) for problem in problems])
+    return await all_or_raise([answer(problem) for problem in problems])
 
 
 async def evaluate_timed(
@@ -126,15 +126,3 @@ def _record(problem: EvalProblem, rollout: Rollout, tags: ControlTokens, wall_s:
         limits_hit=rollout.limits_hit,
         spans=spans_of(rollout),
     )
-
-
-async def _all_or_raise(coroutines: Sequence[Coroutine[Any, Any, EvalRecord]]) -> list[EvalRecord]:
-    """Runs all; when one raises (or the caller is cancelled), the others are cancelled first."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

@@ -18,14 +18,14 @@ is cut.
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import get_args
 
 from tw_plugins.control_tokens import ControlTokenError, ControlTokens
+from tw_plugins.gathering import all_or_raise
 from tw_plugins.trajectory import outline_numbers
 from tw_plugins.units import Call, Completion, Engine, FinishReason, Limits, Mode, Rollout
 
@@ -181,7 +181,7 @@ class _Trajectory:
         share = self._share(count)
         budget = min(share, self.limits.max_thread_tokens)
         limit = "answer_reserve" if share < self.limits.max_thread_tokens else "max_thread_tokens"
-        calls = await _all_or_raise(self._thread(number, budget) for number in range(1, count + 1))
+        calls = await all_or_raise(self._thread(number, budget) for number in range(1, count + 1))
         going = True
         for number, call in enumerate(calls, 1):
             self._record(call)
@@ -255,15 +255,3 @@ def _at_most(completion: Completion, max_tokens: int) -> Completion:
         logprobs=None if logprobs is None else list(logprobs[:max_tokens]),
         finish_reason="length" if cut else completion.finish_reason,
     )
-
-
-async def _all_or_raise(coroutines: Iterable[Coroutine[Any, Any, Call]]) -> list[Call]:
-    """Runs all at once; when one raises (or the caller is cancelled), the others are cancelled first."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise

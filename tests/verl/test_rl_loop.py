@@ -130,8 +130,8 @@ def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str) -> None:
 def check_fidelity(step: dict[str, Any]) -> None:
     """Training sees what inference saw, on every trained token, to float32.
 
-    Two float32 implementations of a trained model differ by a few 1e-6, by 1e-5 at the worst of 20 steps of the
-    quickstart, with `layout: rows` and sequentially too (and stock HF from its float64 self by 1e-6); a wrong
+    Two float32 implementations of a trained model differ by a few 1e-6, by 1e-5 at the worst step of a whole
+    quickstart, with `layout: rows` and sequentially too (stock HF from its float64 self by 1e-6); a wrong
     mask or position differs by 1e-2.
     """
     assert step["training/rollout_probs_diff_valid"] == 1
