@@ -12,6 +12,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from tests.core.fakes import StoryEngine, char_tokenizer, control_tokens
+from tests.reference import in_row_order, request_logprobs
 from tw_plugins.advantage import p_grpo
 from tw_plugins.collator import TrieCollator
 from tw_plugins.rollout import Limits, Rollout, fork_join
@@ -60,27 +61,6 @@ def row_logprobs(model: Any, rows: list[TrieRow], mask: str = "dense") -> tuple[
     targets = batch["input_ids"][:, 1:, None]
     trained = batch["labels"][:, 1:] != -100
     return logits.log_softmax(-1).gather(-1, targets)[..., 0], trained
-
-
-def request_logprobs(model: Any, rollout: Rollout) -> list[torch.Tensor]:
-    """log π of each completion given its context: one plain forward per request, no mask, no position ids."""
-    found = []
-    for call in rollout.calls:
-        context, body = list(call.context_ids), list(call.completion.token_ids)
-        logits = model(input_ids=torch.tensor([context + body])).logits[0, len(context) - 1 : -1]
-        found.append(logits.log_softmax(-1)[range(len(body)), body])
-    return found
-
-
-def in_row_order(rollout: Rollout, values: list[torch.Tensor]) -> torch.Tensor:
-    """Per-request values in the order of the row: what lies on the main path first, then the branches."""
-    path = rollout.prompt_ids + rollout.response_ids
-    whole = [[*call.context_ids, *call.completion.token_ids] for call in rollout.calls]
-    main = [ids == path[: len(ids)] for ids in whole]
-    return torch.cat(
-        [v for v, on in zip(values, main, strict=True) if on]
-        + [v for v, on in zip(values, main, strict=True) if not on]
-    )
 
 
 def eq4(model: Any) -> torch.Tensor:

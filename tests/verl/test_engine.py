@@ -22,6 +22,7 @@ from verl.workers.utils.losses import ppo_loss, sft_loss
 from verl.workers.utils.padding import response_from_nested
 
 import verl_ext.engine as engine_module
+from tests.reference import in_row_order, request_logprobs
 from tests.verl.engines import (
     as_stored,
     batch_of,
@@ -81,7 +82,7 @@ def reference(model: Path) -> Any:
 def wanted(reference: Any, trie: Any) -> list[torch.Tensor]:
     """Per trajectory the log-probs of its requests, in the order of its row."""
     with torch.no_grad():
-        return [in_row_order(rollout, request_log_probs(reference, rollout)) for rollout, _ in trie]
+        return [in_row_order(rollout, request_logprobs(reference, rollout)) for rollout, _ in trie]
 
 
 @pytest.fixture(scope="module")
@@ -91,25 +92,6 @@ def paper(model: Path, trie: Any) -> dict[str, torch.Tensor]:
 
 
 # ---------------------------------------------------------------- what is to be computed
-
-
-def request_log_probs(model: Any, rollout: Rollout) -> list[torch.Tensor]:
-    """log π of each completion given its context: one plain forward per request."""
-    found = []
-    for call in rollout.calls:
-        context, body = list(call.context_ids), list(call.completion.token_ids)
-        logits = model(input_ids=torch.tensor([context + body])).logits[0, len(context) - 1 : -1]
-        found.append(logits.log_softmax(-1)[range(len(body)), body])
-    return found
-
-
-def in_row_order(rollout: Rollout, values: list[torch.Tensor]) -> torch.Tensor:
-    """Per-request values as a row has them: first what lies on the main path, then the branches."""
-    path = rollout.prompt_ids + rollout.response_ids
-    whole = [[*call.context_ids, *call.completion.token_ids] for call in rollout.calls]
-    main = [ids == path[: len(ids)] for ids in whole]
-    on = [value for value, is_main in zip(values, main, strict=True) if is_main]
-    return torch.cat([*on, *(value for value, is_main in zip(values, main, strict=True) if not is_main)])
 
 
 def row_log_probs(model: Any, row: TrieRow) -> torch.Tensor:
@@ -228,7 +210,7 @@ def test_rows_without_branches_take_verls_own_path(
     monkeypatch.setattr(engine_module, "ancestor_mask", None)
     got = response_log_probs(worker, rows_of(made), **BATCHES[how])
     with torch.no_grad():
-        want = [value for rollout, _ in made for value in request_log_probs(reference, rollout)]
+        want = [value for rollout, _ in made for value in request_logprobs(reference, rollout)]
     torch.testing.assert_close(torch.cat(got), torch.cat(want), atol=1e-5, rtol=0)
 
 
@@ -280,7 +262,7 @@ def eq4(model: Path, rollouts: list[Rollout]) -> dict[str, torch.Tensor]:
     total, tokens = torch.zeros((), dtype=torch.float64), 0
     for rollout, reward, group in zip(rollouts, REWARDS, GROUPS, strict=True):
         peers = [r for r, g in zip(REWARDS, GROUPS, strict=True) if g == group]
-        for values in request_log_probs(double, rollout):
+        for values in request_logprobs(double, rollout):
             total = total + (reward - math.fsum(peers) / len(peers)) * values.sum()
             tokens += len(values)
     (-total / tokens).backward()
