@@ -30,6 +30,45 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn.attention.flex_attention import BlockMask
 
+MASKED_ATTENTION = ("sdpa", "eager", "flex_attention")
+"""transformers' attention implementations that take a mask of their caller's."""
+
+
+class UnsupportedAttention(ValueError):
+    """An attention implementation with which a trie row would be attended wrongly."""
+
+
+def has_branches(position_ids: Tensor) -> bool:
+    """Whether any row jumps to a position other than 0, which is how a branch begins.
+
+    Args:
+        position_ids: (…, N) integers; rows one after the other along N (packing) are fine.
+    """
+    jumps = position_ids[..., 1:] != position_ids[..., :-1] + 1
+    return bool((jumps & (position_ids[..., 1:] != 0)).any())
+
+
+def mask_for(attention: str, position_ids: Tensor) -> Tensor | BlockMask:
+    """The ancestor mask as a stock transformers model takes it for ``attention_mask``.
+
+    Args:
+        attention: the model's ``config._attn_implementation``.
+        position_ids: (B, N) padded or (1, ΣN) packed rows.
+
+    Returns:
+        (B, 1, N, N) bool for "sdpa" and "eager", a BlockMask for "flex_attention".
+
+    Raises:
+        UnsupportedAttention: the implementation takes no mask.
+    """
+    if attention not in MASKED_ATTENTION:
+        raise UnsupportedAttention(
+            f"rows with branches need attn_implementation={' or '.join(MASKED_ATTENTION)}, not {attention!r}"
+        )
+    if attention == "flex_attention":
+        return ancestor_block_mask(position_ids)
+    return ancestor_mask(position_ids).unsqueeze(1)
+
 
 def _intervals(position_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Row offsets a token at offset q sees: ``root <= k < fork`` or ``own <= k <= q``; each (…, N) int32.

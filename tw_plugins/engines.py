@@ -16,16 +16,13 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from tw_plugins.units import Completion, FinishReason
+from tw_plugins.request import EngineError, completion_of, finish_reason_of, request_params, room_for
+from tw_plugins.units import Completion
 
 __all__ = ["EngineError", "OpenAICompatibleEngine", "VLLMEngine"]
 
 # A server may take other values from the model's generation_config.json when these are not given.
 _PLAIN_SAMPLING = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
-
-
-class EngineError(RuntimeError):
-    """An engine could not answer; the message says which, why and what to do."""
 
 
 class OpenAICompatibleEngine:
@@ -75,7 +72,7 @@ class OpenAICompatibleEngine:
         Raises:
             EngineError: the server cannot be reached, answers with an error, or returns no token ids.
         """
-        room = _room(prompt_ids, max_tokens, self.max_model_len)
+        room = room_for(prompt_ids, max_tokens, self.max_model_len)
         if room < 1:
             return Completion([], [], "length")
         body = {"prompt": list(prompt_ids), "stop_token_ids": list(stop_token_ids), "max_tokens": room}
@@ -113,7 +110,7 @@ class OpenAICompatibleEngine:
                 "later): text is never encoded again, so its ids are needed."
             )
         logprobs = (choice.get("logprobs") or {}).get("token_logprobs")
-        return Completion(ids, logprobs, _reason(choice.get("finish_reason"), self.url))
+        return Completion(ids, logprobs, finish_reason_of(choice.get("finish_reason"), self.url))
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -170,7 +167,7 @@ class VLLMEngine:
             EngineError: called from a second event loop, or vLLM reports an error for the request.
         """
         self._check_loop()
-        room = _room(prompt_ids, max_tokens, self._llm.model_config.max_model_len)
+        room = room_for(prompt_ids, max_tokens, self._llm.model_config.max_model_len)
         if room < 1:
             return Completion([], [], "length")
         # Siblings share the trajectory's id, vLLM wants one per request.
@@ -179,23 +176,10 @@ class VLLMEngine:
         outputs = [out async for out in self._llm.generate(prompt, self._params(stop_token_ids, room), name)]
         if not outputs:
             raise EngineError(f"vLLM ended request {name} without an output")
-        answer = outputs[-1].outputs[0]
-        ids = list(answer.token_ids)
-        logprobs = [step[token].logprob for token, step in zip(ids, answer.logprobs or [], strict=True)]
-        return Completion(ids, logprobs, _reason(answer.finish_reason, "vLLM"))
+        return completion_of(outputs[-1])
 
     def _params(self, stop_token_ids: Sequence[int], max_tokens: int) -> Any:
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
-
-        return SamplingParams(
-            **self._sampling,
-            max_tokens=max_tokens,
-            stop_token_ids=list(stop_token_ids),
-            logprobs=0,
-            detokenize=False,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-        )
+        return request_params(**self._sampling, stop_token_ids=stop_token_ids, max_tokens=max_tokens)
 
     def _check_loop(self) -> None:
         """vLLM's output handler lives in the first loop; in another one a request would wait for ever."""
@@ -217,15 +201,3 @@ class VLLMEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown()
-
-
-def _room(prompt_ids: Sequence[int], max_tokens: int, max_model_len: int | None) -> int:
-    """Tokens that can be sampled: what was asked for, or what the context has left."""
-    return max_tokens if max_model_len is None else min(max_tokens, max_model_len - len(prompt_ids))
-
-
-def _reason(reason: str | None, engine: str) -> FinishReason:
-    """ "stop" and "length" as they are, "error" raises, anything else is an "abort"."""
-    if reason == "error":
-        raise EngineError(f"{engine} reports an internal error for a request: see its log")
-    return reason if reason in ("stop", "length") else "abort"  # type: ignore[return-value]

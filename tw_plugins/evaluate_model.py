@@ -56,15 +56,13 @@ class EvalSettings:
         Raises:
             EvaluationError: limits that contradict each other.
         """
-        tokens = min(self.max_tokens, context)
-        reserve = min(512, tokens // 8) if self.answer_reserve is None else self.answer_reserve
         try:
-            return Limits(
-                max_tokens=tokens,
-                max_thread_tokens=self.max_thread_tokens or tokens,
+            return Limits.of(
+                min(self.max_tokens, context),
+                max_thread_tokens=self.max_thread_tokens,
                 max_threads=self.max_threads,
                 max_blocks=self.max_blocks,
-                answer_reserve=reserve,
+                answer_reserve=self.answer_reserve,
             )
         except ValueError as error:
             raise EvaluationError(str(error)) from error

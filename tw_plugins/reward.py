@@ -114,7 +114,10 @@ def _facts(extra_info: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 def _is_correct(text: str, ground_truth: str | int | None) -> bool:
     if ground_truth is None or not str(ground_truth).strip():
-        raise ValueError("the reference answer is empty: check reward_model.ground_truth in the data set")
+        raise ValueError(
+            "the reference answer is empty: check the data set's column of answers (verl: "
+            "reward_model.ground_truth, OpenRLHF: --data.label_key)"
+        )
     answer = extract_answer(text)
     return answer is not None and is_equivalent(answer, str(ground_truth))
 

@@ -100,6 +100,31 @@ class Limits:
                 f"limits: answer_reserve ({self.answer_reserve}) must be below max_tokens ({self.max_tokens})"
             )
 
+    @classmethod
+    def of(
+        cls,
+        max_tokens: int,
+        *,
+        max_thread_tokens: int | None = None,
+        max_threads: int = MAX_THREADS,
+        max_blocks: int = 32,
+        answer_reserve: int | None = None,
+    ) -> Limits:
+        """Limits of a response of ``max_tokens``; what is None is derived from it.
+
+        By default a thread may take all of it, and an eighth of it (at most 512) is kept for the answer.
+
+        Raises:
+            ValueError: see the class.
+        """
+        return cls(
+            max_tokens=max_tokens,
+            max_thread_tokens=max_tokens if max_thread_tokens is None else max_thread_tokens,
+            max_threads=max_threads,
+            max_blocks=max_blocks,
+            answer_reserve=min(512, max_tokens // 8) if answer_reserve is None else answer_reserve,
+        )
+
 
 @dataclass(frozen=True)
 class Call:

@@ -16,11 +16,11 @@ from uuid import uuid4
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
 from tw_plugins.rollout import ControlTokens, Rollout, fork_join
+from tw_plugins.summary import EXTRA_FIELD, summarise
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
 from verl_ext.llm import ServerEngine
 from verl_ext.rows import ROW_FIELD
 from verl_ext.settings import settings_from
-from verl_ext.summary import EXTRA_FIELD, summarise
 
 NAME = "threadweaver"
 

@@ -15,12 +15,11 @@ import torch
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
-from tw_plugins.attention import ancestor_block_mask, ancestor_mask
+from tw_plugins.attention import MASKED_ATTENTION, has_branches, mask_for
 from tw_plugins.grammar import TAGS
+from tw_plugins.vocabulary import check_embedding
 from verl_ext.cpu import offload
-from verl_ext.preflight import MASKED_ATTENTION
-from verl_ext.rows import has_branches, with_branch_positions
-from verl_ext.vocabulary import check_embedding
+from verl_ext.rows import with_branch_positions
 
 
 class UnsupportedEngine(ValueError):
@@ -53,7 +52,10 @@ class TrieEngine(FSDPEngineWithLMHead):
         """
         micro_batch = with_branch_positions(micro_batch)
         inputs, output_args = super().prepare_model_inputs(micro_batch)
-        if has_branches(micro_batch["position_ids"]):
+        positions = micro_batch[
+            "position_ids"
+        ]  # jagged (B, j); multi-modal ones, (B, 4, j), have no branches
+        if positions.dim() == 2 and has_branches(positions.values()):
             inputs["attention_mask"] = self._ancestor_mask(inputs["position_ids"])
         return inputs, output_args
 
@@ -67,9 +69,7 @@ class TrieEngine(FSDPEngineWithLMHead):
                 f"{self.ulysses_sequence_parallel_size}. Set layout=rows, or "
                 "+actor_rollout_ref.model.override_config.attn_implementation=sdpa (SFT: +model.override…)"
             )
-        if attention == "flex_attention":
-            return ancestor_block_mask(position_ids)
-        return ancestor_mask(position_ids).unsqueeze(1)
+        return mask_for(attention, position_ids)
 
 
 def register(transformer_impl: ModuleType) -> None:

@@ -20,14 +20,10 @@ Work at import is what the seam asks for: verl only loads the entry point, it ca
 
 from __future__ import annotations
 
-import importlib
 import logging
-from collections.abc import Callable
-from types import ModuleType
 
-import wrapt
-
-from verl_ext.versions import problems
+from tw_plugins.import_hooks import register_on_import
+from verl_ext.versions import SUPPORTED
 
 logger = logging.getLogger(__name__)
 
@@ -52,19 +48,10 @@ def install() -> None:
     then refuses every run that asks for ThreadWeaver; other runs of verl go on as if it were not installed.
     """
     registrations = REGISTRATIONS
-    if found := problems():
+    if found := SUPPORTED.problems():
         logger.error("the ThreadWeaver plug-in is off: %s", "; ".join(found))
         registrations = {PREFLIGHT: REGISTRATIONS[PREFLIGHT]}
-    for verl_module, extension in registrations.items():
-        wrapt.register_post_import_hook(_registration(extension), verl_module)
-
-
-def _registration(extension: str) -> Callable[[ModuleType], None]:
-    def register(verl_module: ModuleType) -> None:
-        importlib.import_module(extension).register(verl_module)
-        logger.debug("registered %s with %s", extension, verl_module.__name__)
-
-    return register
+    register_on_import(registrations)
 
 
 install()

@@ -12,19 +12,18 @@ from collections.abc import Iterator
 from functools import wraps
 from typing import Any
 
+from tw_plugins.attention import MASKED_ATTENTION
 from tw_plugins.reward import RewardSettings
+from tw_plugins.vocabulary import check_vocabulary
 from verl_ext.cpu.weight_socket import name_run
 from verl_ext.files import check_prompt_files
 from verl_ext.settings import KEY, SettingsError, settings_from
 from verl_ext.shared_memory import check_shared_memory
-from verl_ext.versions import check_versions
-from verl_ext.vocabulary import check_vocabulary
+from verl_ext.versions import SUPPORTED
 
 logger = logging.getLogger(__name__)
 
 AGENT_LOOP, ESTIMATOR, OUR_REWARD = "threadweaver", "p_grpo", "verl_ext.reward"
-MASKED_ATTENTION = ("sdpa", "eager", "flex_attention")
-"""transformers' attention implementations that take a mask of their caller's."""
 
 
 def uses_threadweaver(config: Any) -> bool:
@@ -43,7 +42,7 @@ def check(config: Any) -> None:
         SettingsError: everything that is wrong, one line each, with the setting to change.
         ValueError: a data file, tokenizer or model that does not fit; see the modules imported above.
     """
-    check_versions()
+    SUPPORTED.check()
     settings = settings_from(config)
     limits = settings.limits(config.data.max_response_length)
     found = [

@@ -39,20 +39,6 @@ def with_branch_positions(micro_batch: Any) -> Any:
     return changed
 
 
-def has_branches(position_ids: Any) -> bool:
-    """Whether any row jumps to a position other than 0, which is how a branch begins.
-
-    Args:
-        position_ids: jagged (B, j). Multi-modal ones, (B, 4, j), have no branches.
-    """
-    if position_ids.dim() != 2:
-        return False
-    flat, starts = position_ids.values(), position_ids.offsets()[:-1]
-    jumps = flat[1:] != flat[:-1] + 1
-    jumps[starts[1:] - 1] = False  # the first token of the next row is no branch
-    return bool((jumps & (flat[1:] != 0)).any())
-
-
 def per_row(field: Any) -> list[dict[str, Any]]:
     """`extra_fields` comes as a NonTensorStack or as a list, depending on how the batch was cut."""
     rows = field.tolist() if hasattr(field, "tolist") else list(field)

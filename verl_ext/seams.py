@@ -5,26 +5,9 @@ One entry per registration of `verl_ext.plugin`, in the same order. Importing th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Seam:
-    """A place in verl that verl_ext hangs on to.
-
-    Attributes:
-        module: verl's module, a key of `verl_ext.plugin.REGISTRATIONS`.
-        attributes: dotted names in it that are used.
-        piece: what is registered there.
-        in_place: whether it is, given the imported module.
-    """
-
-    module: str
-    attributes: tuple[str, ...]
-    piece: str
-    in_place: Callable[[Any], bool]
+from tw_plugins.seams import Seam
 
 
 def _platform(module: Any) -> bool:

@@ -60,12 +60,14 @@ class Settings:
         Raises:
             SettingsError: limits that contradict each other.
         """
-        max_tokens = response_length if self.max_tokens is None else self.max_tokens
-        defaults = {"max_thread_tokens": max_tokens, "answer_reserve": min(512, max_tokens // 8)}
-        given = {name: getattr(self, name) for name in defaults if getattr(self, name) is not None}
-        fixed = {"max_tokens": max_tokens, "max_threads": self.max_threads, "max_blocks": self.max_blocks}
         try:
-            return Limits(**{**fixed, **defaults, **given})
+            return Limits.of(
+                response_length if self.max_tokens is None else self.max_tokens,
+                max_thread_tokens=self.max_thread_tokens,
+                max_threads=self.max_threads,
+                max_blocks=self.max_blocks,
+                answer_reserve=self.answer_reserve,
+            )
         except ValueError as error:
             raise SettingsError(f"{KEY}: {error}") from error
 

@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from recipes.quickstart import verl_pipeline
+from recipes.quickstart import pipeline
 from recipes.quickstart.jobs import JobFailed
 from recipes.quickstart.settings import FAST, FULL
 from recipes.quickstart.summary import summary
+from tw_plugins.versions import installed
 
-FRAMEWORKS = ("verl",)
+FRAMEWORKS = ("verl", "openrlhf")
 
 
 def main(
@@ -35,6 +36,11 @@ def main(
         raise typer.BadParameter(
             f"{framework!r} is not one of {', '.join(FRAMEWORKS)}", param_hint="--framework"
         )
+    if installed(framework) is None:
+        raise typer.BadParameter(
+            f"{framework} is not installed in this environment: make quickstart FRAMEWORK={framework}",
+            param_hint="--framework",
+        )
     settings = replace(FAST if fast else FULL, seed=seed)
     folder = (
         out / "-".join([framework, *(["fast"] if fast else []), *([f"seed{seed}"] if seed else [])])
@@ -42,11 +48,13 @@ def main(
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     try:
-        summary(folder, verl_pipeline.run(folder, settings, console), console)
+        summary(folder, pipeline.run(framework, folder, settings, console), console)
     except JobFailed as error:
         console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         console.print("What was done before is kept: run the same command again to go on.")
         raise typer.Exit(1) from error
+    others = " or ".join(f"FRAMEWORK={name}" for name in FRAMEWORKS if name != framework)
+    console.print(f"the same on the other framework: make quickstart {others}")
 
 
 if __name__ == "__main__":

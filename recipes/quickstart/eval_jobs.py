@@ -6,9 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from recipes.quickstart.jobs import Job
+from recipes.quickstart.jobs import ENVIRONMENT, Job
 from recipes.quickstart.settings import Settings
-from recipes.quickstart.verl_jobs import ENVIRONMENT
 from tw_plugins.evaluate import EvalRecord, read_records
 from tw_plugins.evaluate_model import record_file
 from tw_plugins.rollout import Mode

@@ -6,19 +6,11 @@ import socket
 import sys
 from pathlib import Path
 
-from recipes.quickstart.jobs import Job
+from recipes.quickstart.jobs import ENVIRONMENT, Job
 from recipes.quickstart.settings import Settings
 from verl_ext.cpu.detect import on_cpu
 
 CONFIGS = Path(__file__).parents[1] / "verl"
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",  # two jobs on two cores
-    "HF_HUB_OFFLINE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-}
 
 
 def sft_job(name: str, folder: Path, model: Path, data: Path, settings: Settings) -> Job:
@@ -36,9 +28,10 @@ def sft_job(name: str, folder: Path, model: Path, data: Path, settings: Settings
 
 
 def rl_job(
-    name: str, folder: Path, config: str, model: Path, data: Path, held_out: Path, settings: Settings
+    name: str, folder: Path, sequential: bool, model: Path, data: Path, held_out: Path, settings: Settings
 ) -> Job:
-    """RL through `verl.trainer.main_ppo` with one of the YAMLs `toy_p_grpo` and `toy_grpo_sequential`."""
+    """RL through `verl.trainer.main_ppo`, P-GRPO or its sequential baseline."""
+    config = "toy_grpo_sequential" if sequential else "toy_p_grpo"
     overrides = {
         "actor_rollout_ref.model.path": model,
         "data.train_files": data,

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from tw_plugins import versions
+from tw_plugins.seams import Seam, in_ray
 from verl_ext import doctor as verl_doctor
 from verl_ext import plugin
 from verl_ext.doctor import SEAMS, doctor, process_checks
@@ -36,9 +38,8 @@ def test_without_verl_there_is_nothing_to_check(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_unsupported_version_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        verl_doctor, "problems", lambda: ["torch 1.0 is installed; verl_ext supports torch>=2.9"]
-    )
+    real = versions.version
+    monkeypatch.setattr(versions, "version", lambda asked: "1.0" if asked == "torch" else real(asked))
     (torch,) = (check for check in doctor(with_ray=False) if check.name == "torch")
     assert torch.status == "fail" and "torch 1.0 is installed" in torch.detail
 
@@ -91,9 +92,7 @@ def empty_module() -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("seam", SEAMS, ids=lambda seam: seam.piece)
-def test_each_seam_sees_that_nothing_is_registered(
-    seam: verl_doctor.Seam, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_seam_sees_that_nothing_is_registered(seam: Seam, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERL_PLATFORM", "cpu")
     assert not seam.in_place(empty_module())
 
@@ -105,4 +104,4 @@ def test_a_ray_that_does_not_start_is_a_finding(monkeypatch: pytest.MonkeyPatch)
         raise ConnectionError("no free port")
 
     monkeypatch.setattr(ray, "init", init)
-    assert [check.detail for check in verl_doctor._in_ray()] == ["ConnectionError: no free port"]
+    assert [check.detail for check in in_ray("here", process_checks)] == ["ConnectionError: no free port"]

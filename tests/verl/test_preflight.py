@@ -18,12 +18,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.core.fakes import char_tokenizer
 from tests.verl.configs import RECIPES, compose, rl_config, rl_files
+from tw_plugins import versions
 from tw_plugins.control_tokens import TAGS, ControlTokenError
-from verl_ext import preflight, versions
-from verl_ext.files import DataFileError
+from tw_plugins.files import DataFileError
+from tw_plugins.vocabulary import VocabularyError
+from verl_ext import preflight
 from verl_ext.settings import KEY, SettingsError
 from verl_ext.shared_memory import SharedMemoryTooSmall
-from verl_ext.vocabulary import VocabularyError
+from verl_ext.versions import SUPPORTED
 
 Toy = dict[str, Path]
 ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
@@ -246,7 +248,7 @@ def test_an_unsupported_version(monkeypatch: pytest.MonkeyPatch, name: str) -> N
     real = versions.version
     monkeypatch.setattr(versions, "version", lambda asked: "0.1" if asked == name else real(asked))
     with pytest.raises(versions.UnsupportedVersion) as error:
-        versions.check_versions()
+        SUPPORTED.check()
     assert_message(
         error.value, f"^{name} 0.1 is installed; verl_ext supports {name}[~>]=.*install that version"
     )
@@ -254,7 +256,7 @@ def test_an_unsupported_version(monkeypatch: pytest.MonkeyPatch, name: str) -> N
 
 def test_only_vllm_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "installed", lambda name: None)
-    assert [line.split()[0] for line in versions.problems()] == ["verl", "transformers", "torch"]
+    assert [line.split()[0] for line in SUPPORTED.problems()] == ["verl", "transformers", "torch"]
 
 
 # ---------------------------------------------------------------- in verl

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from recipes.quickstart.verl_jobs import ENVIRONMENT
+from recipes.quickstart.jobs import ENVIRONMENT
 from tests.verl.configs import RECIPES, free_port, rl_files
 from tw_plugins.tasks.dataset import Mixture
 from tw_plugins.tasks.digits import SMOKE

@@ -17,10 +17,10 @@ from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token
 
 from tests.verl.configs import sft_config
 from tw_plugins.encoding import encode_trajectory
+from tw_plugins.file_order import unshuffled
+from tw_plugins.files import DataFileError
 from tw_plugins.rollout import ControlTokens
 from tw_plugins.trie import row_from_ids
-from verl_ext.file_order import unshuffled
-from verl_ext.files import DataFileError
 
 Toy = dict[str, Path]
 THREADS = (
@@ -107,7 +107,7 @@ def test_overlong_ones_count_the_whole_row(toy: Toy, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("responses", [[], [BROKEN]])
 def test_nothing_left_is_an_error(toy: Toy, tmp_path: Path, responses: list[str]) -> None:
-    with pytest.raises(DataFileError, match=r"has no rows|no example is left; left out: \{'"):
+    with pytest.raises(ValueError, match=r"has no rows|no example is left; left out: \{'"):
         dataset(toy, str(write(tmp_path, *responses)), "data.threadweaver.strict=false")
 
 

@@ -69,10 +69,12 @@ def sort_within_batches(records: list[Record], batch_size: int) -> list[Record]:
 
 
 def record(problem: Problem, index: int, in_threads: bool) -> Record:
-    """One row in the columns that verl reads, plus ``response`` for SFT."""
+    """One row: verl's columns, OpenRLHF's ``label`` and ``datasource``, and ``response`` for SFT."""
     return {
         "prompt": [{"role": "user", "content": problem.prompt}],
         "response": solution(problem, in_threads),
+        "label": str(problem.answer),
+        "datasource": problem.kind,
         "data_source": DATA_SOURCE,
         "ability": "arithmetic",
         "reward_model": {"style": "rule", "ground_truth": str(problem.answer)},

@@ -1,0 +1,69 @@
+"""OpenRLHF's Actor, taught what a trie row is: restarted positions and the ancestor mask, nothing else.
+
+Seam: `Actor.__init__` (`openrlhf/models/actor.py`); policy, reference and EMA models are all made there, in
+RL and SFT. A hook before the model's forward reads the codes of `openrlhf_ext.row_codes`; a batch without
+them takes upstream's path untouched. With `--ds.packing_samples` the rows of a batch become one, positions
+restarting at 0, which the ancestor mask understands (`unpad_and_slice_tensor` in the same module).
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor
+
+from openrlhf_ext.row_codes import decode, is_coded
+from tw_plugins.attention import has_branches, mask_for
+
+
+def give_rows_their_mask(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Forward pre-hook of a Hugging Face model: (B, N) codes, or packed position ids with branches → mask.
+
+    Raises:
+        UnsupportedAttention: the model's attention takes no mask.
+    """
+    mask, positions = kwargs.get("attention_mask"), kwargs.get("position_ids")
+    if isinstance(mask, Tensor) and mask.dim() == 2:
+        if not is_coded(mask):
+            return None
+        positions = decode(mask)
+        plain = (mask > 0).long()
+    elif mask is None and isinstance(positions, Tensor):
+        plain = None
+    else:
+        return None
+    if has_branches(positions):
+        plain = mask_for(model.config._attn_implementation, positions)
+    elif mask is None:
+        return None
+    return args, {**kwargs, "attention_mask": plain, "position_ids": positions}
+
+
+def unpad_rows(unpad: Any) -> Any:
+    """`unpad_and_slice_tensor` that keeps the positions of coded rows."""
+
+    @wraps(unpad)
+    def unpad_and_slice_tensor(sequences: Tensor, attention_mask: Tensor, ring_attn_group: Any) -> Any:
+        if not is_coded(attention_mask):
+            return unpad(sequences, attention_mask, ring_attn_group)
+        real = (attention_mask > 0).to(attention_mask.dtype)
+        sequences, _, rolled, pad_len, indices = unpad(sequences, real, ring_attn_group)
+        positions = decode(attention_mask).flatten()[indices].unsqueeze(0)
+        return sequences, positions, rolled, pad_len, indices
+
+    return unpad_and_slice_tensor
+
+
+def register(actor: ModuleType) -> None:
+    """Called once `openrlhf.models.actor` is imported."""
+    init = actor.Actor.__init__
+
+    @wraps(init)
+    def with_hook(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        self.model.register_forward_pre_hook(give_rows_their_mask, with_kwargs=True)
+
+    actor.Actor.__init__ = with_hook
+    actor.unpad_and_slice_tensor = unpad_rows(actor.unpad_and_slice_tensor)

@@ -1,0 +1,89 @@
+"""Four helpers of flash-attn, which cannot be installed without CUDA, while OpenRLHF imports them.
+
+Works around `openrlhf/models/ring_attn_utils.py:3-4`, imported by every model. The stand-ins exist only
+during that import: other libraries ask whether `flash_attn` is there and would believe it.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+IMPORTER = "openrlhf.models.ring_attn_utils"
+
+
+def index_first_axis(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+    """Rows of x."""
+    return x[indices]
+
+
+def unpad_input(
+    hidden: torch.Tensor, attention_mask: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int, torch.Tensor]:
+    """(B, N, …) → tokens where the mask is 1, flat indices, cumulated lengths, longest length, lengths."""
+    lengths = attention_mask.sum(-1, dtype=torch.int32)
+    indices = torch.nonzero(attention_mask.flatten(), as_tuple=False).flatten()
+    cumulated = F.pad(torch.cumsum(lengths, 0, dtype=torch.int32), (1, 0))
+    return hidden.flatten(0, 1)[indices], indices, cumulated, int(lengths.max()), lengths
+
+
+def pad_input(hidden: torch.Tensor, indices: torch.Tensor, batch: int, length: int) -> torch.Tensor:
+    """The inverse of `unpad_input`: (B, N, …) with zeros in the padding."""
+    out = hidden.new_zeros(batch * length, *hidden.shape[1:])
+    return out.index_put((indices,), hidden).unflatten(0, (batch, length))
+
+
+def _all_gather(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError("ring attention needs flash-attn, and so CUDA")
+
+
+def _contents() -> dict[str, dict[str, Any]]:
+    from einops import rearrange
+
+    padding = {"index_first_axis": index_first_axis, "unpad_input": unpad_input, "pad_input": pad_input}
+    return {
+        "flash_attn": {},
+        "flash_attn.utils": {},
+        "flash_attn.bert_padding": {**padding, "rearrange": rearrange},
+        "flash_attn.utils.distributed": {"all_gather": _all_gather},
+    }
+
+
+class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds `flash_attn…` while `IMPORTER` is being imported, last of all finders: a real one comes first."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        importer = sys.modules.get(IMPORTER)
+        if importer is None or not getattr(importer.__spec__, "_initializing", False):
+            return None
+        if name not in _contents():
+            return None
+        return importlib.machinery.ModuleSpec(
+            name, self, is_package=name in ("flash_attn", "flash_attn.utils")
+        )
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__.update(_contents()[module.__name__])
+
+
+def install_finder() -> None:
+    """Called before OpenRLHF's models are imported."""
+    sys.meta_path.append(_StandIns())
+
+
+def register(ring_attn_utils: ModuleType) -> None:
+    """Called once `IMPORTER` is imported: it has what it needs, nobody else is to see the stand-ins."""
+    for name in _contents():
+        module = sys.modules.get(name)
+        if isinstance(getattr(module, "__loader__", None), _StandIns):
+            del sys.modules[name]

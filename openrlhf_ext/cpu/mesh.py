@@ -1,0 +1,18 @@
+"""A device mesh of the CPU. Works around `openrlhf/utils/deepspeed/deepspeed.py:105`, which names "cuda"."""
+
+from __future__ import annotations
+
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+
+def register(deepspeed: ModuleType) -> None:
+    """Called once `openrlhf.utils.deepspeed.deepspeed` is imported."""
+    init = deepspeed.init_device_mesh
+
+    @wraps(init)
+    def init_device_mesh(device_type: str, *args: Any, **kwargs: Any) -> Any:
+        return init("cpu" if device_type == "cuda" else device_type, *args, **kwargs)
+
+    deepspeed.init_device_mesh = init_device_mesh

@@ -1,0 +1,33 @@
+"""The calls of `torch.cuda` that OpenRLHF makes without asking whether there is a device.
+
+Works around, among others, `trainer/ray/ppo_actor.py:183` (`torch.cuda.current_device()`),
+`utils/deepspeed/deepspeed.py:97` (`set_device`), `utils/distributed_util.py:10` (`synchronize`) and
+`trainer/ppo_utils/replay_buffer.py:40` (`torch.device(f"cuda:{torch.cuda.current_device()}")`, a name that is
+never used as a device when experience stays on the CPU).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class _CPU(str):
+    """`tensor.to(device)` takes it as "cpu"; in an f-string "cuda:{device}" stays a device name."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return "0"
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """What a CPU has to do for `synchronize` and its like."""
+
+
+def patch() -> None:
+    """Replace four functions of `torch.cuda` in this process."""
+    import torch
+
+    torch.cuda.current_device = lambda: _CPU("cpu")  # type: ignore[assignment,return-value]
+    for name in ("set_device", "synchronize", "current_stream"):
+        setattr(torch.cuda, name, _nothing)

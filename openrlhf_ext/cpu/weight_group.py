@@ -1,0 +1,41 @@
+"""A gloo group between the trainer and vLLM's workers, for the weights.
+
+Works around `openrlhf/utils/distributed_util.py:13`, whose NCCL communicator disables itself silently without
+CUDA: the broadcast would do nothing and vLLM keep its old weights.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import torch
+
+
+class GlooGroup:
+    """`broadcast` as `PyNcclCommunicator` has it."""
+
+    def __init__(self, host: str, port: int, rank: int, world_size: int) -> None:
+        from vllm.distributed.utils import stateless_init_torch_distributed_process_group
+
+        self._group = stateless_init_torch_distributed_process_group(
+            host, port, rank, world_size, backend="gloo"
+        )
+
+    def broadcast(self, tensor: torch.Tensor, src: int, stream: Any = None) -> None:
+        """Send from, or receive into, `tensor`; returns when it is done."""
+        options = torch.distributed.BroadcastOptions()
+        options.rootRank, options.rootTensor = src, 0
+        self._group.broadcast([tensor], options).wait()
+
+
+def stateless_init_process_group(
+    master_address: str, master_port: int, rank: int, world_size: int, device: Any
+) -> GlooGroup:
+    """Upstream's signature; the device is always the CPU."""
+    return GlooGroup(master_address, master_port, rank, world_size)
+
+
+def register(distributed_util: ModuleType) -> None:
+    """Called once `openrlhf.utils.distributed_util` is imported."""
+    distributed_util.stateless_init_process_group = stateless_init_process_group

@@ -1,0 +1,41 @@
+"""vLLM's arguments that OpenRLHF does not pass through: `--tw.vllm_args`, `--tw.fp32`, the CPU's worker.
+
+Seam: `RolloutRayActor.__init__` (`openrlhf/trainer/ray/vllm_engine.py`), whose keyword arguments become
+vLLM's `AsyncEngineArgs`. Ray pickles the class as it is when the first actor is made, so the change reaches
+the actors.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+from openrlhf_ext.cpu.detect import on_cpu
+from openrlhf_ext.settings import RLSettings
+
+CPU_WORKER = "openrlhf_ext.cpu.vllm_worker.CPUWorkerExtension"
+
+
+def engine_args() -> dict[str, Any]:
+    """What is changed of upstream's arguments; the user's own come last."""
+    settings = RLSettings.from_environment()
+    # log-probs of the distribution that was sampled from; upstream asks for them only with a correction
+    ours: dict[str, Any] = {"logprobs_mode": "processed_logprobs", "max_logprobs": 1}
+    if settings.fp32:
+        ours["dtype"] = "float32"
+    if on_cpu():
+        ours["worker_extension_cls"] = CPU_WORKER
+    return ours | settings.engine_args()
+
+
+def register(vllm_engine: ModuleType) -> None:
+    """Called once `openrlhf.trainer.ray.vllm_engine` is imported."""
+    actor = vllm_engine.RolloutRayActor.__ray_metadata__.modified_class
+    init = actor.__init__
+
+    @wraps(init)
+    async def with_our_args(self: Any, *args: Any, **kwargs: Any) -> None:
+        await init(self, *args, **{**kwargs, **engine_args()})
+
+    actor.__init__ = with_our_args

@@ -1,0 +1,37 @@
+"""The executor's rows in OpenRLHF's `Experience`.
+
+Seam: `SamplesGenerator._process_response_into_experience`
+(`openrlhf/trainer/ppo_utils/samples_generator.py`). Upstream makes a mask of ones there and cuts everything
+to `--data.max_len`; a row with its branches may be longer than the response that bounds.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from openrlhf_ext.row_codes import encode
+
+ROW_FIELD = "threadweaver_row"
+
+
+def register(samples_generator: ModuleType) -> None:
+    """Called once `openrlhf.trainer.ppo_utils.samples_generator` is imported."""
+    process = samples_generator.SamplesGenerator._process_response_into_experience
+
+    @wraps(process)
+    def process_row(self: Any, response: dict[str, Any], **generate_kwargs: Any) -> Any:
+        row = response.get(ROW_FIELD)
+        if row is None:
+            return process(self, response, **generate_kwargs)
+        whole = {**generate_kwargs, "max_len": len(response["observation_tokens"]) + 1}
+        experience = process(self, response, **whole)
+        experience.attention_mask = encode(row["position_ids"]).unsqueeze(0)
+        experience.response_length = torch.tensor([row["response_length"]])
+        experience.info["response_clip_ratio"] = experience.truncated.clone()
+        return experience
+
+    samples_generator.SamplesGenerator._process_response_into_experience = process_row

@@ -1,0 +1,25 @@
+"""`--tw.fp32`: float32 parameters, for small models on the CPU and for tests of exactness.
+
+Seam: `convert_to_torch_dtype` (`openrlhf/utils/utils.py`), which knows bf16 and fp16. DeepSpeed trains in
+float32 when neither is enabled.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from types import ModuleType
+
+import torch
+
+FP32 = "fp32"
+
+
+def register(utils: ModuleType) -> None:
+    """Called once `openrlhf.utils.utils` is imported."""
+    convert = utils.convert_to_torch_dtype
+
+    @wraps(convert)
+    def convert_to_torch_dtype(param_dtype: str) -> torch.dtype:
+        return torch.float32 if param_dtype == FP32 else convert(param_dtype)
+
+    utils.convert_to_torch_dtype = convert_to_torch_dtype

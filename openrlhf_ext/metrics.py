@@ -1,0 +1,72 @@
+"""OpenRLHF's logs of a ThreadWeaver run: evaluation by accuracy, and a metrics file.
+
+Seams in `openrlhf/trainer/ppo_trainer.py`: `compute_eval_metrics` takes pass@k from the rewards, which hold
+the acceleration bonus; here it is taken from the scores (0 or 1), and the means of everything the reward
+measures stand beside it. `train_step` returns each step's figures, `save_logs_and_checkpoints` and
+`save_best_checkpoint` get them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from functools import wraps
+from statistics import fmean
+from types import ModuleType
+from typing import Any
+
+from openrlhf_ext.settings import METRICS, RLSettings, append_metrics
+
+
+def eval_means(samples: list[Any], source_of: dict[str, str]) -> dict[str, float]:
+    """`eval_<datasource>_<metric>` of everything the executor logged, mean over trajectories."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for sample in samples:
+        for name, value in sample.info.items():
+            if name.startswith(f"{METRICS}/"):
+                metric = name.removeprefix(f"{METRICS}/").removesuffix("/mean")
+                values[f"eval_{source_of.get(sample.prompts[0], 'unknown')}_{metric}"].append(float(value[0]))
+    return {name: fmean(found) for name, found in values.items()}
+
+
+def register(ppo_trainer: ModuleType) -> None:
+    """Called once `openrlhf.trainer.ppo_trainer` is imported."""
+    upstream = ppo_trainer.compute_eval_metrics
+    trainer = ppo_trainer.BasePPOTrainer
+    train = trainer.train_step
+    save_logs, save_best = trainer.save_logs_and_checkpoints, trainer.save_best_checkpoint
+
+    @wraps(train)
+    def train_step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        status, step = train(self, *args, **kwargs)
+        return {**status, **self.experience_maker.probability_differences}, step
+
+    @wraps(upstream)
+    def compute_eval_metrics(eval_dataloader: Any, samples_list: list[Any], n_samples_per_prompt: int) -> Any:
+        by_score = [replace(s, rewards=s.scores) if s.scores is not None else s for s in samples_list]
+        sources = {
+            p: source for batch in eval_dataloader for source, p in zip(batch[0], batch[1], strict=True)
+        }
+        logs = upstream(eval_dataloader, by_score, n_samples_per_prompt)
+        return {**logs, **eval_means(samples_list, sources)} if logs else logs
+
+    @wraps(save_logs)
+    def save_logs_and_checkpoints(self: Any, global_step: int, logs_dict: Any = None, *args: Any) -> None:
+        _write(global_step, logs_dict)
+        save_logs(self, global_step, logs_dict, *args)
+
+    @wraps(save_best)
+    def save_best_checkpoint(self: Any, eval_metrics: Any, global_step: int, *args: Any) -> None:
+        _write(global_step, eval_metrics)
+        save_best(self, eval_metrics, global_step, *args)
+
+    ppo_trainer.compute_eval_metrics = compute_eval_metrics
+    trainer.train_step = train_step
+    trainer.save_logs_and_checkpoints = save_logs_and_checkpoints
+    trainer.save_best_checkpoint = save_best_checkpoint
+
+
+def _write(step: int, data: dict[str, Any] | None) -> None:
+    path = RLSettings.from_environment().metrics_file
+    if path and data:
+        append_metrics(path, step, data)

@@ -1,0 +1,165 @@
+"""Every flag that cannot work is named before any process starts.
+
+Seam: `get_strategy` (`openrlhf/utils/utils.py`), the first thing both commands call with their parsed flags.
+Upstream has no hook there, so the function is wrapped. A wrong flag ends the command with one message.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from functools import wraps
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from openrlhf_ext import launcher
+from openrlhf_ext.cpu.detect import on_cpu
+from openrlhf_ext.fp32 import FP32
+from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
+from openrlhf_ext.versions import SUPPORTED
+from tw_plugins.attention import MASKED_ATTENTION
+from tw_plugins.files import DataFileError, check_columns
+from tw_plugins.rollout import ControlTokenError
+from tw_plugins.versions import UnsupportedVersion
+from tw_plugins.vocabulary import VocabularyError, check_vocabulary
+
+logger = logging.getLogger(__name__)
+
+USER_ERRORS = (SettingsError, DataFileError, UnsupportedVersion, ControlTokenError, VocabularyError)
+GROUP_ESTIMATORS = ("rloo", "reinforce_baseline", "group_norm", "dr_grpo")
+
+
+def check_rl(args: Any, settings: RLSettings) -> None:
+    """Check the flags of `train_ppo_ray`.
+
+    Raises:
+        SettingsError: everything that is wrong, one line each.
+        ValueError: versions, data files, tokenizer or model; see USER_ERRORS.
+    """
+    SUPPORTED.check()
+    found = [*_attention_problems(args), *_rl_problems(args, settings)]
+    if found:
+        raise SettingsError("\n".join(found))
+    for line in _deviations(args):
+        logger.warning(line)
+    _check_files(args.data.prompt_dataset, [args.data.input_key, args.data.label_key])
+    _check_files(args.eval.dataset, [args.data.input_key, args.data.label_key])
+    check_vocabulary(args.actor.model_name_or_path, trust_remote_code=True)
+
+
+def check_sft(args: Any) -> None:
+    """Check the flags of `train_sft`; raises as `check_rl` does."""
+    SUPPORTED.check()
+    found = list(_attention_problems(args))
+    if not args.data.output_key:
+        found.append("--data.output_key is missing: the column of the trajectories")
+    if args.data.multiturn or args.model.pretrain_mode_enable:
+        found.append("--data.multiturn and --model.pretrain_mode_enable have no trie rows: leave them out")
+    if found:
+        raise SettingsError("\n".join(found))
+    _check_files(args.data.dataset, [args.data.input_key, args.data.output_key])
+    check_vocabulary(args.model.model_name_or_path, trust_remote_code=True)
+
+
+def _attention_problems(args: Any) -> Iterator[str]:
+    if args.ds.attn_implementation not in MASKED_ATTENTION:
+        yield (
+            f"trie rows need attention that takes a mask, not {args.ds.attn_implementation}: set "
+            "--ds.attn_implementation sdpa (or flex_attention on CUDA)"
+        )
+    if args.ds.ring_attn_size > 1:
+        yield "ring attention cannot split a trie row over ranks: set --ds.ring_attn_size 1"
+
+
+def _rl_problems(args: Any, settings: RLSettings) -> Iterator[str]:
+    if args.algo.advantage.estimator not in (*GROUP_ESTIMATORS, "reinforce", "flash_reinforce"):
+        yield (
+            f"--algo.advantage.estimator {args.algo.advantage.estimator} needs a critic, which would see a "
+            "trie row as one sequence: set --algo.advantage.estimator p_grpo"
+        )
+    if not args.data.label_key:
+        yield "--data.label_key is missing: the column of the reference answers"
+    if args.data.max_images_per_prompt > 0:
+        yield "--data.max_images_per_prompt: ThreadWeaver is for text, set it to 0"
+    room, longest = args.rollout.max_new_tokens, args.data.max_len
+    if room and room >= longest:
+        yield f"--rollout.max_new_tokens {room} leaves no prompt in --data.max_len {longest}: raise it"
+    else:
+        settings.limits(room or longest)
+    if on_cpu():
+        if args.train.enable_ema:
+            yield "--train.enable_ema averages on a GPU: leave it out on the CPU"
+        if args.vllm.sync_with_ray:
+            yield "--vllm.sync_with_ray needs a GPU: leave it out on the CPU"
+        if args.train.colocate_all:
+            yield "--train.colocate_all shares GPUs by CUDA IPC: leave it out on the CPU"
+
+
+def _deviations(args: Any) -> Iterator[str]:
+    """What upstream would do that is not Eq. 4; allowed, but never silent."""
+    rows = args.rollout.batch_size * args.rollout.n_samples_per_prompt
+    if args.actor.loss_agg_mode != "token-mean":
+        yield f"--actor.loss_agg_mode {args.actor.loss_agg_mode}: Eq. 4 of P-GRPO is token-mean"
+    if args.train.batch_size != rows:
+        yield (
+            f"--train.batch_size {args.train.batch_size} is not rollout.batch_size · n_samples_per_prompt = "
+            f"{rows}: several updates a step, off-policy"
+        )
+    if args.algo.advantage.estimator != "dr_grpo":
+        yield f"--algo.advantage.estimator {args.algo.advantage.estimator}: P-GRPO's is p_grpo"
+    if args.algo.kl.init_coef > 0:
+        yield f"--algo.kl.init_coef {args.algo.kl.init_coef}: P-GRPO has no KL term, set it to 0"
+
+
+def _check_files(datasets: str | None, columns: list[str]) -> None:
+    """Local Parquet files; others are upstream's to read."""
+    for path in (datasets or "").split(","):
+        if path and Path(path).suffix in (".json", ".jsonl", ".csv", ".arrow") and not Path(path).is_file():
+            raise DataFileError(f"{path} is not a file")
+        if path.endswith(".parquet"):
+            check_columns([path], columns)
+
+
+def keep_padding(args: Any, argv: list[str]) -> None:
+    """Undo what `--train.dynamic_batch_enable` switches on by itself: packing, and with it flash-attention.
+
+    `cli/train_ppo_ray.py:689-705` forces both; dynamic batches work on padded rows too. Packing that was
+    asked for stays, with the attention that was asked for: rows are packed under their mask.
+    """
+    asked = {flag.split("=")[0]: flag for flag in argv}
+    if "--ds.packing_samples" not in asked:
+        args.ds.packing_samples = False
+    if "--ds.attn_implementation" in asked:
+        flag = asked["--ds.attn_implementation"]
+        value = flag.split("=", 1)[1] if "=" in flag else argv[argv.index(flag) + 1]
+        args.ds.attn_implementation = value
+
+
+def register(utils: ModuleType) -> None:
+    """Called once `openrlhf.utils` is imported."""
+    upstream = utils.get_strategy
+
+    @wraps(upstream)
+    def get_strategy(args: Any) -> Any:
+        if launcher.argv is not None:  # in the driver, not where Ray's workers unpickle things
+            try:
+                prepare(args, launcher.argv)
+            except USER_ERRORS as error:
+                raise SystemExit(f"error: {error}") from error
+        return upstream(args)
+
+    utils.get_strategy = get_strategy
+
+
+def prepare(args: Any, argv: list[str]) -> None:
+    """Check the parsed flags of either command and put right what upstream derived from them."""
+    keep_padding(args, argv)
+    if hasattr(args, "rollout"):
+        settings = RLSettings.from_environment()
+        check_rl(args, settings)
+    else:
+        settings = SFTSettings.from_environment()
+        check_sft(args)
+    if settings.fp32:
+        args.ds.param_dtype = FP32

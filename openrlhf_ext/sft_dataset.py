@@ -1,0 +1,77 @@
+"""ThreadWeaver trajectories for OpenRLHF's SFT trainer, one trie row per example.
+
+Seam: `openrlhf.datasets.SFTDataset`, the name that `cli/train_sft.py` imports. Upstream's collator pads what
+`__getitem__` returns; the row's positions travel as codes in the attention mask (`openrlhf_ext.row_codes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import torch
+from openrlhf.datasets.prompts_dataset import preprocess_data
+from openrlhf.datasets.sft_dataset import SFTDataset
+
+from openrlhf_ext.row_codes import encode
+from openrlhf_ext.settings import SFTSettings
+from tw_plugins.file_order import unshuffled
+from tw_plugins.rollout import ControlTokens
+from tw_plugins.sft import RowMaker
+
+
+class TrieSFTDataset(SFTDataset):  # type: ignore[misc]
+    """Upstream's signature; prompts are made as in RL, responses are trajectories."""
+
+    def __init__(
+        self,
+        dataset: Any,
+        tokenizer: Any,
+        max_length: int,
+        strategy: Any,
+        input_template: str | None = None,
+        pretrain_mode: bool = False,
+        num_processors: int = 8,
+        multiturn: bool = False,
+    ) -> None:
+        """Encode every example.
+
+        Raises:
+            ValueError: no example is left, or a malformed or overlong one with `--tw.strict`.
+        """
+        settings = SFTSettings.from_environment()
+        self.tokenizer, self.data, self.input_template = tokenizer, strategy.args.data, input_template
+        maker = RowMaker(
+            tags=ControlTokens.from_tokenizer(tokenizer),
+            max_length=max_length,
+            length_setting="--data.max_len",
+            source=str(getattr(self.data, "dataset", "the data set")),
+            autoregressive_unit=settings.autoregressive_unit,
+            strict=settings.strict,
+        )
+        rows = maker.rows(self._examples(dataset))
+        self.left_out = maker.left_out
+        self.rows = [rows[i] for i in unshuffled(len(rows), strategy.seed)] if settings.keep_order else rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Ids, codes and loss mask, each (1, N); upstream's mask is 1 where the next token is trained."""
+        row = self.rows[index]
+        shifted = torch.tensor([*row.loss_mask[1:], 0], dtype=torch.float32)
+        return torch.tensor([row.input_ids]), encode(row.position_ids).unsqueeze(0), shifted.unsqueeze(0)
+
+    def _examples(self, dataset: Any) -> Iterator[tuple[list[int], str]]:
+        template = self.tokenizer.apply_chat_template if self.data.apply_chat_template else None
+        for example in dataset:
+            prompt, response = preprocess_data(
+                example, self.input_template, self.data.input_key, self.data.output_key, template
+            )
+            yield self.tokenizer(text=prompt, add_special_tokens=False)["input_ids"], response
+
+
+def register(datasets: ModuleType) -> None:
+    """Called once `openrlhf.datasets` is imported."""
+    datasets.SFTDataset = TrieSFTDataset

@@ -1,0 +1,39 @@
+"""Data files are looked at before any process starts: they exist, can be read, and have the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+
+class DataFileError(ValueError):
+    """A data file that cannot be used; the message names the file, the reason and what it must hold."""
+
+
+def check_columns(paths: Iterable[str], needed: Sequence[str]) -> None:
+    """Raise unless every local file can be read, has rows, and has the columns `needed`.
+
+    Raises:
+        DataFileError: a file that is missing, not Parquet, empty, or lacks a column.
+    """
+    for path in paths:
+        # Frameworks also read JSON, and copy remote files first: those they have to check themselves.
+        if "://" not in path and not path.endswith((".json", ".jsonl")):
+            _check_file(Path(path).expanduser(), needed)
+
+
+def _check_file(path: Path, needed: Sequence[str]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise DataFileError(f"{path} is not a file")
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DataFileError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+    columns = file.schema_arrow.names
+    if missing := [name for name in needed if name not in columns]:
+        raise DataFileError(f"{path} lacks the column {', '.join(missing)}; it has {', '.join(columns)}")
+    if file.metadata.num_rows == 0:
+        raise DataFileError(f"{path} has no rows")

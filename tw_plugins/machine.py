@@ -1,0 +1,16 @@
+"""What this machine has."""
+
+from __future__ import annotations
+
+import shutil
+
+DRIVER_TOOLS = ("nvidia-smi", "rocm-smi", "npu-smi")
+
+
+def has_accelerator() -> bool:
+    """Whether a driver tool of an accelerator is there.
+
+    Not torch's view: a Ray actor without a GPU of its own on a GPU machine sees no device, and must still not
+    be taken for a machine without one.
+    """
+    return any(shutil.which(tool) for tool in DRIVER_TOOLS)

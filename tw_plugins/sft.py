@@ -1,0 +1,77 @@
+"""SFT examples → trie rows; what cannot be a row is counted and left out, or an error."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from tw_plugins.control_tokens import ControlTokens
+from tw_plugins.encoding import encode_trajectory
+from tw_plugins.trajectory import validate
+from tw_plugins.trie import TrieRow, row_from_ids
+
+logger = logging.getLogger(__name__)
+
+
+class NoExamples(ValueError):
+    """A data set of which nothing can be trained on; the message counts why."""
+
+
+@dataclass
+class RowMaker:
+    """Makes rows of (prompt ids, response text) pairs.
+
+    Attributes:
+        max_length: tokens that a row may have, branches included.
+        length_setting: the framework's name of ``max_length``, for messages.
+        autoregressive_unit: train the whole joined trajectory too (P26).
+        strict: raise at the first example that cannot be used instead of counting it.
+        source: the data's name, for messages.
+        left_out: reason → number of examples left out, after ``rows``.
+    """
+
+    tags: ControlTokens
+    max_length: int
+    length_setting: str
+    source: str
+    autoregressive_unit: bool = True
+    strict: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def rows(self, examples: Iterable[tuple[Sequence[int], str]]) -> list[TrieRow]:
+        """The rows of all examples that can be used, in order.
+
+        Raises:
+            ValueError: an example that cannot be used, when ``strict``; its index and the reason are named.
+            NoExamples: none is left.
+        """
+        rows = []
+        for index, (prompt_ids, response) in enumerate(examples):
+            reason, row = self._encode(prompt_ids, response)
+            if row is not None:
+                rows.append(row)
+            elif self.strict:
+                raise ValueError(f"example {index} of {self.source}: {reason}")
+            else:
+                self.left_out[reason.split(":")[0]] += 1
+                logger.warning("example %d is left out: %s", index, reason)
+        if not rows:
+            raise NoExamples(f"{self.source}: no example is left; left out: {dict(self.left_out)}")
+        if lost := self.left_out.total():
+            total = len(rows) + lost
+            logger.warning("%d of %d examples are left out: %s", lost, total, dict(self.left_out))
+        return rows
+
+    def _encode(self, prompt_ids: Sequence[int], response: str) -> tuple[str, TrieRow | None]:
+        """A row, or the reason why there is none."""
+        if errors := validate(response):
+            return f"{errors[0].code}: {errors[0].message}", None
+        if not prompt_ids:
+            return "empty prompt: there is nothing to predict the first token from", None
+        ids = [*prompt_ids, *encode_trajectory(response, self.tags), self.tags.eos_ids[0]]
+        row = row_from_ids(ids, self.tags, len(prompt_ids), self.autoregressive_unit)
+        if len(row) > self.max_length:
+            return f"too long: {len(row)} tokens, {self.length_setting} is {self.max_length}", None
+        return "", row
