@@ -1,5 +1,6 @@
-# `make` or `make help` lists the targets. Settings are variables: make quickstart FRAMEWORK=verl
+# `make` or `make help` lists the targets. Settings are variables: make quickstart FRAMEWORK=openrlhf
 FRAMEWORK ?= verl
+FRAMEWORKS := verl openrlhf
 SEED ?= 0
 # PYTHON=… and TORCH_INDEX=… reach scripts/setup_env.sh, which says what they do.
 
@@ -7,7 +8,7 @@ BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-fast format lint types bench clean doctor
+.PHONY: help setup quickstart test test-fast test-slow format lint types bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,16 +19,21 @@ setup: ## make .venv/$(FRAMEWORK) from the pinned list; does nothing when it is 
 quickstart: setup ## set-up, SFT, RL and evaluation of a toy model, report in runs/quickstart
 	@$(BIN)/python -m recipes.quickstart --framework $(FRAMEWORK) --seed $(SEED)
 
-test: setup ## everything CI checks: lint, types, fast tests, then slow tests
+test: ## everything CI checks, in both environments: lint, types, fast tests, then slow tests
 	@start=$$SECONDS; \
-	$(MAKE) --no-print-directory lint types test-fast; \
-	echo "== slow tests (real engines, minutes)"; \
-	$(BIN)/python -m pytest -m slow -v --durations=5; \
-	echo "make test: lint, types, fast and slow tests passed in $$((SECONDS - start)) s"
+	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done; \
+	$(MAKE) --no-print-directory lint types; \
+	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory test-fast FRAMEWORK=$$framework; done; \
+	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory test-slow FRAMEWORK=$$framework; done; \
+	echo "make test: lint, types, fast and slow tests of $(FRAMEWORKS) passed in $$((SECONDS - start)) s"
 
-test-fast: setup ## the tests without real engines
-	@echo "== fast tests"
+test-fast: setup ## the tests of FRAMEWORK without real engines
+	@echo "== fast tests, $(FRAMEWORK)"
 	@$(BIN)/python -m pytest -m "not slow" --durations=5
+
+test-slow: setup ## the tests of FRAMEWORK with real engines, minutes
+	@echo "== slow tests, $(FRAMEWORK) (real engines, minutes)"
+	@$(BIN)/python -m pytest -m slow -v --durations=5
 
 format: setup ## rewrite the code in the project's style
 	@$(BIN)/ruff format .

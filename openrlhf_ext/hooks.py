@@ -39,6 +39,7 @@ REGISTRATIONS = {
     "openrlhf.utils.utils": "openrlhf_ext.fp32",
 }
 CPU_REGISTRATIONS = {
+    "openrlhf.trainer.ray.vllm_engine": "openrlhf_ext.engine_args",
     "openrlhf.models.ring_attn_utils": "openrlhf_ext.cpu.flash_attn",
     "openrlhf.utils.deepspeed.deepspeed": "openrlhf_ext.cpu.mesh",
     "openrlhf.utils.distributed_util": "openrlhf_ext.cpu.weight_group",
@@ -46,23 +47,33 @@ CPU_REGISTRATIONS = {
 """OpenRLHF module → module of ours whose `register(openrlhf_module)` is called once it is imported."""
 
 _installed = False
+_registered: set[str] = set()
 
 
 def install() -> None:
     """Put every piece in place, once per process."""
     global _installed
-    if _installed:
-        return
     _installed = True
-    if on_cpu():
-        from openrlhf_ext.cpu import flash_attn, torch_cuda
+    install_for_cpu()
+    _register(REGISTRATIONS)
 
-        torch_cuda.patch()
-        flash_attn.install_finder()
-        register_on_import(CPU_REGISTRATIONS)
-    register_on_import(REGISTRATIONS)
+
+def install_for_cpu() -> None:
+    """Only what lets upstream's own commands run here; nothing where there is an accelerator."""
+    if not on_cpu() or not CPU_REGISTRATIONS.keys().isdisjoint(_registered):
+        return
+    from openrlhf_ext.cpu import flash_attn, torch_cuda
+
+    torch_cuda.patch()
+    flash_attn.install_finder()
+    _register(CPU_REGISTRATIONS)
 
 
 def installed() -> bool:
     """Whether this process belongs to a run of our launchers."""
     return _installed
+
+
+def _register(pieces: dict[str, str]) -> None:
+    register_on_import({module: piece for module, piece in pieces.items() if module not in _registered})
+    _registered.update(pieces)

@@ -10,16 +10,22 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-from typing import Any
+from pathlib import Path
 
 from openrlhf_ext import hooks
 from openrlhf_ext.cpu.detect import on_cpu
-from openrlhf_ext.settings import Common, SettingsError
+from openrlhf_ext.settings import ENVIRONMENT, Common, SettingsError
 
 ESTIMATOR, UPSTREAM_ESTIMATOR = "p_grpo", "dr_grpo"
 """P-GRPO's advantage is upstream's `dr_grpo`, reward − group mean, no whitening (`experience_maker.py`)."""
 
-CPU_ENVIRONMENT = {"DS_ACCELERATOR": "cpu", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+CPU_ENVIRONMENT = {
+    "DS_ACCELERATOR": "cpu",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "TORCH_EXTENSIONS_DIR": str(
+        Path(sys.prefix) / "torch_extensions"
+    ),  # `make setup` compiles DeepSpeed's there
+}
 CPU_RAY = {
     "address": "local",
     "num_cpus": 16,
@@ -45,29 +51,36 @@ def launch(module: str, flags: type[Common], arguments: list[str], agent: str | 
         SystemExit: a flag that cannot work, with one message; or upstream's own exit.
     """
     global argv
-    parser = flags.parser()
+    if on_cpu():
+        os.environ.update({name: os.environ.get(name, value) for name, value in CPU_ENVIRONMENT.items()})
+    hooks.install()
     if {"-h", "--help"} & set(arguments):
-        print(parser.format_help())
-        print(f"All flags of {module}:\n")
+        print(f"{flags.parser().format_help()}\nAll flags of {module}:\n")
         argv = ["--help"]
     else:
-        try:
-            ours, theirs = parser.parse_known_args(arguments)
-            settings = flags(**vars(ours))
-        except SettingsError as error:
-            raise SystemExit(f"error: {error}") from error
-        if unknown := [flag for flag in theirs if flag.startswith(("--tw.", "--no-tw."))]:
-            raise SystemExit(f"error: {unknown[0]} is not one of ThreadWeaver's flags; see --help")
-        argv = with_estimator(theirs)
+        settings, argv = read(flags, arguments)
         os.environ.update(settings.to_environment())
-        if on_cpu():
-            os.environ.update({name: os.environ.get(name, value) for name, value in CPU_ENVIRONMENT.items()})
-        hooks.install()
         if agent is not None:
             argv = ["--train.agent_func_path", agent, *argv]
             start_ray()
     sys.argv = [module, *argv]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def read(flags: type[Common], arguments: list[str]) -> tuple[Common, list[str]]:
+    """Our settings, and the rest in upstream's words.
+
+    Raises:
+        SystemExit: one of our flags cannot work, or is not one of ours.
+    """
+    try:
+        ours, theirs = flags.parser().parse_known_args(arguments)
+        settings = flags(**vars(ours))
+    except SettingsError as error:
+        raise SystemExit(f"error: {error}") from error
+    if unknown := [flag for flag in theirs if flag.startswith(("--tw.", "--no-tw."))]:
+        raise SystemExit(f"error: {unknown[0]} is not one of ThreadWeaver's flags; see --help")
+    return settings, with_estimator(theirs)
 
 
 def with_estimator(arguments: list[str]) -> list[str]:
@@ -87,14 +100,8 @@ def start_ray() -> None:
     names = ["TOKENIZERS_PARALLELISM", "NCCL_DEBUG", "RAY_ENABLE_ZERO_COPY_TORCH_TENSORS"]
     upstream = dict(zip(names, ["true", "WARN", "1"], strict=True))  # cli/train_ppo_ray.py:24-32
     environment = {name: os.environ.get(name, value) for name, value in upstream.items()}
-    ours: dict[str, Any] = {name: os.environ[name] for name in _handed_on()}
+    ours = {name: os.environ[name] for name in [ENVIRONMENT, *(CPU_ENVIRONMENT if on_cpu() else [])]}
     ray.init(
         runtime_env={"env_vars": environment | ours, "worker_process_setup_hook": hooks.SETUP_HOOK},
-        **(CPU_RAY if on_cpu() else {}),
+        **(CPU_RAY if on_cpu() else {}),  # type: ignore[arg-type]
     )
-
-
-def _handed_on() -> list[str]:
-    from openrlhf_ext.settings import ENVIRONMENT
-
-    return [ENVIRONMENT, *(CPU_ENVIRONMENT if on_cpu() else [])]

@@ -32,7 +32,24 @@ def eval_means(samples: list[Any], source_of: dict[str, str]) -> dict[str, float
 def register(ppo_trainer: ModuleType) -> None:
     """Called once `openrlhf.trainer.ppo_trainer` is imported."""
     upstream = ppo_trainer.compute_eval_metrics
-    trainer = ppo_trainer.BasePPOTrainer
+
+    @wraps(upstream)
+    def compute_eval_metrics(eval_dataloader: Any, samples_list: list[Any], n_samples_per_prompt: int) -> Any:
+        by_score = [replace(s, rewards=s.scores) if s.scores is not None else s for s in samples_list]
+        sources = {
+            prompt: source for batch in eval_dataloader for source, prompt in zip(*batch[:2], strict=True)
+        }
+        logs = upstream(eval_dataloader, by_score, n_samples_per_prompt)
+        return {**logs, **eval_means(samples_list, sources)} if logs else logs
+
+    ppo_trainer.compute_eval_metrics = compute_eval_metrics
+    log_steps_of(ppo_trainer.BasePPOTrainer)
+    # Ray gives an actor class inherited methods of its own (tracing), made before this
+    log_steps_of(ppo_trainer.PPOTrainer.__ray_metadata__.modified_class)
+
+
+def log_steps_of(trainer: Any) -> None:
+    """Wrap the methods of a trainer class that see each step's figures."""
     train = trainer.train_step
     save_logs, save_best = trainer.save_logs_and_checkpoints, trainer.save_best_checkpoint
 
@@ -40,15 +57,6 @@ def register(ppo_trainer: ModuleType) -> None:
     def train_step(self: Any, *args: Any, **kwargs: Any) -> Any:
         status, step = train(self, *args, **kwargs)
         return {**status, **self.experience_maker.probability_differences}, step
-
-    @wraps(upstream)
-    def compute_eval_metrics(eval_dataloader: Any, samples_list: list[Any], n_samples_per_prompt: int) -> Any:
-        by_score = [replace(s, rewards=s.scores) if s.scores is not None else s for s in samples_list]
-        sources = {
-            p: source for batch in eval_dataloader for source, p in zip(batch[0], batch[1], strict=True)
-        }
-        logs = upstream(eval_dataloader, by_score, n_samples_per_prompt)
-        return {**logs, **eval_means(samples_list, sources)} if logs else logs
 
     @wraps(save_logs)
     def save_logs_and_checkpoints(self: Any, global_step: int, logs_dict: Any = None, *args: Any) -> None:
@@ -60,7 +68,6 @@ def register(ppo_trainer: ModuleType) -> None:
         _write(global_step, eval_metrics)
         save_best(self, eval_metrics, global_step, *args)
 
-    ppo_trainer.compute_eval_metrics = compute_eval_metrics
     trainer.train_step = train_step
     trainer.save_logs_and_checkpoints = save_logs_and_checkpoints
     trainer.save_best_checkpoint = save_best_checkpoint

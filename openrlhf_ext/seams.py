@@ -25,6 +25,11 @@ def _rollout_actor(module: Any) -> bool:
     return bool(init.__globals__["__name__"] == "openrlhf_ext.engine_args")
 
 
+def _metrics(module: Any) -> bool:
+    trainer = module.PPOTrainer.__ray_metadata__.modified_class
+    return bool(trainer.train_step.__globals__["__name__"] == "openrlhf_ext.metrics")
+
+
 def _sft_dataset(module: Any) -> bool:
     return bool(module.SFTDataset.__module__ == "openrlhf_ext.sft_dataset")
 
@@ -62,7 +67,7 @@ SEAMS = (
             "BasePPOTrainer.save_best_checkpoint",
         ),
         "metrics",
-        _wrapped("compute_eval_metrics"),
+        _metrics,
     ),
     Seam("openrlhf.trainer.ray.vllm_engine", ("RolloutRayActor",), "vLLM's arguments", _rollout_actor),
     Seam("openrlhf.datasets", ("SFTDataset",), "SFT data set", _sft_dataset),

@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self, get_args, get_type_hints
+from typing import Any, Literal, Self, get_args, get_type_hints
 
 from tw_plugins.reward import RewardSettings
 from tw_plugins.rollout import Limits, Mode
@@ -79,7 +79,9 @@ class RLSettings(Common):
         SettingsError: a value that is not allowed.
     """
 
-    mode: Mode = _flag("parallel", "fork at every outline, or decode as one plain request", MODES)
+    mode: Literal["parallel", "autoregressive"] = _flag(
+        "parallel", "fork at every outline, or decode as one plain request", MODES
+    )
     max_tokens: int | None = _flag(
         None, "joined response; default: --rollout.max_new_tokens, else what --data.max_len leaves"
     )

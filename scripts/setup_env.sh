@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv/<framework> from the pinned list in requirements/ and installs this project into it, editable.
 #
-#   scripts/setup_env.sh [framework]            framework: verl (default)
+#   scripts/setup_env.sh [framework]            framework: verl (default) or openrlhf
 #
 # Runs again only when the list, pyproject.toml or this script changed (stamp file in the environment).
 # Variables:
@@ -18,7 +18,7 @@ log=$venv/setup.log
 started=$SECONDS
 
 fail() { printf 'setup: %s\n' "$@" >&2; exit 1; }
-step() { printf '[%s/4] %s\n' "$1" "$2"; }
+step() { printf '[%s/%s] %s\n' "$1" "$([[ $framework == openrlhf ]] && echo 5 || echo 4)" "$2"; }
 
 # Python: the first candidate that runs and is new enough. A pyenv shim may exist and still not run.
 is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
@@ -38,6 +38,13 @@ choose_requirements() {
     requirements=requirements/$framework-$device.txt
     [[ -f $requirements ]] || fail "no $requirements: FRAMEWORK=$framework is not available here." \
         "Available lists: $(cd requirements && echo *.txt)"
+}
+
+# DeepSpeed, on the CPU, needs a compiler.
+check_compiler() {
+    if [[ $requirements == *openrlhf-cpu.txt ]] && ! command -v g++ >/dev/null; then
+        fail "g++ is missing; DeepSpeed compiles its CPU operators with it. On Debian and Ubuntu: apt install g++"
+    fi
 }
 
 # Everything the environment is made from, and where it is (an editable install points here).
@@ -84,6 +91,7 @@ install_cpu_torch() {
 
 python=$(find_python)
 choose_requirements
+check_compiler
 stamp=$venv/.stamp
 want=$(fingerprint)
 if [[ -f $stamp && $(<"$stamp") == "$want" ]]; then
@@ -112,5 +120,14 @@ fi
 
 step 4 "this project, editable"
 install --no-deps --no-build-isolation -e .
+# DeepSpeed compiles its CPU operators at first use, a minute or two: better here than inside a training run.
+if [[ $requirements == *openrlhf-cpu.txt ]]; then
+    step 5 "DeepSpeed's CPU operators"
+    DS_ACCELERATOR=cpu TORCH_EXTENSIONS_DIR=$PWD/$venv/torch_extensions "$venv/bin/python" -c '
+from deepspeed.accelerator import get_accelerator
+for name in ("FusedAdamBuilder", "ShareMemCommBuilder"):
+    get_accelerator().create_op_builder(name).load()' >>"$log" 2>&1 ||
+        { tail -n 15 "$log" >&2; fail "DeepSpeed could not compile its CPU operators; the whole output is in $log"; }
+fi
 echo "$want" >"$stamp"
 echo "setup: $venv is ready after $((SECONDS - started)) s"

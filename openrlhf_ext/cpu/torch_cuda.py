@@ -8,7 +8,7 @@ never used as a device when experience stays on the CPU).
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 
 class _CPU(str):
@@ -20,8 +20,9 @@ class _CPU(str):
         return "0"
 
 
-def _nothing(*_: Any, **__: Any) -> None:
-    """What a CPU has to do for `synchronize` and its like."""
+def _nothing() -> Callable[..., None]:
+    """What a CPU does for `synchronize` and its like; torch's compiler wants a function for each name."""
+    return lambda *_, **__: None
 
 
 def patch() -> None:
@@ -30,4 +31,4 @@ def patch() -> None:
 
     torch.cuda.current_device = lambda: _CPU("cpu")  # type: ignore[assignment,return-value]
     for name in ("set_device", "synchronize", "current_stream"):
-        setattr(torch.cuda, name, _nothing)
+        setattr(torch.cuda, name, _nothing())

@@ -52,13 +52,13 @@ FULL = Settings(
     sft_lr=2e-3,
     sft_micro_batch=4,
     rl_lr=2e-4,
-    rl_steps=14,
+    rl_steps=12,
     rl_prompts=16,
     rl_samples=8,
     rl_temperature=0.7,
     rl_micro_batch=8,
     max_tokens=512,
-    wall_clock_problems=30,
+    wall_clock_problems=20,
 )
 FAST = Settings(
     preset=SMOKE_PRESET,

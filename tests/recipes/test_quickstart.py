@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from recipes.quickstart.__main__ import FRAMEWORKS
 from recipes.quickstart.report_data import mean_reward, samples
 from recipes.quickstart.seeds import table
 from tw_plugins.evaluate import EvalRecord, Span
 from tw_plugins.report import check
+from tw_plugins.versions import installed
 
 
 def _record(index: int, mode: str, longest: int, total: int, blocks: int, correct: bool = True) -> EvalRecord:
@@ -47,11 +49,13 @@ def test_drawn_trajectory_is_forked_and_correct_and_has_its_baseline() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_smoke_run_leaves_a_report_and_a_second_run_does_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "recipes.quickstart", "--fast", "--out", str(tmp_path)]
+@pytest.mark.parametrize("framework", [name for name in FRAMEWORKS if installed(name)])
+def test_smoke_run_leaves_a_report_and_a_second_run_does_nothing(tmp_path: Path, framework: str) -> None:
+    command = [sys.executable, "-m", "recipes.quickstart", "--framework", framework]
+    command += ["--fast", "--out", str(tmp_path)]
     first = subprocess.run(command, capture_output=True, text=True, timeout=800)
     assert first.returncode == 0, first.stdout + first.stderr
-    folder = tmp_path / "verl-fast"
+    folder = tmp_path / f"{framework}-fast"
     report = json.loads((folder / "report.json").read_text())
     check(report)
     assert (folder / "report.html").stat().st_size > 10_000

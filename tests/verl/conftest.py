@@ -8,8 +8,6 @@ import pytest
 
 from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
 
-pytest.importorskip("verl")
-
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:

@@ -207,7 +207,7 @@ def test_rows_without_branches_take_verls_own_path(
     worker: Any, model: Path, reference: Any, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = stories(model, GROUPS, "rows")
-    monkeypatch.setattr(engine_module, "ancestor_mask", None)
+    monkeypatch.setattr(engine_module, "mask_for", None)
     got = response_log_probs(worker, rows_of(made), **BATCHES[how])
     with torch.no_grad():
         want = [value for rollout, _ in made for value in request_logprobs(reference, rollout)]

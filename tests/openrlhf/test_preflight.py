@@ -1,0 +1,194 @@
+"""Each flag that cannot work is named, with what to set instead, by the real commands, before Ray works."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openrlhf_ext import preflight
+from openrlhf_ext.settings import RLSettings
+from tw_plugins import versions
+from tw_plugins.versions import UnsupportedVersion
+
+RECIPES = Path(__file__).parents[2] / "recipes" / "openrlhf"
+Toy = dict[str, Path]
+
+
+def namespace(module: str, *arguments: str) -> Any:
+    """The flags of one of upstream's commands, parsed by upstream itself, as `get_strategy` gets them."""
+    import runpy
+
+    import openrlhf.utils as utils
+
+    class Parsed(Exception):
+        pass
+
+    def stop(args: Any) -> None:
+        raise Parsed(args)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(utils, "get_strategy", stop)
+        patched.setattr(sys, "argv", [module, *arguments])
+        patched.setattr("ray.is_initialized", lambda: True)
+        with pytest.raises(Parsed) as found:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+    return found.value.args[0]
+
+
+def flags_of(script: str) -> list[str]:
+    """The flags in a recipe's array."""
+    text = (RECIPES / script).read_text()
+    body = text.split("ARGS=(", 1)[1].split("\n)", 1)[0]
+    import shlex
+
+    return shlex.split(body, comments=True)
+
+
+def upstreams(flags: list[str]) -> list[str]:
+    from openrlhf_ext.launcher import with_estimator
+
+    _, theirs = RLSettings.parser().parse_known_args(flags)
+    return with_estimator(theirs)
+
+
+@pytest.fixture
+def rl(toy: Toy) -> Any:
+    files = ["--actor.model_name_or_path", str(toy["model"]), "--data.prompt_dataset", str(toy["rl"])]
+    flags = ["--train.agent_func_path", "agent.py", *upstreams(flags_of("train_toy_p_grpo.sh")), *files]
+    return namespace("openrlhf.cli.train_ppo_ray", *flags)
+
+
+def check(args: Any) -> None:
+    preflight.check_rl(args, RLSettings())
+
+
+def set_flag(args: Any, dotted: str, value: Any) -> None:
+    *path, name = dotted.split(".")
+    for part in path:
+        args = getattr(args, part)
+    assert hasattr(args, name)
+    setattr(args, name, value)
+
+
+def test_the_toy_recipe_passes_without_a_word(rl: Any, caplog: pytest.LogCaptureFixture) -> None:
+    check(rl)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        (
+            "ds.attn_implementation",
+            "flash_attention_2",
+            "needs? attention that takes a mask.*attn_implementation sdpa",
+        ),
+        ("ds.ring_attn_size", 2, "set --ds.ring_attn_size 1"),
+        ("algo.advantage.estimator", "gae", "gae needs a critic.*estimator p_grpo"),
+        ("data.label_key", None, "--data.label_key is missing"),
+        ("data.max_images_per_prompt", 1, "max_images_per_prompt: .* set it to 0"),
+        ("data.max_len", 512, "max_new_tokens 512 leaves no prompt in --data.max_len 512"),
+        ("train.enable_ema", True, "--train.enable_ema"),
+        ("vllm.sync_with_ray", True, "--vllm.sync_with_ray"),
+        ("train.colocate_all", True, "--train.colocate_all"),
+        ("data.label_key", "answer", "lacks the column answer"),
+        ("data.prompt_dataset", "/none.parquet", "/none.parquet is not a file"),
+        ("data.prompt_dataset", "/none.jsonl", "/none.jsonl is not a file"),
+        ("actor.model_name_or_path", "/none", "no tokenizer and config can be loaded from /none"),
+    ],
+)
+def test_flags_that_cannot_work(rl: Any, flag: str, value: Any, message: str) -> None:
+    set_flag(rl, flag, value)
+    with pytest.raises(preflight.USER_ERRORS, match=message):
+        check(rl)
+
+
+def test_all_problems_are_said_at_once(rl: Any) -> None:
+    set_flag(rl, "ds.ring_attn_size", 2)
+    set_flag(rl, "data.label_key", None)
+    with pytest.raises(preflight.USER_ERRORS) as error:
+        check(rl)
+    assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("actor.loss_agg_mode", "sequence-mean", "Eq. 4 of P-GRPO is token-mean"),
+        ("train.batch_size", 64, "several updates a step"),
+        ("algo.advantage.estimator", "rloo", "P-GRPO's is p_grpo"),
+        ("algo.kl.init_coef", 0.01, "P-GRPO has no KL term"),
+    ],
+)
+def test_what_is_not_eq_4_is_said(
+    rl: Any, caplog: pytest.LogCaptureFixture, flag: str, value: Any, message: str
+) -> None:
+    set_flag(rl, flag, value)
+    check(rl)
+    (line,) = caplog.messages
+    assert message in line
+
+
+@pytest.mark.parametrize("name", ["openrlhf", "transformers", "torch", "deepspeed", "ray", "vllm"])
+def test_an_unsupported_version(monkeypatch: pytest.MonkeyPatch, rl: Any, name: str) -> None:
+    real = versions.version
+    monkeypatch.setattr(versions, "version", lambda asked: "0.1" if asked == name else real(asked))
+    with pytest.raises(UnsupportedVersion, match=f"^{name} 0.1 is installed; openrlhf_ext supports {name}"):
+        check(rl)
+
+
+def test_dynamic_batches_keep_padding_and_the_attention_that_was_asked_for() -> None:
+    asked = ["--train.dynamic_batch_enable", "--ds.attn_implementation", "sdpa", "--vllm.num_engines", "1"]
+    args = namespace("openrlhf.cli.train_ppo_ray", *asked, "--reward.remote_url", "agent")
+    assert (args.ds.packing_samples, args.ds.attn_implementation) == (True, "flash_attention_2")
+    preflight.keep_padding(args, asked)
+    assert (args.ds.packing_samples, args.ds.attn_implementation) == (False, "sdpa")
+
+
+def test_packing_that_was_asked_for_stays() -> None:
+    asked = ["--ds.packing_samples", "--ds.attn_implementation=sdpa", "--vllm.num_engines", "1"]
+    args = namespace("openrlhf.cli.train_ppo_ray", *asked, "--reward.remote_url", "agent")
+    preflight.keep_padding(args, asked)
+    assert (args.ds.packing_samples, args.ds.attn_implementation) == (True, "sdpa")
+
+
+def command(module: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+
+
+def test_sft_refuses_in_one_line_and_with_status_1(toy: Toy) -> None:
+    done = command(
+        "openrlhf_ext.train_sft",
+        "--model.model_name_or_path",
+        str(toy["model"]),
+        "--data.dataset",
+        str(toy["sft"]),
+    )
+    assert done.returncode == 1
+    lines = done.stderr.strip().splitlines()[-2:]
+    assert lines[0].startswith("error: trie rows need attention that takes a mask, not flash_attention_2")
+    assert lines[1].startswith("--data.output_key is missing")
+
+
+def test_an_unknown_flag_of_ours_is_named() -> None:
+    done = command("openrlhf_ext.train_sft", "--tw.stric")
+    assert done.returncode == 1
+    assert done.stderr.strip() == "error: --tw.stric is not one of ThreadWeaver's flags; see --help"
+
+
+def test_help_shows_ours_and_upstreams() -> None:
+    done = command("openrlhf_ext.train_ppo_ray", "--help")
+    assert done.returncode == 0
+    assert "--tw.rho_clip" in done.stdout and "--algo.advantage.is_correction_level" in done.stdout
+    assert done.stdout.index("ThreadWeaver") < done.stdout.index("All flags of openrlhf.cli.train_ppo_ray")

@@ -1,0 +1,184 @@
+"""OpenRLHF's own commands, end to end: SFT of a small model, then RL with real vLLM, Ray and DeepSpeed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openrlhf_ext import agent
+from recipes.quickstart.jobs import ENVIRONMENT
+from tests.openrlhf.test_preflight import flags_of, upstreams
+from tw_plugins.tasks.dataset import Mixture
+from tw_plugins.tasks.digits import SMOKE
+from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+RECIPES = Path(__file__).parents[2] / "recipes" / "openrlhf"
+ALWAYS_FORKS = replace(SMOKE_PRESET, sft=Mixture(sizes=SMOKE, decomposable=1.0, p_parallel=1.0))
+SFT_EPOCHS = 12  # of 8 steps; most samples fork then
+SMALL = [
+    "--data.max_samples", "8",
+    "--data.max_len", "384",
+    "--rollout.max_new_tokens", "256",
+    "--rollout.batch_size", "4",
+    "--rollout.n_samples_per_prompt", "4",
+    "--rollout.micro_batch_size", "4",
+    "--train.batch_size", "16",
+    "--train.micro_batch_size", "4",
+]  # fmt: skip
+RUNS = {
+    "reference model, two ranks, checkpointed": [
+        "--actor.num_gpus_per_node", "2",
+        "--ref.num_gpus_per_node", "1",
+        "--algo.kl.init_coef", "0.01",
+        "--algo.kl.use_loss",
+        "--algo.kl.estimator", "k3",
+        "--actor.gradient_checkpointing_enable",
+    ],
+    "dynamic batch, packed": [
+        "--train.dynamic_batch_enable",
+        "--ds.packing_samples",
+        "--train.max_tokens_per_gpu", "900",
+    ],
+    "dynamic batch, padded, asynchronous": [
+        "--train.dynamic_batch_enable",
+        "--train.max_tokens_per_gpu", "900",
+        "--train.async_enable",
+    ],
+}  # fmt: skip
+Toy = dict[str, Path]
+
+
+def command(folder: Path, *arguments: str, **environment: str) -> list[dict[str, Any]]:
+    """Run a command to its end; returns its lines of metrics."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "log.txt"
+    process = subprocess.Popen(
+        arguments,
+        env={**os.environ, **ENVIRONMENT, "PYTHON": sys.executable, **environment},
+        cwd=folder,
+        stdout=log.open("w"),
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        code = process.wait(timeout=600)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert code == 0, log.read_text()[-4000:]
+    metrics = folder / "metrics.jsonl"
+    return [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
+
+
+def files_of(toy: Toy, folder: Path) -> list[str]:
+    return [
+        "--actor.model_name_or_path", str(toy["model"]),
+        "--data.prompt_dataset", str(toy["rl"]),
+        "--ckpt.output_dir", str(folder / "model"),
+        "--ckpt.path", str(folder / "checkpoints"),
+    ]  # fmt: skip
+
+
+def rl(toy: Toy, folder: Path, *flags: str) -> list[dict[str, Any]]:
+    """P-GRPO by the toy recipe."""
+    metrics = ["--tw.metrics_file", str(folder / "metrics.jsonl")]
+    script = str(RECIPES / "train_toy_p_grpo.sh")
+    return command(folder, "bash", script, *files_of(toy, folder), *SMALL, *metrics, *flags)
+
+
+def steps_of(lines: list[dict[str, Any]]) -> list[dict[str, float]]:
+    return [line["data"] for line in lines if "policy_loss" in line["data"]]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """The toy's files with a model that SFT taught to fork."""
+    folder = tmp_path_factory.mktemp("sft")
+    files = write_files(folder / "files", 0, ALWAYS_FORKS)
+    lines = command(
+        folder,
+        "bash", str(RECIPES / "train_toy_sft.sh"),
+        "--model.model_name_or_path", str(files["model"]),
+        "--data.dataset", str(files["sft"]),
+        "--ckpt.output_dir", str(folder / "model"),
+        "--train.max_epochs", str(SFT_EPOCHS),
+        "--adam.lr", "5e-3",
+        "--tw.metrics_file", str(folder / "metrics.jsonl"),
+    )  # fmt: skip
+    losses = [line["data"]["train/loss"] for line in lines]
+    assert len(losses) == SFT_EPOCHS * 8
+    assert losses[-1] < losses[0] / 2
+    return {**files, "model": folder / "model"}
+
+
+def check_fidelity(step: dict[str, float]) -> None:
+    """A trained model's float32 kernels differ by rounding: see docs/design.md."""
+    assert step["training/rollout_probs_diff_max"] <= 3e-5
+    assert step["training/rollout_probs_diff_mean"] <= 1e-6
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_rl(trained: Toy, tmp_path: Path, name: str) -> None:
+    steps = steps_of(rl(trained, tmp_path, *RUNS[name]))
+    assert len(steps) == 2
+    check_fidelity(steps[0])
+    for step in steps:
+        assert step["threadweaver/activation/mean"] > 0
+        assert step["threadweaver/threads_per_block/mean"] > 0
+        assert step["rollout/num_samples"] == 16
+    if "asynchronous" not in name:  # one step behind there
+        check_fidelity(steps[1])
+    assert (tmp_path / "model" / "model.safetensors").exists()
+
+
+def test_filtering_evaluation_best_checkpoint_and_resume(trained: Toy, tmp_path: Path) -> None:
+    flags = [
+        "--algo.advantage.is_correction_level", "token",
+        "--algo.advantage.is_correction_mode", "clip",
+        "--algo.dynamic_filtering_enable",
+        "--algo.dynamic_filtering_range", "-1", "2",
+        "--eval.dataset", str(trained["eval"]),
+        "--eval.steps", "1",
+        "--eval.n_samples_per_prompt", "2",
+        "--ckpt.save_steps", "1",
+    ]  # fmt: skip
+    lines = rl(trained, tmp_path, *flags)
+    steps = steps_of(lines)
+    assert [line["step"] for line in lines if "policy_loss" in line["data"]] == [1, 2]
+    assert all(step["dynamic_filtering_pass_rate"] > 0 and abs(step["vllm_kl"]) < 1e-4 for step in steps)
+    evaluations = [line["data"] for line in lines if "eval_decomposable_pass1" in line["data"]]
+    assert len(evaluations) == 2
+    for found in evaluations:
+        assert found["eval_decomposable_pass1"] == pytest.approx(found["eval_decomposable_acc"])
+        assert found["eval_decomposable_longest"] > 0 and "eval_chain_activation" in found
+    tags = {path.name for path in (tmp_path / "checkpoints" / "_actor").iterdir() if path.is_dir()}
+    assert "best_global_step1" in tags and "global_step2" in tags
+
+    again = rl(trained, tmp_path, *flags, "--ckpt.load_enable", "--train.num_episodes", "2")
+    resumed = [line["step"] for line in again if "policy_loss" in line["data"]]
+    assert resumed == [1, 2, 3, 4]  # the file goes on where it was
+
+
+def test_upstreams_own_command_with_our_executor(trained: Toy, tmp_path: Path) -> None:
+    """Fork-join rollouts, rewards and first threads, in bfloat16; what it cannot do is said."""
+    flags = upstreams(flags_of("train_toy_p_grpo.sh"))
+    executor = ["--train.agent_func_path", agent.__file__]
+    correction = ["--algo.advantage.is_correction_level", "token"]  # so that upstream compares with vLLM
+    plain = [sys.executable, str(Path(__file__).with_name("plain_cli.py"))]
+    command(tmp_path, *plain, *flags, *executor, *correction, *files_of(trained, tmp_path), *SMALL)
+    log = (tmp_path / "log.txt").read_text()
+    assert "threads 2..n are rolled out and rewarded but not trained" in log
+    assert log.count("✨ Global step") == 2
+    for found in re.findall(r"'vllm_kl': (-?[0-9.e-]+)", log):
+        assert abs(float(found)) < 1e-2
+    assert "'threadweaver/activation/mean': 0.0" not in log

@@ -1,0 +1,101 @@
+"""The SFT data set through upstream's own collator, sampler and Actor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset, load_dataset
+from openrlhf import datasets as upstream
+from openrlhf.utils.distributed_sampler import DistributedSampler
+from transformers import AutoTokenizer
+
+from openrlhf_ext.row_codes import decode
+from openrlhf_ext.settings import ENVIRONMENT
+from openrlhf_ext.sft_dataset import TrieSFTDataset
+from tw_plugins.encoding import encode_trajectory
+from tw_plugins.rollout import ControlTokens
+from tw_plugins.trie import row_from_ids
+
+Toy = dict[str, Path]
+BROKEN = "<Parallel>"
+
+
+def made(toy: Toy, data: Any, max_length: int = 2048) -> Any:
+    settings = SimpleNamespace(
+        input_key="prompt", output_key="response", apply_chat_template=True, dataset="sft"
+    )
+    strategy = SimpleNamespace(args=SimpleNamespace(data=settings), seed=3)
+    return upstream.SFTDataset(data, AutoTokenizer.from_pretrained(toy["model"]), max_length, strategy)
+
+
+@pytest.fixture(scope="module")
+def examples(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    cache = tmp_path_factory.mktemp("cache")
+    return load_dataset("parquet", data_files=str(toy["sft"]), split="train", cache_dir=str(cache))
+
+
+def test_upstreams_name_is_ours() -> None:
+    assert upstream.SFTDataset is TrieSFTDataset
+
+
+def test_an_example_is_a_trie_row_and_the_mask_is_shifted(toy: Toy, examples: Any) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(toy["model"])
+    tags = ControlTokens.from_tokenizer(tokenizer)
+    data = made(toy, examples)
+    assert len(data) == len(examples)
+    branches = 0
+    for index in range(20):
+        prompt = tokenizer.apply_chat_template(
+            examples[index]["prompt"], add_generation_prompt=True, return_dict=False
+        )
+        ids = [*prompt, *encode_trajectory(examples[index]["response"], tags), tokenizer.eos_token_id]
+        want = row_from_ids(ids, tags, len(prompt))
+        input_ids, codes, loss = data[index]
+        assert input_ids.tolist() == [want.input_ids]
+        assert decode(codes).tolist() == [want.position_ids]
+        assert loss.tolist() == [[*want.loss_mask[1:], 0]]
+        branches += len(want.branches)
+    assert branches > 5
+
+
+def test_upstreams_collator_pads_it(toy: Toy, examples: Any) -> None:
+    data = made(toy, examples)
+    rows = [data[index] for index in range(4)]
+    ids, codes, loss = data.collate_fn(rows)
+    assert ids.shape == codes.shape == loss.shape == (4, max(row[0].shape[1] for row in rows))
+    for batch, (row, *_) in zip(codes, rows, strict=True):
+        assert int((batch > 0).sum()) == row.shape[1]
+
+
+def test_keep_order_through_upstreams_sampler(
+    toy: Toy, examples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_file = [row.input_ids for row in made(toy, examples).rows]
+    monkeypatch.setenv(ENVIRONMENT, '{"keep_order": true}')
+    data = made(toy, examples)
+    sampler = DistributedSampler(data, num_replicas=1, rank=0, shuffle=True, seed=3, drop_last=True)
+    assert [data.rows[index].input_ids for index in sampler] == in_file
+    assert [row.input_ids for row in data.rows] != in_file
+
+
+def test_malformed_ones_are_counted_or_an_error(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"prompt": [{"role": "user", "content": "a0"}], "response": text} for text in ("a0", BROKEN)]
+    data = made(toy, Dataset.from_list(rows))
+    assert len(data) == 1 and data.left_out.total() == 1
+    monkeypatch.setenv(ENVIRONMENT, '{"strict": true}')
+    with pytest.raises(ValueError, match="example 1 of sft: "):
+        made(toy, Dataset.from_list(rows))
+
+
+def test_overlong_rows_name_the_flag(toy: Toy, examples: Any) -> None:
+    with pytest.raises(ValueError, match="no example is left"):
+        made(toy, examples, max_length=3)
+
+
+def test_values_are_what_the_trainer_expects(toy: Toy, examples: Any) -> None:
+    ids, codes, loss = made(toy, examples)[0]
+    assert (ids.dtype, codes.dtype, loss.dtype) == (torch.long, torch.long, torch.float32)
