@@ -9,7 +9,6 @@ restarting at 0, which the ancestor mask understands (`unpad_and_slice_tensor` i
 from __future__ import annotations
 
 from functools import wraps
-from types import ModuleType
 from typing import Any
 
 from torch import Tensor
@@ -29,16 +28,15 @@ def give_rows_their_mask(model: Any, args: tuple[Any, ...], kwargs: dict[str, An
         if not is_coded(mask):
             return None
         positions = decode(mask)
-        plain = (mask > 0).long()
-    elif mask is None and isinstance(positions, Tensor):
-        plain = None
-    else:
+    elif mask is not None or not isinstance(positions, Tensor):
         return None
     if has_branches(positions):
-        plain = mask_for(model.config._attn_implementation, positions)
+        changed: Any = mask_for(model.config._attn_implementation, positions)
     elif mask is None:
         return None
-    return args, {**kwargs, "attention_mask": plain, "position_ids": positions}
+    else:
+        changed = (mask > 0).long()
+    return args, {**kwargs, "attention_mask": changed, "position_ids": positions}
 
 
 def unpad_rows(unpad: Any) -> Any:
@@ -56,7 +54,7 @@ def unpad_rows(unpad: Any) -> Any:
     return unpad_and_slice_tensor
 
 
-def register(actor: ModuleType) -> None:
+def register(actor: Any) -> None:
     """Called once `openrlhf.models.actor` is imported."""
     init = actor.Actor.__init__
 

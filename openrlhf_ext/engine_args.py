@@ -8,7 +8,6 @@ the actors.
 from __future__ import annotations
 
 from functools import wraps
-from types import ModuleType
 from typing import Any
 
 from openrlhf_ext.cpu.detect import on_cpu
@@ -29,7 +28,7 @@ def engine_args() -> dict[str, Any]:
     return ours | settings.engine_args()
 
 
-def register(vllm_engine: ModuleType) -> None:
+def register(vllm_engine: Any) -> None:
     """Called once `openrlhf.trainer.ray.vllm_engine` is imported."""
     actor = vllm_engine.RolloutRayActor.__ray_metadata__.modified_class
     init = actor.__init__

@@ -8,7 +8,6 @@ to `--data.max_len`; a row with its branches may be longer than the response tha
 from __future__ import annotations
 
 from functools import wraps
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from openrlhf_ext.row_codes import encode
 ROW_FIELD = "threadweaver_row"
 
 
-def register(samples_generator: ModuleType) -> None:
+def register(samples_generator: Any) -> None:
     """Called once `openrlhf.trainer.ppo_utils.samples_generator` is imported."""
     process = samples_generator.SamplesGenerator._process_response_into_experience
 

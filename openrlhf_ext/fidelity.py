@@ -7,7 +7,6 @@ actor's log-probs of the batch stand beside the rollout's.
 from __future__ import annotations
 
 from functools import wraps
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -29,7 +28,7 @@ def probability_differences(experiences: list[Any]) -> dict[str, float]:
     }
 
 
-def register(experience_maker: ModuleType) -> None:
+def register(experience_maker: Any) -> None:
     """Called once `openrlhf.trainer.ppo_utils.experience_maker` is imported."""
     maker = experience_maker.RemoteExperienceMaker
     make = maker.make_experience

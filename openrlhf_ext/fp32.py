@@ -7,14 +7,14 @@ float32 when neither is enabled.
 from __future__ import annotations
 
 from functools import wraps
-from types import ModuleType
+from typing import Any
 
 import torch
 
 FP32 = "fp32"
 
 
-def register(utils: ModuleType) -> None:
+def register(utils: Any) -> None:
     """Called once `openrlhf.utils.utils` is imported."""
     convert = utils.convert_to_torch_dtype
 

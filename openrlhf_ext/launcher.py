@@ -51,18 +51,19 @@ def launch(module: str, flags: type[Common], arguments: list[str], agent: str | 
         SystemExit: a flag that cannot work, with one message; or upstream's own exit.
     """
     global argv
-    if on_cpu():
-        os.environ.update({name: os.environ.get(name, value) for name, value in CPU_ENVIRONMENT.items()})
-    hooks.install()
-    if {"-h", "--help"} & set(arguments):
+    helping = bool({"-h", "--help"} & set(arguments))
+    if helping:
         print(f"{flags.parser().format_help()}\nAll flags of {module}:\n")
         argv = ["--help"]
     else:
         settings, argv = read(flags, arguments)
         os.environ.update(settings.to_environment())
-        if agent is not None:
-            argv = ["--train.agent_func_path", agent, *argv]
-            start_ray()
+    if on_cpu():
+        os.environ.update({name: os.environ.get(name, value) for name, value in CPU_ENVIRONMENT.items()})
+    hooks.install()
+    if agent is not None and not helping:
+        argv = ["--train.agent_func_path", agent, *argv]
+        start_ray()
     sys.argv = [module, *argv]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

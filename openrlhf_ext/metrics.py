@@ -12,7 +12,6 @@ from collections import defaultdict
 from dataclasses import replace
 from functools import wraps
 from statistics import fmean
-from types import ModuleType
 from typing import Any
 
 from openrlhf_ext.settings import METRICS, RLSettings, append_metrics
@@ -29,7 +28,7 @@ def eval_means(samples: list[Any], source_of: dict[str, str]) -> dict[str, float
     return {name: fmean(found) for name, found in values.items()}
 
 
-def register(ppo_trainer: ModuleType) -> None:
+def register(ppo_trainer: Any) -> None:
     """Called once `openrlhf.trainer.ppo_trainer` is imported."""
     upstream = ppo_trainer.compute_eval_metrics
 

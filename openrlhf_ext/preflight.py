@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator
 from functools import wraps
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from openrlhf_ext import launcher
@@ -136,7 +135,7 @@ def keep_padding(args: Any, argv: list[str]) -> None:
         args.ds.attn_implementation = value
 
 
-def register(utils: ModuleType) -> None:
+def register(utils: Any) -> None:
     """Called once `openrlhf.utils` is imported."""
     upstream = utils.get_strategy
 
@@ -155,11 +154,10 @@ def register(utils: ModuleType) -> None:
 def prepare(args: Any, argv: list[str]) -> None:
     """Check the parsed flags of either command and put right what upstream derived from them."""
     keep_padding(args, argv)
-    if hasattr(args, "rollout"):
-        settings = RLSettings.from_environment()
+    settings = (RLSettings if hasattr(args, "rollout") else SFTSettings).from_environment()
+    if isinstance(settings, RLSettings):
         check_rl(args, settings)
     else:
-        settings = SFTSettings.from_environment()
         check_sft(args)
     if settings.fp32:
         args.ds.param_dtype = FP32

@@ -7,7 +7,6 @@ Seam: `openrlhf.datasets.SFTDataset`, the name that `cli/train_sft.py` imports. 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -72,6 +71,6 @@ class TrieSFTDataset(SFTDataset):  # type: ignore[misc]
             yield self.tokenizer(text=prompt, add_special_tokens=False)["input_ids"], response
 
 
-def register(datasets: ModuleType) -> None:
+def register(datasets: Any) -> None:
     """Called once `openrlhf.datasets` is imported."""
     datasets.SFTDataset = TrieSFTDataset

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import wraps
-from types import ModuleType
 from typing import Any
 
 from openrlhf_ext.settings import SFTSettings, append_metrics
 
 
-def register(sft_trainer: ModuleType) -> None:
+def register(sft_trainer: Any) -> None:
     """Called once `openrlhf.trainer.sft_trainer` is imported."""
     save_logs = sft_trainer.SFTTrainer.save_logs_and_checkpoints
 

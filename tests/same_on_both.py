@@ -1,4 +1,4 @@
-"""Eight trajectories that both frameworks' tests feed through their adapter, and what must come out.
+"""Eight trajectories, prompts of two lengths, that both frameworks' tests feed through their adapter, and what must come out.
 
 The expected rewards, advantages and loss are worked out here from the paper's formulas alone: lengths by
 counting each reply, Eq. 4 by one plain float64 forward per request.
@@ -45,10 +45,10 @@ TRAJECTORIES = (
     Trajectory("1+2?", "3", _forked("4", "ab", "cd")),
     Trajectory("1+2?", "3", _plain("3", "one and two")),
     Trajectory("1+2?", "3", _forked("3", "a" * 30, "b" * 30, "c" * 30)),
-    Trajectory("2+5?", "7", _plain("8", "no")),
-    Trajectory("2+5?", "7", _forked("7", "long thread", "x")),
-    Trajectory("2+5?", "7", _plain("7", "yes")),
-    Trajectory("2+5?", "7", _plain("7", "yes, of course")),
+    Trajectory("2+25?", "27", _plain("8", "no")),
+    Trajectory("2+25?", "27", _forked("27", "long thread", "x")),
+    Trajectory("2+25?", "27", _plain("27", "yes")),
+    Trajectory("2+25?", "27", _plain("27", "yes, of course")),
 )
 
 

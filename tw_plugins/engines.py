@@ -153,7 +153,7 @@ class VLLMEngine:
             "logprobs_mode": "processed_logprobs",
             "disable_log_stats": True,
         }
-        self._sampling = {"temperature": temperature, "top_p": top_p}
+        self._temperature, self._top_p = temperature, top_p
         self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(model=model, **(defaults | engine_args)))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._serial = itertools.count()
@@ -179,7 +179,12 @@ class VLLMEngine:
         return completion_of(outputs[-1])
 
     def _params(self, stop_token_ids: Sequence[int], max_tokens: int) -> Any:
-        return request_params(**self._sampling, stop_token_ids=stop_token_ids, max_tokens=max_tokens)
+        return request_params(
+            temperature=self._temperature,
+            top_p=self._top_p,
+            stop_token_ids=stop_token_ids,
+            max_tokens=max_tokens,
+        )
 
     def _check_loop(self) -> None:
         """vLLM's output handler lives in the first loop; in another one a request would wait for ever."""

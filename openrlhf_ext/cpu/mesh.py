@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from functools import wraps
-from types import ModuleType
 from typing import Any
 
 
-def register(deepspeed: ModuleType) -> None:
+def register(deepspeed: Any) -> None:
     """Called once `openrlhf.utils.deepspeed.deepspeed` is imported."""
     init = deepspeed.init_device_mesh
 

@@ -6,7 +6,6 @@ CUDA: the broadcast would do nothing and vLLM keep its old weights.
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -36,6 +35,6 @@ def stateless_init_process_group(
     return GlooGroup(master_address, master_port, rank, world_size)
 
 
-def register(distributed_util: ModuleType) -> None:
+def register(distributed_util: Any) -> None:
     """Called once `openrlhf.utils.distributed_util` is imported."""
     distributed_util.stateless_init_process_group = stateless_init_process_group

@@ -1,4 +1,4 @@
-"""Every script parses by the installed OpenRLHF and passes the check of flags; two have the paper's numbers."""
+"""Every script parses by the installed OpenRLHF and passes the check; two have the paper's numbers."""
 
 from __future__ import annotations
 

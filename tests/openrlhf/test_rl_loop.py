@@ -124,7 +124,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 def check_fidelity(step: dict[str, float]) -> None:
     """A trained model's float32 kernels differ by rounding: see docs/design.md."""
     assert step["training/rollout_probs_diff_max"] <= 3e-5
-    assert step["training/rollout_probs_diff_mean"] <= 1e-6
+    assert step["training/rollout_probs_diff_mean"] <= 1e-7
 
 
 @pytest.mark.parametrize("name", RUNS)

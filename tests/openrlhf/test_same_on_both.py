@@ -13,6 +13,7 @@ from openrlhf.models import PolicyLoss
 from openrlhf.trainer.ppo_utils.experience import Experience
 from openrlhf.trainer.ppo_utils.experience_maker import RemoteExperienceMaker
 from openrlhf.trainer.ppo_utils.replay_buffer import NaiveReplayBuffer
+from openrlhf.utils.loss_utils import iter_grad_accum_global_norm
 from vllm import SamplingParams
 
 from openrlhf_ext.agent import AgentExecutor
@@ -90,26 +91,27 @@ def test_every_trained_token_has_its_trajectorys_advantage(samples: list[Experie
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_loss_and_its_gradient_are_eq_4(samples: list[Experience], model: Path, packed: bool) -> None:
-    """In two micro-batches out of the replay buffer, normalised as `iter_grad_accum_global_norm` does."""
+    """In two micro-batches of the replay buffer, normalised by upstream and scaled as DeepSpeed does."""
     policy = actor(model, torch.float64, packing_samples=packed)
     loss_of = PolicyLoss(**LOSS)
     buffer = NaiveReplayBuffer(4)
     for batch in experiences(samples):
         buffer.append(batch)
-    items = [buffer.items[:4], buffer.items[4:]]
-    tokens = float(sum(item.action_mask.sum() for item in buffer.items))
+    micro_batches = map(buffer.collate_fn, [buffer.items[:4], buffer.items[4:]])
     value = 0.0
-    for batch in map(buffer.collate_fn, items):
+    for batch, normalizers in iter_grad_accum_global_norm(
+        micro_batches, SimpleNamespace(), 2, lambda experience: experience.action_mask
+    ):
         log_probs = policy(batch.sequences, batch.action_mask, attention_mask=batch.attention_mask)
         loss, *_ = loss_of(
             log_probs,
             log_probs.detach(),
             batch.advantages,
             action_mask=batch.action_mask,
-            batch_num_tokens=tokens,
+            **normalizers,
         )
-        loss.backward()
-        value += loss.item()
+        (loss / 2).backward()
+        value += loss.item() / 2
     want, gradient = expected_gradient(plain(model, torch.float64), TAGS)
     got: dict[str, Any] = {name: p.grad for name, p in policy.model.named_parameters()}
     assert value == pytest.approx(want, abs=1e-6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -12,12 +13,15 @@ from unittest.mock import patch
 import pytest
 import torch
 from omegaconf import OmegaConf
+from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.utils import tensordict_utils as tu
 from verl.utils.config import omega_conf_to_dataclass
 from verl.utils.distributed import destroy_global_process_group, initialize_global_process_group
 from verl.workers.engine_workers import TrainingWorker, TrainingWorkerConfig
+from verl.workers.utils.losses import ppo_loss
+from verl.workers.utils.padding import response_from_nested
 
 from tests.core.fakes import StoryEngine
 from tests.verl.configs import free_port, rl_config
@@ -52,7 +56,9 @@ def tiny_model(folder: Path) -> Path:
 
 def make_worker(model: Path, *settings: str) -> TrainingWorker:
     """The actor's TrainingWorker, from the toy recipe as `ActorRolloutRefWorker.init_model` makes it."""
-    config = rl_config({"model": model, "rl": model, "eval": model}, *settings)
+    # fused kernels replace the forward of transformers' class, and so of the tests' reference models
+    plain_forward = "actor_rollout_ref.model.use_fused_kernels=false"
+    config = rl_config({"model": model, "rl": model, "eval": model}, plain_forward, *settings)
     OmegaConf.resolve(config)
     actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
     actor.optim.total_training_steps = 1
@@ -124,3 +130,24 @@ def log_probs(worker: TrainingWorker, batch: Any) -> torch.Tensor:
 def plain(model: Path, dtype: torch.dtype = torch.float32) -> Any:
     """The same weights as a stock Hugging Face model."""
     return AutoModelForCausalLM.from_pretrained(model, dtype=dtype, attn_implementation="sdpa").eval()
+
+
+def policy_gradient(worker: Any, rows: list[dict[str, Any]], advantages: list[float], **how: Any) -> Any:
+    """Gradient by name of verl's PPO loss, on-policy, token mean over the batch."""
+    batch = batch_of(rows, **how)
+    mask = batch["response_mask"]
+    batch["old_log_probs"] = response_from_nested(log_probs(worker, batch_of(rows, **how)), mask)
+    values = [a * row["response_mask"].float() for a, row in zip(advantages, rows, strict=True)]
+    batch["advantages"] = torch.nested.as_nested_tensor(values, layout=torch.jagged)
+    return gradient(worker, batch, partial(ppo_loss, config=worker.actor_config))
+
+
+def gradient(worker: Any, batch: Any, loss: Any) -> tuple[float, dict[str, torch.Tensor]]:
+    with worker.engine.train_mode():
+        worker.engine.optimizer_zero_grad()
+        output = worker.engine.forward_backward_batch(batch, loss)
+        grads = {
+            name: (p.grad.full_tensor() if isinstance(p.grad, DTensor) else p.grad).double().clone()
+            for name, p in worker.engine.module.named_parameters()
+        }
+    return float(sum(output["loss"])), grads

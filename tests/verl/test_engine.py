@@ -11,24 +11,26 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.distributed.tensor import DTensor
 from transformers import Qwen3ForCausalLM
 from verl.trainer.ppo.core_algos import get_adv_estimator_fn
 from verl.trainer.ppo.padding_utils import construct_minimal_padding_template
 from verl.utils import tensordict_utils as tu
 from verl.utils.dataset.dataset_utils import DatasetPadMode, SFTTensorCollator
 from verl.workers.engine.base import EngineRegistry
-from verl.workers.utils.losses import ppo_loss, sft_loss
+from verl.workers.utils.losses import sft_loss
 from verl.workers.utils.padding import response_from_nested
 
 import verl_ext.engine as engine_module
 from tests.reference import in_row_order, request_logprobs
+from tests.same_on_both import distance
 from tests.verl.engines import (
     as_stored,
     batch_of,
+    gradient,
     log_probs,
     make_worker,
     plain,
+    policy_gradient,
     process_group,
     stories,
     tiny_model,
@@ -215,34 +217,6 @@ def test_rows_without_branches_take_verls_own_path(
 
 
 # ---------------------------------------------------------------- gradient
-
-
-def policy_gradient(worker: Any, rows: list[dict[str, Any]], advantages: list[float], **how: Any) -> Any:
-    """Gradient by name of verl's PPO loss, on-policy, token mean over the batch."""
-    batch = batch_of(rows, **how)
-    mask = batch["response_mask"]
-    batch["old_log_probs"] = response_from_nested(log_probs(worker, batch_of(rows, **how)), mask)
-    values = [a * row["response_mask"].float() for a, row in zip(advantages, rows, strict=True)]
-    batch["advantages"] = torch.nested.as_nested_tensor(values, layout=torch.jagged)
-    return gradient(worker, batch, partial(ppo_loss, config=worker.actor_config))
-
-
-def gradient(worker: Any, batch: Any, loss: Any) -> tuple[float, dict[str, torch.Tensor]]:
-    with worker.engine.train_mode():
-        worker.engine.optimizer_zero_grad()
-        output = worker.engine.forward_backward_batch(batch, loss)
-        grads = {
-            name: (p.grad.full_tensor() if isinstance(p.grad, DTensor) else p.grad).double().clone()
-            for name, p in worker.engine.module.named_parameters()
-        }
-    return float(sum(output["loss"])), grads
-
-
-def distance(got: dict[str, torch.Tensor], want: dict[str, torch.Tensor]) -> float:
-    """‖got − want‖ / ‖want‖ over all parameters."""
-    assert got.keys() == want.keys()
-    apart = math.sqrt(sum(float((got[name] - want[name]).square().sum()) for name in want))
-    return apart / math.sqrt(sum(float(value.square().sum()) for value in want.values()))
 
 
 def advantages_of_verl(rows: list[dict[str, Any]]) -> list[float]:

@@ -130,12 +130,12 @@ def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str) -> None:
 def check_fidelity(step: dict[str, Any]) -> None:
     """Training sees what inference saw, on every trained token, to float32.
 
-    Two float32 implementations of a trained model differ by a few 1e-6, by 1e-5 at the worst step of a whole
-    quickstart, with `layout: rows` and sequentially too (stock HF from its float64 self by 1e-6); a wrong
-    mask or position differs by 1e-2.
+    Two float32 implementations of a trained model differ by some 1e-7, at single tokens of rare steps by up
+    to 1e-5, with `layout: rows` and sequentially too (stock HF from its float64 self by 1e-6); a wrong mask
+    or position differs by 1e-2.
     """
     assert step["training/rollout_probs_diff_valid"] == 1
-    assert step["training/rollout_probs_diff_mean"] <= 1e-6
+    assert step["training/rollout_probs_diff_mean"] <= 1e-7
     assert step["training/rollout_probs_diff_max"] <= 3e-5
 
 
