@@ -1,7 +1,8 @@
 """Eight trajectories that both frameworks' tests feed through their adapter, and what must come out.
 
-Prompts have two lengths (verl's batches want that). The expected rewards, advantages and loss are worked out here from the paper's formulas alone: lengths by
-counting each reply, Eq. 4 by one plain float64 forward per request.
+Prompts have two lengths: verl's batches want that. The expected rewards, advantages and loss are worked out
+here from the paper's formulas alone: lengths by counting each reply, Eq. 4 by one plain float64 forward per
+request.
 """
 
 from __future__ import annotations
