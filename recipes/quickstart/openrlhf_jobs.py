@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+from openrlhf_ext.cpu.detect import on_cpu
+from openrlhf_ext.launcher import CPU_ENVIRONMENT
 from recipes.quickstart.jobs import ENVIRONMENT, Job
 from recipes.quickstart.settings import Settings
+
+if on_cpu():  # transformers imports DeepSpeed where it is there: in this process, in the evaluations
+    os.environ.update(CPU_ENVIRONMENT)
 
 SCRIPTS = Path(__file__).parents[1] / "openrlhf"
 
