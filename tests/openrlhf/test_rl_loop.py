@@ -122,9 +122,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 
 
 def check_fidelity(step: dict[str, float]) -> None:
-    """A trained model's float32 kernels differ by rounding: see docs/design.md."""
+    """A trained model's float32 kernels, and logit − logsumexp, differ by rounding: see docs/design.md."""
     assert step["training/rollout_probs_diff_max"] <= 3e-5
-    assert step["training/rollout_probs_diff_mean"] <= 1e-7
+    assert step["training/rollout_probs_diff_mean"] <= 1e-6
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -162,7 +162,8 @@ def test_filtering_evaluation_best_checkpoint_and_resume(trained: Toy, tmp_path:
         assert found["eval_decomposable_pass1"] == pytest.approx(found["eval_decomposable_acc"])
         assert found["eval_decomposable_longest"] > 0 and "eval_chain_activation" in found
     tags = {path.name for path in (tmp_path / "checkpoints" / "_actor").iterdir() if path.is_dir()}
-    assert "best_global_step1" in tags and "global_step2" in tags
+    chain = [found["eval_chain_pass1"] for found in evaluations]  # the first pass1 in alphabetical order
+    assert tags >= {f"best_global_step{1 + chain.index(max(chain))}", "global_step2"}
 
     again = rl(trained, tmp_path, *flags, "--ckpt.load_enable", "--train.num_episodes", "2")
     resumed = [line["step"] for line in again if "policy_loss" in line["data"]]
