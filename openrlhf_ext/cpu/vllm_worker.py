@@ -55,5 +55,16 @@ class CPUWorkerExtension:
         self._weights_from.broadcast(weight, src=0)
         self._received.append((name, weight))
         if empty_cache:
-            worker.reload_weights(weights_iterator=iter(self._received))
+            worker.reload_weights(weights_iterator=iter(with_tied_head(self._received)))
             self._received = []
+
+
+def with_tied_head(weights: list[tuple[str, torch.Tensor]]) -> list[tuple[str, torch.Tensor]]:
+    """The weights with a tied head named once more: a trainer's parameters hold it only as the embedding.
+
+    vLLM's CPU back end packs a copy of a tied embedding for the logits, which would stay as it was.
+    """
+    names = dict(weights)
+    if "lm_head.weight" in names or "model.embed_tokens.weight" not in names:
+        return weights
+    return [*weights, ("lm_head.weight", names["model.embed_tokens.weight"])]

@@ -16,7 +16,7 @@ import torch
 from openrlhf.trainer.ray import vllm_worker_wrap
 
 from openrlhf_ext.cpu import flash_attn
-from openrlhf_ext.cpu.vllm_worker import CPUWorkerExtension
+from openrlhf_ext.cpu.vllm_worker import CPUWorkerExtension, with_tied_head
 from tw_plugins.machine import has_accelerator
 
 pytestmark = pytest.mark.skipif(has_accelerator(), reason="for machines without an accelerator")
@@ -79,3 +79,13 @@ def test_weights_of_another_dtype_are_refused() -> None:
     worker.model_config = type("config", (), {"dtype": torch.bfloat16})  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match=r"torch.float32, vLLM's torch.bfloat16"):
         worker.update_weight("w", torch.float32, (1,))
+
+
+def test_a_tied_head_is_sent_as_the_embedding_it_is() -> None:
+    embedding, head = torch.zeros(2, 2), torch.ones(2, 2)
+    tied = with_tied_head([("model.embed_tokens.weight", embedding)])
+    assert [name for name, _ in tied] == ["model.embed_tokens.weight", "lm_head.weight"]
+    assert tied[1][1] is embedding
+    untied = [("model.embed_tokens.weight", embedding), ("lm_head.weight", head)]
+    assert with_tied_head(untied) is untied
+    assert with_tied_head([("w", head)]) == [("w", head)]

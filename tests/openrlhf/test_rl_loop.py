@@ -34,6 +34,8 @@ SMALL = [
     "--rollout.micro_batch_size", "4",
     "--train.batch_size", "16",
     "--train.micro_batch_size", "4",
+    "--actor.lr_scheduler", "constant",  # the first update counts: vLLM must have it at the second step
+    "--actor.lr_warmup_ratio", "0",
 ]  # fmt: skip
 RUNS = {
     "reference model, two ranks, checkpointed": [
