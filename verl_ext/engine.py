@@ -52,9 +52,8 @@ class TrieEngine(FSDPEngineWithLMHead):
         """
         micro_batch = with_branch_positions(micro_batch)
         inputs, output_args = super().prepare_model_inputs(micro_batch)
-        positions = micro_batch[
-            "position_ids"
-        ]  # jagged (B, j); multi-modal ones, (B, 4, j), have no branches
+        # (B, j) jagged; multi-modal ones, (B, 4, j), have no branches
+        positions = micro_batch["position_ids"]
         if positions.dim() == 2 and has_branches(positions.values()):
             inputs["attention_mask"] = self._ancestor_mask(inputs["position_ids"])
         return inputs, output_args
