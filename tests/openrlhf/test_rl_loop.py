@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ from typing import Any
 import pytest
 
 from openrlhf_ext import agent
-from recipes.quickstart.jobs import ENVIRONMENT
+from tests.commands import METRICS_FILE, run
+from tests.openrlhf import deaf_worker, recording_agent
 from tests.openrlhf.test_preflight import flags_of, upstreams
 from tw_plugins.tasks.dataset import Mixture
 from tw_plugins.tasks.digits import SMOKE
@@ -60,28 +59,6 @@ RUNS = {
 Toy = dict[str, Path]
 
 
-def command(folder: Path, *arguments: str, **environment: str) -> list[dict[str, Any]]:
-    """Run a command to its end; returns its lines of metrics."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "log.txt"
-    process = subprocess.Popen(
-        arguments,
-        env={**os.environ, **ENVIRONMENT, "PYTHON": sys.executable, **environment},
-        cwd=folder,
-        stdout=log.open("w"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        code = process.wait(timeout=600)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    assert code == 0, log.read_text()[-4000:]
-    metrics = folder / "metrics.jsonl"
-    return [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
-
-
 def files_of(toy: Toy, folder: Path) -> list[str]:
     return [
         "--actor.model_name_or_path", str(toy["model"]),
@@ -93,9 +70,13 @@ def files_of(toy: Toy, folder: Path) -> list[str]:
 
 def rl(toy: Toy, folder: Path, *flags: str) -> list[dict[str, Any]]:
     """P-GRPO by the toy recipe."""
-    metrics = ["--tw.metrics_file", str(folder / "metrics.jsonl")]
+    return run(folder, *rl_command(toy, folder, *flags))
+
+
+def rl_command(toy: Toy, folder: Path, *flags: str) -> list[str]:
+    metrics = ["--tw.metrics_file", str(folder / METRICS_FILE)]
     script = str(RECIPES / "train_toy_p_grpo.sh")
-    return command(folder, "bash", script, *files_of(toy, folder), *SMALL, *metrics, *flags)
+    return ["bash", script, *files_of(toy, folder), *SMALL, *metrics, *flags]
 
 
 def steps_of(lines: list[dict[str, Any]]) -> list[dict[str, float]]:
@@ -107,7 +88,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """The toy's files with a model that SFT taught to fork."""
     folder = tmp_path_factory.mktemp("sft")
     files = write_files(folder / "files", 0, ALWAYS_FORKS)
-    lines = command(
+    lines = run(
         folder,
         "bash", str(RECIPES / "train_toy_sft.sh"),
         "--model.model_name_or_path", str(files["model"]),
@@ -115,7 +96,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         "--ckpt.output_dir", str(folder / "model"),
         "--train.max_epochs", str(SFT_EPOCHS),
         "--adam.lr", "5e-3",
-        "--tw.metrics_file", str(folder / "metrics.jsonl"),
+        "--tw.metrics_file", str(folder / METRICS_FILE),
     )  # fmt: skip
     losses = [line["data"]["train/loss"] for line in lines]
     assert len(losses) == SFT_EPOCHS * 8
@@ -143,7 +124,7 @@ def test_rl(trained: Toy, tmp_path: Path, name: str) -> None:
     assert (tmp_path / "model" / "model.safetensors").exists()
 
 
-def test_filtering_evaluation_best_checkpoint_and_resume(trained: Toy, tmp_path: Path) -> None:
+def test_filtering_evaluation_and_best_checkpoint(trained: Toy, tmp_path: Path) -> None:
     flags = [
         "--algo.advantage.is_correction_level", "token",
         "--algo.advantage.is_correction_mode", "clip",
@@ -167,9 +148,33 @@ def test_filtering_evaluation_best_checkpoint_and_resume(trained: Toy, tmp_path:
     chain = [found["eval_chain_pass1"] for found in evaluations]  # the first pass1 in alphabetical order
     assert tags >= {f"best_global_step{1 + chain.index(max(chain))}", "global_step2"}
 
-    again = rl(trained, tmp_path, *flags, "--ckpt.load_enable", "--train.num_episodes", "2")
-    resumed = [line["step"] for line in again if "policy_loss" in line["data"]]
-    assert resumed == [1, 2, 3, 4]  # the file goes on where it was
+
+def test_killed_and_resumed(trained: Toy, tmp_path: Path) -> None:
+    """SIGKILL after the first step: the second is made of the prompts that the first had not."""
+    prompts = tmp_path / "prompts.jsonl"
+    agent_file = ["--train.agent_func_path", recording_agent.__file__]
+    command = rl_command(trained, tmp_path, *agent_file, "--ckpt.save_steps", "1")
+    latest = tmp_path / "checkpoints" / "_actor" / "latest"  # written last
+    environment = {recording_agent.PROMPTS_FILE: str(prompts)}
+    before = steps_of(run(tmp_path, *command, kill_when=latest.exists, **environment))
+    first = prompts.read_text().splitlines()[:16]
+    prompts.unlink()
+
+    lines = run(tmp_path, *command, "--ckpt.load_enable", **environment)
+    assert len(before) == 1 and [line["step"] for line in lines if "policy_loss" in line["data"]] == [1, 2]
+    second = prompts.read_text().splitlines()
+    assert Counter(Counter(first + second).values()) == {4: 8}  # each of 8 prompts, 4 samples each
+    check_fidelity(steps_of(lines)[1])
+
+
+def test_weights_that_do_not_arrive_are_seen(trained: Toy, tmp_path: Path) -> None:
+    """Negative control of `check_fidelity`: vLLM keeps the weights of the first step."""
+    worker = f"{deaf_worker.__name__}.{deaf_worker.DeafWorker.__name__}"
+    deaf = ["--tw.vllm_args", json.dumps({"worker_extension_cls": worker})]
+    first, second = steps_of(rl(trained, tmp_path, *deaf))
+    check_fidelity(first)
+    with pytest.raises(AssertionError):
+        check_fidelity(second)
 
 
 def test_upstreams_own_command_with_our_executor(trained: Toy, tmp_path: Path) -> None:
@@ -178,7 +183,7 @@ def test_upstreams_own_command_with_our_executor(trained: Toy, tmp_path: Path) -
     executor = ["--train.agent_func_path", agent.__file__]
     correction = ["--algo.advantage.is_correction_level", "token"]  # so that upstream compares with vLLM
     plain = [sys.executable, str(Path(__file__).with_name("plain_cli.py"))]
-    command(tmp_path, *plain, *flags, *executor, *correction, *files_of(trained, tmp_path), *SMALL)
+    run(tmp_path, *plain, *flags, *executor, *correction, *files_of(trained, tmp_path), *SMALL)
     log = (tmp_path / "log.txt").read_text()
     assert "threads 2..n are rolled out and rewarded but not trained" in log
     assert log.count("✨ Global step") == 2

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from recipes.quickstart.jobs import ENVIRONMENT
+from tests.commands import METRICS_FILE, run
+from tests.verl import deaf_worker
 from tests.verl.configs import RECIPES, free_port, rl_files
 from tw_plugins.tasks.dataset import Mixture
 from tw_plugins.tasks.digits import SMOKE
@@ -31,6 +28,8 @@ SMALL = [
     "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=4",
     "trainer.total_training_steps=2",
     "trainer.resume_mode=disable",
+    "actor_rollout_ref.actor.optim.lr_scheduler_type=constant",  # the first update counts: vLLM must have
+    "actor_rollout_ref.actor.optim.lr_warmup_steps=0",  # it at the second step
 ]
 ROWS = [f"{KEY}.layout=rows", "algorithm.adv_estimator=grpo", "algorithm.norm_adv_by_std_in_grpo=false"]
 RUNS = {
@@ -49,26 +48,22 @@ RUNS = {
 Toy = dict[str, Path]
 
 
-def command(
-    folder: Path, module: str, config: str, *settings: str, **environment: str
-) -> list[dict[str, Any]]:
+def verl(folder: Path, module: str, config: str, *settings: str, **environment: str) -> list[dict[str, Any]]:
     """Run one of verl's commands to its end; returns the metrics of each step."""
-    metrics = folder / "metrics.jsonl"
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, "--config-path", str(RECIPES), "--config-name", config, *settings],
-        env={**os.environ, **ENVIRONMENT, "VERL_FILE_LOGGER_PATH": str(metrics), **environment},
-        cwd=folder,
-        stdout=(folder / "log.txt").open("w"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        code = process.wait(timeout=600)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    assert code == 0, (folder / "log.txt").read_text()[-4000:]
-    return [json.loads(line) for line in metrics.read_text().splitlines()]
+    arguments = ["-m", module, "--config-path", str(RECIPES), "--config-name", config, *settings]
+    metrics = {"VERL_FILE_LOGGER_PATH": str(folder / METRICS_FILE)}
+    return run(folder, sys.executable, *arguments, **metrics, **environment)
+
+
+def rl(toy: Toy, folder: Path, ray_folder: str, *settings: str) -> list[dict[str, Any]]:
+    """P-GRPO by the toy recipe."""
+    checkpoints = f"trainer.default_local_dir={folder / 'checkpoints'}"
+    arguments = [*rl_files(toy), *SMALL, *settings, checkpoints]
+    return verl(folder, "verl.trainer.main_ppo", "toy_p_grpo", *arguments, RAY_TMPDIR=ray_folder)
+
+
+def steps_of(logged: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry["data"] for entry in logged if "actor/pg_loss" in entry["data"]]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +72,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     folder = tmp_path_factory.mktemp("sft")
     files = write_files(folder / "files", 0, ALWAYS_FORKS)
     one_process = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
-    steps = command(
+    steps = verl(
         folder,
         "verl.trainer.sft_trainer",
         "toy_sft",
@@ -106,14 +101,8 @@ def ray_folder() -> Iterator[str]:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str) -> None:
-    settings = [
-        *rl_files(trained),
-        *SMALL,
-        *RUNS[name],
-        f"trainer.default_local_dir={tmp_path / 'checkpoints'}",
-    ]
-    logged = command(tmp_path, "verl.trainer.main_ppo", "toy_p_grpo", *settings, RAY_TMPDIR=ray_folder)
-    steps = [entry["data"] for entry in logged if "actor/pg_loss" in entry["data"]]
+    logged = rl(trained, tmp_path, ray_folder, *RUNS[name])
+    steps = steps_of(logged)
     assert len(steps) == (1 if "reference" in name else 2)
     for step in steps:
         check_fidelity(step)
@@ -125,6 +114,16 @@ def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str) -> None:
         check_validation(logged)
     if "reference" in name:
         assert steps[0]["actor/kl_loss"] == pytest.approx(0, abs=1e-5)  # the actor is still its reference
+
+
+def test_weights_that_do_not_arrive_are_seen(trained: Toy, tmp_path: Path, ray_folder: str) -> None:
+    """Negative control of `check_fidelity`: vLLM keeps the weights of the first step."""
+    worker = "actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"
+    deaf = f"{worker}={deaf_worker.__name__}.{deaf_worker.DeafWorker.__name__}"
+    first, second = steps_of(rl(trained, tmp_path, ray_folder, deaf))
+    check_fidelity(first)
+    with pytest.raises(AssertionError):
+        check_fidelity(second)
 
 
 def check_fidelity(step: dict[str, Any]) -> None:
