@@ -57,7 +57,8 @@ class Sizes:
 
 
 STANDARD = Sizes()
-WARM_UP = Sizes(shapes=((2, 5), (3, 5)))
+WARM_UP = Sizes(shapes=((2, 2), (2, 3), (2, 4), (3, 2), (3, 3), (3, 4)))
+"""Short, so that steps are cheap; of many shapes, so that no letter stands at one distance from its digit."""
 SMOKE = Sizes(shapes=((2, 2), (2, 3)), base=4)
 
 
