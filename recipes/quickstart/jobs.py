@@ -21,6 +21,8 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # else vLLM turns `uni` into two processes that wait in loops
+    "TORCH_COMPILE_DISABLE": "1",  # seconds at each start of an engine, for one small function
 }
 """What every job gets, whatever its framework."""
 
