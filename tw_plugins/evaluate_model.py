@@ -197,6 +197,7 @@ def _cpu_args() -> dict[str, Any]:
         "dtype": "float32",
         "enforce_eager": True,
         "block_size": 32,
-        "distributed_executor_backend": "uni",  # one process less that waits in a loop for the other
+        # one process less that waits in a loop for the other, where VLLM_ENABLE_V1_MULTIPROCESSING is 0 too
+        "distributed_executor_backend": "uni",
         "kv_cache_memory_bytes": 2 << 30,
     }

@@ -1,4 +1,4 @@
-"""How long everything runs: the full quickstart and the one-minute smoke run."""
+"""How long everything runs: the full quickstart and the smoke run."""
 
 from __future__ import annotations
 
