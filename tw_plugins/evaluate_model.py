@@ -187,7 +187,7 @@ def _cpu_args() -> dict[str, Any]:
     """On a CPU: float32, no compiling, short cache blocks and a cache of 2 GiB.
 
     vLLM's own defaults there are 92 % of the machine's memory and the checkpoint's precision; a CPU without
-    instructions for bfloat16 multiplies in it ten times slower.
+    instructions for bfloat16 took twice as long for a whole evaluation in it.
     """
     import torch
 

@@ -124,7 +124,7 @@ def test_rl(trained: Toy, tmp_path: Path, name: str) -> None:
     assert (tmp_path / "model" / "model.safetensors").exists()
 
 
-def test_filtering_evaluation_and_best_checkpoint(trained: Toy, tmp_path: Path) -> None:
+def test_filtering_evaluation_best_checkpoint_and_resume(trained: Toy, tmp_path: Path) -> None:
     flags = [
         "--algo.advantage.is_correction_level", "token",
         "--algo.advantage.is_correction_mode", "clip",
@@ -147,6 +147,10 @@ def test_filtering_evaluation_and_best_checkpoint(trained: Toy, tmp_path: Path) 
     tags = {path.name for path in (tmp_path / "checkpoints" / "_actor").iterdir() if path.is_dir()}
     chain = [found["eval_chain_pass1"] for found in evaluations]  # the first pass1 in alphabetical order
     assert tags >= {f"best_global_step{1 + chain.index(max(chain))}", "global_step2"}
+
+    again = rl(trained, tmp_path, *flags, "--ckpt.load_enable", "--train.num_episodes", "2")
+    resumed = [line["step"] for line in again if "policy_loss" in line["data"]]
+    assert resumed == [1, 2, 3, 4]  # the file goes on where it was
 
 
 def test_killed_and_resumed(trained: Toy, tmp_path: Path) -> None:
