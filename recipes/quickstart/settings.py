@@ -58,7 +58,7 @@ FULL = Settings(
     rl_temperature=0.7,
     rl_micro_batch=8,
     max_tokens=512,
-    wall_clock_problems=20,
+    wall_clock_problems=10,
 )
 FAST = Settings(
     preset=SMOKE_PRESET,
