@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from openrlhf_ext.row_codes import decode, is_coded
+from tw_plugins import trie_attention
 from tw_plugins.attention import has_branches, mask_for
 
 
@@ -56,6 +57,7 @@ def unpad_rows(unpad: Any) -> Any:
 
 def register(actor: Any) -> None:
     """Called once `openrlhf.models.actor` is imported."""
+    trie_attention.register()
     init = actor.Actor.__init__
 
     @wraps(init)

@@ -17,7 +17,7 @@ from openrlhf_ext.cpu.detect import on_cpu
 from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
 from openrlhf_ext.versions import SUPPORTED
-from tw_plugins.attention import MASKED_ATTENTION
+from tw_plugins.attention import usable_attention
 from tw_plugins.files import DataFileError, check_columns
 from tw_plugins.rollout import ControlTokenError
 from tw_plugins.versions import UnsupportedVersion
@@ -62,7 +62,7 @@ def check_sft(args: Any) -> None:
 
 
 def _attention_problems(args: Any) -> Iterator[str]:
-    if args.ds.attn_implementation not in MASKED_ATTENTION:
+    if args.ds.attn_implementation not in usable_attention("cpu" if on_cpu() else "cuda"):
         yield (
             f"trie rows need attention that takes a mask, not {args.ds.attn_implementation}: set "
             "--ds.attn_implementation sdpa (or flex_attention on CUDA)"

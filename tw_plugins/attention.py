@@ -16,8 +16,8 @@ Position ids that never jump give the causal mask; several trajectories one afte
 see each other; a padding token has position 0 and sees only itself, so its softmax is defined.
 
 ``ancestor_mask`` is O(N²) bytes: 64 MB at 8k tokens, 1.7 GB at 40k. ``ancestor_block_mask`` is for
-FlexAttention, which keeps only a block table (torch has no FlexAttention backward on CPU: train with the
-dense mask there).
+FlexAttention on CUDA, which keeps only a table of blocks. torch has no backward of FlexAttention on the CPU:
+there :mod:`tw_plugins.trie_attention` needs no mask at all.
 """
 
 from __future__ import annotations
@@ -26,16 +26,29 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tw_plugins.trie_attention import TRIE_ATTENTION, UnsupportedAttention, trie_plan
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn.attention.flex_attention import BlockMask
+
+__all__ = [
+    "MASKED_ATTENTION",
+    "UnsupportedAttention",
+    "ancestor_block_mask",
+    "ancestor_mask",
+    "has_branches",
+    "mask_for",
+    "usable_attention",
+]
 
 MASKED_ATTENTION = ("sdpa", "eager", "flex_attention")
 """transformers' attention implementations that take a mask of their caller's."""
 
 
-class UnsupportedAttention(ValueError):
-    """An attention implementation with which a trie row would be attended wrongly."""
+def usable_attention(device: str) -> tuple[str, ...]:
+    """Attention implementations that compute trie rows on a ``torch.device``'s type."""
+    return (*MASKED_ATTENTION, TRIE_ATTENTION) if device == "cpu" else MASKED_ATTENTION
 
 
 def has_branches(position_ids: Tensor) -> bool:
@@ -56,15 +69,19 @@ def mask_for(attention: str, position_ids: Tensor) -> Tensor | BlockMask:
         position_ids: (B, N) padded or (1, ΣN) packed rows.
 
     Returns:
-        (B, 1, N, N) bool for "sdpa" and "eager", a BlockMask for "flex_attention".
+        (B, 1, N, N) bool for "sdpa" and "eager", a BlockMask for "flex_attention", a plan for "trie".
 
     Raises:
-        UnsupportedAttention: the implementation takes no mask.
+        UnsupportedAttention: the implementation takes no mask, or does not run on this device.
     """
-    if attention not in MASKED_ATTENTION:
+    usable = usable_attention(position_ids.device.type)
+    if attention not in usable:
         raise UnsupportedAttention(
-            f"rows with branches need attn_implementation={' or '.join(MASKED_ATTENTION)}, not {attention!r}"
+            f"rows with branches need attn_implementation={' or '.join(usable)} on "
+            f"{position_ids.device.type}, not {attention!r}"
         )
+    if attention == TRIE_ATTENTION:
+        return trie_plan(position_ids)
     if attention == "flex_attention":
         return ancestor_block_mask(position_ids)
     return ancestor_mask(position_ids).unsqueeze(1)
@@ -107,7 +124,7 @@ def ancestor_mask(position_ids: Tensor) -> Tensor:
 
 
 def ancestor_block_mask(position_ids: Tensor, block_size: int = 128) -> BlockMask:
-    """The same mask for FlexAttention.
+    """The same mask for FlexAttention, as `create_block_mask` would give it, without asking every pair of tokens.
 
     ``mask_mod`` reads tensors only, so one compiled kernel serves all rows.
 
@@ -118,7 +135,7 @@ def ancestor_block_mask(position_ids: Tensor, block_size: int = 128) -> BlockMas
     Raises:
         ValueError: ``position_ids`` has another number of dimensions.
     """
-    from torch.nn.attention.flex_attention import create_block_mask  # slow import: the compiler
+    from torch.nn.attention.flex_attention import BlockMask  # slow import: the compiler
 
     if position_ids.dim() not in (1, 2):
         raise ValueError(f"position_ids must be (N,) or (B, N), got {tuple(position_ids.shape)}")
@@ -129,7 +146,58 @@ def ancestor_block_mask(position_ids: Tensor, block_size: int = 128) -> BlockMas
         i = (b, q) if batched else q  # a shared mask is asked about every b
         return ((k >= root[i]) & (k < fork[i])) | ((k >= own[i]) & (k <= q))
 
-    batch = position_ids.shape[0] if batched else None
-    return create_block_mask(
-        mask_mod, batch, None, length, length, device=position_ids.device, BLOCK_SIZE=block_size
+    some, every = _block_table(*(bound.view(-1, length) for bound in (root, fork, own)), block_size)
+    return BlockMask.from_kv_blocks(
+        *_ordered(some & ~every),
+        *_ordered(every),
+        BLOCK_SIZE=block_size,
+        mask_mod=mask_mod,
+        seq_lengths=(length, length),
     )
+
+
+def _block_table(root: Tensor, fork: Tensor, own: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Blocks of queries × blocks of keys in which some, and every, query sees some, and every, key.
+
+    A block's queries fall into a few runs of one segment each, which differ in their last key only: one line of
+    blocks per run tells it, (N / size + segments) · N / size entries in all.
+
+    Args:
+        root, fork, own: of `_intervals`, (B, N).
+
+    Returns:
+        Two (B, blocks, blocks) bool; a block cut by the end of the row is never in the second.
+    """
+    rows, length = own.shape
+    device, blocks = own.device, -(-length // size)
+    offsets = torch.arange(length, device=device).expand_as(own)
+    changes = (offsets % size == 0) | (own != own.roll(1, -1))
+    row, first = changes.nonzero(as_tuple=True)
+    stop = torch.cat([first[1:], first[:1]])  # of the run; a row's last run ends with the row, which is
+    stop = torch.where(stop == 0, length, stop)  # where the next one begins at 0
+    low = torch.arange(0, length, size, device=device)
+    high = (low + size).clamp(max=length)
+
+    def seen(queries: Tensor) -> Tensor:
+        """Keys that a query of each run sees in each block: (runs, blocks)."""
+        begin, end, mine = (bound[row, first].unsqueeze(1) for bound in (root, fork, own))
+        below = torch.minimum(end, high) - torch.maximum(begin, low)
+        within = torch.minimum(queries.unsqueeze(1) + 1, high) - torch.maximum(mine, low)
+        return below.clamp(min=0) + within.clamp(min=0)
+
+    block = row * blocks + first // size
+    runs = torch.zeros(rows * blocks, dtype=torch.int32, device=device)
+    runs.index_add_(0, block, torch.ones_like(block, dtype=torch.int32))
+    table = torch.zeros(2, rows * blocks, blocks, dtype=torch.int32, device=device)
+    table[0].index_add_(0, block, (seen(stop - 1) > 0).int())  # the last query sees most
+    table[1].index_add_(0, block, (seen(first) == size).int())  # the first one least
+    whole = (high - low == size).repeat(rows)
+    every = (table[1] == runs.unsqueeze(1)) & whole.unsqueeze(1)
+    return (table[0] > 0).view(rows, blocks, blocks), every.view(rows, blocks, blocks)
+
+
+def _ordered(table: Tensor) -> tuple[Tensor, Tensor]:
+    """Number and indices of a line's blocks, those first: int32 with a dimension for heads, as BlockMask has it."""
+    table = table.unsqueeze(1).int()
+    indices = table.argsort(dim=-1, descending=True, stable=True)
+    return table.sum(-1, dtype=torch.int32), indices.int()

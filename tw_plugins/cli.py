@@ -94,6 +94,12 @@ def evaluate(
     wall_clock: Annotated[
         int, typer.Option(min=0, help="Decomposable problems decoded one at a time, to read the clock.")
     ] = 0,
+    turns: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that evaluations beside this one name too: they wait while one reads the clock."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the engine.")] = 0,
     engine_arg: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of vLLM's AsyncEngineArgs; may be repeated.")
@@ -115,6 +121,7 @@ def evaluate(
         max_blocks=max_blocks,
         concurrency=concurrency,
         wall_clock_problems=wall_clock,
+        turns=turns,
         seed=seed,
         engine_args=parse_engine_args(engine_arg or []),
     )

@@ -19,6 +19,7 @@ from tw_plugins.records import EvalRecord, RecordError, Span, read_records, span
 from tw_plugins.rollout import Engine, Limits, Mode, Rollout, fork_join
 from tw_plugins.scores import EvaluationError, speedup, speedups, summarise
 from tw_plugins.trajectory import validate_ids
+from tw_plugins.turns import Turns
 
 __all__ = [
     "EvalProblem",
@@ -88,21 +89,28 @@ async def evaluate_timed(
     concurrency: int,
     wall_clock_problems: int,
     progress: Progress | None = None,
+    turns: Turns = Turns(),
 ) -> list[EvalRecord]:
     """Like :func:`evaluate`, with ``wall_s`` for the first ``wall_clock_problems`` decomposable problems.
 
-    Those are decoded one at a time after a warm-up on the last problems; the rest ``concurrency`` at a time.
-    Where no problem is decomposable the first of all are timed.
+    Those come last and are decoded one at a time, after a warm-up on the last problems; the rest ``concurrency``
+    at a time. Where no problem is decomposable the first of all are timed.
+
+    Args:
+        turns: shared with evaluations in other processes, which wait while this one reads the clock.
     """
     candidates = [problem for problem in problems if problem.kind == "decomposable"] or problems
     timed = candidates[: max(wall_clock_problems, 0)]
     chosen = {id(problem) for problem in timed}
     rest = [problem for problem in problems if id(problem) not in chosen]
+    with turns.together():
+        # Even a single trajectory at a time is not timed here: these problems were not asked for.
+        others = await evaluate(engine, tags, rest, mode, limits, max(concurrency, 2), progress)
+    records: list[EvalRecord] = []
     if timed:
-        await evaluate(engine, tags, problems[-WARM_UP:], mode, limits, 1)
-    records = await evaluate(engine, tags, timed, mode, limits, 1, progress)
-    # Even a single trajectory at a time is not timed here: these problems were not asked for.
-    others = await evaluate(engine, tags, rest, mode, limits, max(concurrency, 2), progress)
+        with turns.alone():
+            await evaluate(engine, tags, problems[-WARM_UP:], mode, limits, 1)
+            records = await evaluate(engine, tags, timed, mode, limits, 1, progress)
     made = dict(zip(map(id, [*timed, *rest]), [*records, *others], strict=True))
     return [made[id(problem)] for problem in problems]
 

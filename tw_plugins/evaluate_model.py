@@ -16,6 +16,7 @@ from tw_plugins.problems import EvalProblem, read_problems
 from tw_plugins.records import EvalRecord, append_record, write_records
 from tw_plugins.rollout import Engine, Limits, Mode
 from tw_plugins.scores import EvaluationError
+from tw_plugins.turns import Turns
 
 __all__ = ["EvalSettings", "Progress", "evaluate_model", "evaluate_modes", "record_file"]
 
@@ -34,6 +35,7 @@ class EvalSettings:
         max_threads, max_blocks: see there.
         concurrency: trajectories decoded at a time, where no clock is read.
         wall_clock_problems: decomposable problems that are decoded one at a time, to read the clock.
+        turns: file that evaluations beside this one name too; they wait while one of them reads the clock.
         seed: of the engine.
         engine_args: further fields of vLLM's ``AsyncEngineArgs``; they win over ours.
     """
@@ -47,6 +49,7 @@ class EvalSettings:
     answer_reserve: int | None = None
     concurrency: int = 64
     wall_clock_problems: int = 0
+    turns: Path | None = None
     seed: int = 0
     engine_args: Mapping[str, Any] = field(default_factory=dict)
 
@@ -134,6 +137,7 @@ async def evaluate_modes(
             settings.concurrency,
             settings.wall_clock_problems,
             _for_mode(progress, mode),
+            Turns(settings.turns),
         )
     return results
 

@@ -15,7 +15,8 @@ import torch
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
-from tw_plugins.attention import MASKED_ATTENTION, has_branches, mask_for
+from tw_plugins import trie_attention
+from tw_plugins.attention import has_branches, mask_for, usable_attention
 from tw_plugins.grammar import TAGS
 from tw_plugins.vocabulary import check_embedding
 from verl_ext.cpu import offload
@@ -61,9 +62,10 @@ class TrieEngine(FSDPEngineWithLMHead):
     def _ancestor_mask(self, position_ids: torch.Tensor) -> Any:
         """Mask of (B, N) padded rows or (1, ΣN) packed ones; padding has position 0 and sees itself."""
         attention = self.module.config._attn_implementation
-        if attention not in MASKED_ATTENTION or self.use_ulysses_sp:
+        usable = usable_attention(position_ids.device.type)
+        if attention not in usable or self.use_ulysses_sp:
             raise UnsupportedEngine(
-                f"rows with branches need attn_implementation={' or '.join(MASKED_ATTENTION)} and no Ulysses "
+                f"rows with branches need attn_implementation={' or '.join(usable)} and no Ulysses "
                 f"sequence parallelism; here it is {attention!r}, ulysses "
                 f"{self.ulysses_sequence_parallel_size}. Set layout=rows, or "
                 "+actor_rollout_ref.model.override_config.attn_implementation=sdpa (SFT: +model.override…)"
@@ -74,6 +76,7 @@ class TrieEngine(FSDPEngineWithLMHead):
 def register(transformer_impl: ModuleType) -> None:
     """Called by `verl_ext.plugin` once verl's FSDP engine is imported."""
     offload.patch(transformer_impl)
+    trie_attention.register()
     register_for = EngineRegistry.register
     register_for("language_model", ["fsdp", "fsdp2"], device="cuda", vendor=["nvidia", "amd"])(TrieEngine)
     register_for("language_model", ["fsdp", "fsdp2"], device="cpu")(TrieEngine)

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from functools import wraps
 from typing import Any
 
-from tw_plugins.attention import MASKED_ATTENTION
+from tw_plugins.attention import usable_attention
 from tw_plugins.reward import RewardSettings
 from tw_plugins.vocabulary import check_vocabulary
+from verl_ext.cpu.detect import on_cpu
 from verl_ext.cpu.weight_socket import name_run
 from verl_ext.files import check_prompt_files
 from verl_ext.settings import KEY, SettingsError, settings_from
@@ -73,7 +74,7 @@ def _row_problems(config: Any, layout: str) -> Iterator[str]:
     if actor.strategy not in ("fsdp", "fsdp2"):
         yield f"layout=trie needs actor.strategy=fsdp2 (or fsdp), not {actor.strategy}; or {KEY}.layout=rows"
     attention = (model.get("override_config") or {}).get("attn_implementation", "flash_attention_2")
-    if attention not in MASKED_ATTENTION:
+    if attention not in usable_attention("cpu" if on_cpu() else "cuda"):
         yield (
             f"layout=trie needs attention that takes a mask, not {attention}: set "
             "+actor_rollout_ref.model.override_config.attn_implementation=sdpa (or flex_attention on CUDA)"

@@ -17,7 +17,10 @@ Records = dict[str, dict[Mode, list[EvalRecord]]]
 
 
 def eval_job(name: str, folder: Path, model: Path, problems: Path, settings: Settings) -> Job:
-    """Greedy decoding of every held-out problem in both modes, the first ones one at a time for the clock."""
+    """Greedy decoding of every held-out problem in both modes, the first ones one at a time for the clock.
+
+    Models are evaluated side by side, but while the clock is read no other decodes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     options = {
         "--model": model,
@@ -26,6 +29,7 @@ def eval_job(name: str, folder: Path, model: Path, problems: Path, settings: Set
         "--mode": "both",
         "--max-tokens": settings.max_tokens,
         "--wall-clock": settings.wall_clock_problems,
+        "--turns": folder.parent / "turns.lock",
         "--concurrency": 256,
         "--seed": settings.seed,
     }

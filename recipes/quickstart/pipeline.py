@@ -82,10 +82,11 @@ def run(name: str, folder: Path, settings: Settings, console: Console) -> dict[s
     }
 
     def evaluate(to: Path) -> None:
-        for name, model in models.items():  # one after the other: the wall clock is read here
-            run_side_by_side(
-                [eval_job(f"evaluate {name}", to / name, model, data / "eval.parquet", settings)], console
-            )
+        jobs = [
+            eval_job(f"evaluate {name}", to / name, model, data / "eval.parquet", settings)
+            for name, model in models.items()
+        ]
+        run_side_by_side(jobs, console)
 
     stages = [
         Stage("data", "problems, tokenizer and model", make_data),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn.attention.flex_attention import flex_attention
+from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
 from tw_plugins.attention import ancestor_block_mask, ancestor_mask
@@ -82,6 +82,24 @@ def test_flex_attention_equals_dense_attention(length: int) -> None:
     want = scaled_dot_product_attention(query, key, value, ancestor_mask(position_ids[0]))
     shared = flex_attention(query, key, value, block_mask=ancestor_block_mask(position_ids[0]))
     torch.testing.assert_close(shared, want, atol=1e-5, rtol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 70), st.sampled_from([4, 16, 128]))
+def test_the_block_table_is_torchs_own(seed: int, length: int, size: int) -> None:
+    rng = random.Random(seed)
+    rows = [random_row(rng, 6, 3)[0] for _ in range(2)]
+    position_ids = torch.tensor([(row + [0] * length)[:length] for row in rows])
+    got = ancestor_block_mask(position_ids, size)
+    want = create_block_mask(got.mask_mod, 2, None, length, length, device="cpu", BLOCK_SIZE=size)
+    assert got.shape == want.shape
+    for name in ("kv_num_blocks", "full_kv_num_blocks", "q_num_blocks", "full_q_num_blocks"):
+        assert torch.equal(getattr(got, name), getattr(want, name)), name
+    for kind in ("kv", "full_kv", "q", "full_q"):  # beyond their number the indices mean nothing
+        numbers = getattr(want, f"{kind}_num_blocks").flatten().tolist()
+        lines = zip(*(getattr(mask, f"{kind}_indices").flatten(0, 2) for mask in (got, want)), strict=True)
+        for number, (mine, theirs) in zip(numbers, lines, strict=True):
+            assert torch.equal(mine[:number], theirs[:number]), kind
 
 
 def test_the_block_mask_leaves_out_other_trajectories() -> None:
