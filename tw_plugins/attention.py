@@ -124,7 +124,7 @@ def ancestor_mask(position_ids: Tensor) -> Tensor:
 
 
 def ancestor_block_mask(position_ids: Tensor, block_size: int = 128) -> BlockMask:
-    """The same mask for FlexAttention, as `create_block_mask` would give it, without asking every pair of tokens.
+    """The same mask for FlexAttention, as `create_block_mask` gives it, but without asking N² pairs.
 
     ``mask_mod`` reads tensors only, so one compiled kernel serves all rows.
 
@@ -159,8 +159,8 @@ def ancestor_block_mask(position_ids: Tensor, block_size: int = 128) -> BlockMas
 def _block_table(root: Tensor, fork: Tensor, own: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Blocks of queries × blocks of keys in which some, and every, query sees some, and every, key.
 
-    A block's queries fall into a few runs of one segment each, which differ in their last key only: one line of
-    blocks per run tells it, (N / size + segments) · N / size entries in all.
+    A block's queries fall into a few runs of one segment each, which differ in their last key only: one line
+    of blocks per run tells it, (N / size + segments) · N / size entries in all.
 
     Args:
         root, fork, own: of `_intervals`, (B, N).
@@ -197,7 +197,7 @@ def _block_table(root: Tensor, fork: Tensor, own: Tensor, size: int) -> tuple[Te
 
 
 def _ordered(table: Tensor) -> tuple[Tensor, Tensor]:
-    """Number and indices of a line's blocks, those first: int32 with a dimension for heads, as BlockMask has it."""
+    """Each line's number of blocks, and their indices first: int32, with a dimension for heads."""
     table = table.unsqueeze(1).int()
     indices = table.argsort(dim=-1, descending=True, stable=True)
     return table.sum(-1, dtype=torch.int32), indices.int()

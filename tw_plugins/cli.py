@@ -97,7 +97,7 @@ def evaluate(
     turns: Annotated[
         Path | None,
         typer.Option(
-            help="File that evaluations beside this one name too: they wait while one reads the clock."
+            help="File that evaluations beside this one name too: they wait for each other's clock."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the engine.")] = 0,

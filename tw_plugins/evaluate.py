@@ -39,6 +39,7 @@ __all__ = [
 
 Progress = Callable[[EvalRecord], None]
 WARM_UP = 2  # problems decoded before the clock is read
+NO_TURNS = Turns()
 
 
 async def evaluate(
@@ -89,12 +90,12 @@ async def evaluate_timed(
     concurrency: int,
     wall_clock_problems: int,
     progress: Progress | None = None,
-    turns: Turns = Turns(),
+    turns: Turns = NO_TURNS,
 ) -> list[EvalRecord]:
     """Like :func:`evaluate`, with ``wall_s`` for the first ``wall_clock_problems`` decomposable problems.
 
-    Those come last and are decoded one at a time, after a warm-up on the last problems; the rest ``concurrency``
-    at a time. Where no problem is decomposable the first of all are timed.
+    Those come last and are decoded one at a time, after a warm-up on the last problems; the rest
+    ``concurrency`` at a time. Where no problem is decomposable the first of all are timed.
 
     Args:
         turns: shared with evaluations in other processes, which wait while this one reads the clock.
