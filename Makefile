@@ -49,7 +49,7 @@ types: setup ## static types
 	@$(BIN)/mypy
 
 bench: setup ## speed of rows and masks on this machine
-	@$(BIN)/threadweaver bench
+	@for what in update collate rollout reward; do $(BIN)/threadweaver bench $$what; done
 
 doctor: setup ## is this machine ready, is the plug-in loaded
 	@$(BIN)/threadweaver doctor

@@ -1,33 +1,109 @@
-"""What the benchmark times is what it says: the same tokens trained on both sides, the same gradient."""
+"""What the benchmarks time is what they say: the same work on all sides, in the shape asked for."""
 
 from __future__ import annotations
 
-import torch
+import json
+from pathlib import Path
 
-from tw_plugins.bench import Shape, _model, _update, bench_update, synthetic_rollout
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from tw_plugins.bench import timing
+from tw_plugins.bench.collate import bench_collate, grown
+from tw_plugins.bench.reward import bench_reward
+from tw_plugins.bench.rollout import bench_rollout
+from tw_plugins.bench.shapes import SHAPES, Shape, shaped_rollout, tags
+from tw_plugins.bench.update import bench_update, model_with, update
+from tw_plugins.cli import app
+from tw_plugins.trajectory import validate_ids
 from tw_plugins.trie import row_from_rollout, rows_from_rollout
 
-SMALL = Shape(tokens=120, blocks=2, threads=3)
+SMALL = Shape(tokens=600, threads=(3, 2), in_threads=0.6)
 
 
-def test_both_sides_give_the_same_gradient() -> None:
-    rollout = synthetic_rollout(SMALL)
-    model, gradients = _model(), []
-    for rows in ([row_from_rollout(rollout)], rows_from_rollout(rollout)):
-        _update(model, rows, trained=100)
-        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
-    assert torch.linalg.norm(gradients[0] - gradients[1]) <= 1e-5 * torch.linalg.norm(gradients[1])
-
-
-def test_shape_is_the_one_asked_for() -> None:
-    rollout = synthetic_rollout(Shape(tokens=1000, blocks=4, threads=3))
+@pytest.mark.parametrize("name", SHAPES)
+def test_shapes_are_those_asked_for(name: str) -> None:
+    shape = SHAPES[name]
+    rollout = shaped_rollout(shape)
     sampled = sum(len(call.completion.token_ids) for call in rollout.calls)
-    assert abs(sampled - 1000) <= 1000 * 0.02
-    assert len(rollout.calls) == 4 * 3 + 5
+    in_threads = sum(len(call.completion.token_ids) for call in rollout.calls if call.thread)
+    assert sampled == pytest.approx(shape.tokens, rel=0.02)
+    assert in_threads / sampled == pytest.approx(shape.in_threads, abs=0.02)
+    assert len(rollout.calls) == sum(shape.threads) + len(shape.threads) + 1
+    assert not validate_ids(rollout.response_ids, tags()) and not rollout.limits_hit
     assert sum(row_from_rollout(rollout).loss_mask) == sampled
 
 
-def test_figures_are_of_the_two_layouts() -> None:
-    times = bench_update(SMALL, repeats=1)
-    assert times.rows_tokens > times.trie_tokens > times.tokens
-    assert times.ratio == times.rows_s / times.trie_s
+def test_all_ways_of_an_update_give_the_same_gradient() -> None:
+    rollout = shaped_rollout(SMALL)
+    trie, rows = [row_from_rollout(rollout)], rows_from_rollout(rollout)
+    gradients = []
+    for attention, batch in (("trie", trie), ("sdpa", trie), ("sdpa", rows)):
+        model = model_with(attention)
+        update(model, batch, trained=100)
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    for gradient in gradients[:2]:
+        assert torch.linalg.norm(gradient - gradients[2]) <= 1e-5 * torch.linalg.norm(gradients[2])
+
+
+def test_figures_of_an_update() -> None:
+    figures = bench_update(SMALL, repeats=1)
+    assert figures.rows_tokens > figures.trie_tokens > figures.tokens
+    rows, trie = figures.timings["one row per request"], figures.timings["trie row"]
+    assert rows.ratio == rows.seconds / trie.seconds and trie.ratio == 1
+
+
+def test_a_grown_tree_lets_a_token_see_its_own_units_prefix() -> None:
+    mask = grown([[1, 2, 3, 4], [1, 2, 5], [1, 2, 3, 6]])  # nodes: 1 2 3 4 | 5 | 6
+    seen = [sorted((mask[node] == 0).nonzero().flatten().tolist()) for node in range(6)]
+    assert seen == [[0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 4], [0, 1, 2, 5]]
+
+
+def test_figures_of_collating() -> None:
+    figures = bench_collate(SMALL, repeats=1)
+    assert figures.tokens > SMALL.tokens
+    assert set(figures.timings) == set(figures.memory) == {"row", "row, dense mask", "tree and dense mask"}
+
+
+def test_figures_of_rollouts() -> None:
+    figures = bench_rollout(SMALL, trajectories=3, repeats=2)
+    assert figures.requests == 3 * (5 + 3)
+    assert figures.peak_bytes >= figures.kept_bytes > 0
+
+
+def test_figures_of_grading() -> None:
+    figures = bench_reward(answers=18, hostile=1, processes=1, deadline_s=1.0)
+    assert (figures.hostile, figures.wrong) == (1, 0)
+    assert figures.slowest_s >= figures.median_s > 0
+
+
+def test_ratios_are_taken_turn_by_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    lengths = {
+        "ours": iter([9.0, 1.0, 2.0, 4.0]),
+        "other": iter([9.0, 2.0, 6.0, 4.0]),
+    }  # the first is a warm-up
+
+    def way(name: str) -> None:
+        now[0] += next(lengths[name])
+
+    found = timing.compare({name: lambda name=name: way(name) for name in lengths}, repeats=3)
+    assert found["other"] == timing.Timing(seconds=4.0, ratio=2.0, ratio_min=1.0, ratio_max=3.0)
+    assert found["ours"].seconds == 2.0
+
+
+def test_the_command_prints_and_writes(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    options = ["--tokens", "300", "--repeats", "1", "--shape", "4x3", "--json", str(out)]
+    result = CliRunner().invoke(app, ["bench", "update", *options])
+    assert result.exit_code == 0, result.output
+    assert "4 blocks of 3, 3, 3, 3 threads" in result.output
+    assert json.loads(out.read_text())["figures"][0]["timings"]["trie row"]["ratio"] == 1
+
+
+def test_an_unknown_shape_is_named() -> None:
+    result = CliRunner().invoke(app, ["bench", "update", "--shape", "5x5"])
+    assert result.exit_code == 2
+    assert "'5x5': choose one of self-training, first-stage, 4x3" in " ".join(result.output.split())

@@ -27,9 +27,11 @@ def tiny_model(folder: Path) -> Path:
     return folder
 
 
-def actor(model: Path, dtype: torch.dtype = torch.float32, **settings: Any) -> Any:
+def actor(
+    model: Path, dtype: torch.dtype = torch.float32, attn_implementation: str = "sdpa", **settings: Any
+) -> Any:
     """Upstream's Actor as its trainers make it, without DeepSpeed around."""
-    made = Actor(str(model), attn_implementation="sdpa", param_dtype="fp32", **settings)
+    made = Actor(str(model), attn_implementation=attn_implementation, param_dtype="fp32", **settings)
     made.model.to(dtype)
     return made.eval()
 

@@ -45,9 +45,10 @@ def trained(model: Any, rows: list[TrieRow], coded: bool = True) -> list[torch.T
     return [value[on.bool()] for value, on in zip(values, actions, strict=True)]
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "trie"])
 @pytest.mark.parametrize("how", ["padded", "one at a time", "packed"])
-def test_rows_equal_their_requests(model: Path, wanted: list[torch.Tensor], how: str) -> None:
-    policy = actor(model, packing_samples=how == "packed")
+def test_rows_equal_their_requests(model: Path, wanted: list[torch.Tensor], how: str, attention: str) -> None:
+    policy = actor(model, attn_implementation=attention, packing_samples=how == "packed")
     rows = [row_from_rollout(rollout) for rollout in rollouts()]
     assert sum(len(row.branches) for row in rows) >= 8
     with torch.no_grad():
@@ -84,12 +85,15 @@ def test_coded_rows_without_branches_need_no_dense_mask(model: Path, monkeypatch
     torch.testing.assert_close(got[0], logits[range(9), rows[0].input_ids[1:]], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "trie"])
 @pytest.mark.parametrize("packed", [False, True])
-def test_gradient_checkpointing_changes_nothing(model: Path, packed: bool) -> None:
+def test_gradient_checkpointing_changes_nothing(model: Path, packed: bool, attention: str) -> None:
+    """Checkpointed, with either attention, against SDPA without."""
     rows = [row_from_rollout(rollout) for rollout in rollouts()]
     gradients = []
     for checkpointed in (False, True):
-        policy = actor(model, packing_samples=packed)
+        used = attention if checkpointed else "sdpa"
+        policy = actor(model, attn_implementation=used, packing_samples=packed)
         policy.train()
         if checkpointed:
             policy.gradient_checkpointing_enable()

@@ -65,9 +65,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model(tmp_path_factory.mktemp("model"))
 
 
-@pytest.fixture(scope="module")
-def worker(model: Path) -> Any:
-    return make_worker(model)
+@pytest.fixture(scope="module", params=["sdpa", "trie"])
+def worker(model: Path, request: pytest.FixtureRequest) -> Any:
+    return make_worker(model, f"{ATTENTION}={request.param}")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""`threadweaver bench`: each figure beside its alternative, measured in the same run."""

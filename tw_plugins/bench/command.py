@@ -1,0 +1,172 @@
+"""`threadweaver bench …` for people: progress, a table with the ratios first, JSON on request."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from tw_plugins.bench.collate import CollateFigures, bench_collate
+from tw_plugins.bench.reward import RewardFigures, bench_reward
+from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
+from tw_plugins.bench.shapes import SHAPES, Shape
+from tw_plugins.bench.timing import Timing
+from tw_plugins.bench.update import UpdateFigures, bench_update
+
+__all__ = ["BenchError", "Output", "collate", "reward", "rollout", "shape_named", "update"]
+
+MIB = 1 << 20
+
+
+class BenchError(ValueError):
+    """A setting of the benchmark that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where figures go: the console, and a JSON file if one is named."""
+
+    console: Console
+    json_out: Path | None
+
+    def measure(self, title: str, cases: Iterable[tuple[str, Callable[[], Any]]]) -> list[Any]:
+        """Run each case under a status line."""
+        found = []
+        for name, case in cases:
+            with self.console.status(f"{title}: {name} …"):
+                found.append(case())
+        return found
+
+    def show(self, title: str, table: Table, settings: str, figures: Sequence[Any]) -> None:
+        """Print, and write the figures of this benchmark."""
+        self.console.print(table)
+        self.console.print(f"{settings}; {machine()}", highlight=False)
+        if self.json_out:
+            text = {"benchmark": title, "machine": machine(), "figures": [asdict(each) for each in figures]}
+            self.json_out.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+
+
+def shape_named(name: str) -> Shape:
+    """One of `SHAPES`.
+
+    Raises:
+        BenchError: there is none of that name.
+    """
+    if name not in SHAPES:
+        raise BenchError(f"--shape is {name!r}: choose one of {', '.join(SHAPES)}")
+    return SHAPES[name]
+
+
+def update(shape: Shape, tokens: Sequence[int], repeats: int, output: Output) -> None:
+    """Trie row against rows, forward and backward."""
+    cases = [(f"{n} tokens", lambda n=n: bench_update(shape.scaled(n), repeats)) for n in tokens]
+    figures: list[UpdateFigures] = output.measure("update", cases)
+    names = [name for name in figures[0].timings if name != "trie row"]
+    table = _table(
+        "tokens", *(f"vs {name}" for name in names), "trie row", *names, "tokens computed", "limit"
+    )
+    for each in figures:
+        table.add_row(
+            str(each.tokens),
+            *(_ratio(each.timings[name]) for name in names),
+            *(_seconds(each.timings[name].seconds) for name in ("trie row", *names)),
+            f"{each.trie_tokens} vs {each.rows_tokens}",
+            f"{each.rows_tokens / each.trie_tokens:.2f}×",
+        )
+    output.show(
+        "update", table, f"Qwen3 of 4 layers, fp32; {_blocks(shape)}; median of {repeats} turns", figures
+    )
+
+
+def collate(shape: Shape, tokens: Sequence[int], repeats: int, output: Output) -> None:
+    """Token ids to a batch."""
+    cases = [(f"{n} tokens", lambda n=n: bench_collate(shape.scaled(n), repeats)) for n in tokens]
+    figures: list[CollateFigures] = output.measure("collate", cases)
+    names = [name for name in figures[0].timings if name != "row"]
+    table = _table(
+        "tokens", *(f"vs {name}" for name in names), "row", *names, "examples/s", "memory: row", *names
+    )
+    for each in figures:
+        timings = [each.timings.get(name) for name in names]
+        table.add_row(
+            str(each.tokens),
+            *(_ratio(timing) if timing else "–" for timing in timings),
+            _seconds(each.timings["row"].seconds),
+            *(_seconds(timing.seconds) if timing else "–" for timing in timings),
+            f"{1 / each.timings['row'].seconds:.0f}",
+            *(
+                f"{each.memory[name] / MIB:.0f} MiB" if name in each.memory else "–"
+                for name in ("row", *names)
+            ),
+        )
+    output.show("collate", table, f"one example; {_blocks(shape)}; median of {repeats} turns", figures)
+
+
+def rollout(shape: Shape, trajectories: Sequence[int], repeats: int, output: Output) -> None:
+    """The state machine on an engine without cost."""
+    cases = [(f"{n} trajectories", lambda n=n: bench_rollout(shape, n, repeats)) for n in trajectories]
+    figures: list[RolloutFigures] = output.measure("rollout", cases)
+    table = _table(
+        "trajectories", "CPU per request", "requests", "kept per trajectory", "peak per trajectory"
+    )
+    for each in figures:
+        table.add_row(
+            str(each.trajectories),
+            f"[bold]{each.cpu_s_per_request * 1e3:.3f} ms[/]",
+            str(each.requests),
+            f"{each.kept_bytes / 1024:.0f} KiB",
+            f"{each.peak_bytes / 1024:.0f} KiB",
+        )
+    settings = f"all at once, prepared answers; {shape.tokens} tokens, {_blocks(shape)}; median of {repeats}"
+    output.show("rollout", table, settings, figures)
+
+
+def reward(answers: int, hostile: Sequence[int], processes: int, deadline_s: float, output: Output) -> None:
+    """Grading with the worker pool."""
+    cases = [(f"{n} hostile", lambda n=n: bench_reward(answers, n, processes, deadline_s)) for n in hostile]
+    figures: list[RewardFigures] = output.measure("reward", cases)
+    table = _table("hostile", "answers/s", "honest: median", "slowest", "wrong", "processes replaced")
+    for each in figures:
+        table.add_row(
+            f"{each.hostile} of {each.answers}",
+            f"[bold]{each.per_s:.0f}[/]",
+            _seconds(each.median_s),
+            _seconds(each.slowest_s),
+            str(each.wrong),
+            str(each.replaced),
+        )
+    output.show("reward", table, f"math-verify in {processes} processes, deadline {deadline_s:g} s", figures)
+
+
+def machine() -> str:
+    """``x86_64 CPU, 2 threads, torch 2.13.0+cpu``."""
+    import torch
+
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _table(first: str, *names: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in (first, *names):
+        table.add_column(name, justify="right")
+    return table
+
+
+def _ratio(timing: Timing) -> str:
+    return f"[bold]{timing.ratio:.2f}×[/] ({timing.ratio_min:.2f}–{timing.ratio_max:.2f})"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3f} s" if seconds >= 0.1 else f"{seconds * 1e3:.2f} ms"
+
+
+def _blocks(shape: Shape) -> str:
+    threads = ", ".join(map(str, shape.threads))
+    return f"{len(shape.threads)} blocks of {threads} threads, {shape.in_threads:.0%} in threads"
