@@ -195,6 +195,20 @@ def bench_rollout(
     command.rollout(command.shape_named(shape), sizes, repeats, command.Output(Console(), json_out))
 
 
+@bench.command("engine")
+def bench_engine(
+    model: Annotated[str, typer.Option(help="Folder of a model that forks, e.g. the quickstart's.")],
+    data: Annotated[Path, typer.Option(help="Parquet file of problems, as RL reads it.")],
+    problems: Annotated[int, typer.Option(min=1, help="Decomposable problems per batch size and mode.")] = 16,
+    batch: Annotated[list[int] | None, typer.Option(min=1, help="Batch size; may be repeated.")] = None,
+    json_out: JsonOption = None,
+) -> None:
+    """Fork-join on the real vLLM: wall clock, what the orchestrator adds, prefix-cache hits."""
+    from tw_plugins.bench import command
+
+    command.engine(model, data, problems, batch or [1, 4, 16], command.Output(Console(), json_out))
+
+
 @bench.command("reward")
 def bench_reward(
     answers: Annotated[int, typer.Option(min=10, help="Graded per mixture.")] = 400,

@@ -195,6 +195,35 @@ class VLLMEngine:
                 "VLLMEngine was first used in another event loop: use one asyncio.run for all of it"
             )
 
+    @property
+    def block_size(self) -> int:
+        """Tokens in a block of the prefix cache."""
+        return int(self._llm.vllm_config.cache_config.block_size)
+
+    async def reset_prefix_cache(self) -> None:
+        """Forgets every cached prefix.
+
+        Raises:
+            EngineError: requests are under way.
+        """
+        self._check_loop()
+        if not await self._llm.reset_prefix_cache():
+            raise EngineError("vLLM did not empty its prefix cache: wait for the requests under way")
+
+    def prefix_cache_hits(self) -> int:
+        """Prompt tokens served from the prefix cache so far, by vLLM's own counter, over all engines here.
+
+        Raises:
+            EngineError: vLLM does not count: make the engine with ``disable_log_stats=False``.
+        """
+        from vllm.v1.metrics.reader import Counter, get_metrics_snapshot
+
+        metrics = [m for m in get_metrics_snapshot() if m.name == "vllm:prefix_cache_hits"]
+        counts = [metric.value for metric in metrics if isinstance(metric, Counter)]
+        if not counts:
+            raise EngineError("vLLM keeps no statistics: make the engine with disable_log_stats=False")
+        return sum(counts)
+
     def shutdown(self) -> None:
         """Ends vLLM's processes. May be called twice."""
         self._llm.shutdown()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tw_plugins.control_tokens import ControlTokens
 from tw_plugins.engines import VLLMEngine
@@ -18,7 +18,15 @@ from tw_plugins.rollout import Engine, Limits, Mode
 from tw_plugins.scores import EvaluationError
 from tw_plugins.turns import Turns
 
-__all__ = ["EvalSettings", "Progress", "evaluate_model", "evaluate_modes", "record_file"]
+__all__ = [
+    "EvalSettings",
+    "Prepared",
+    "Progress",
+    "evaluate_model",
+    "evaluate_modes",
+    "prepare",
+    "record_file",
+]
 
 Progress = Callable[[Mode, EvalRecord], None]
 
@@ -97,23 +105,40 @@ def evaluate_model(
             response.
         EngineError: vLLM is missing or fails.
     """
+    tags, problems, limits, engine_args = prepare(model, data, settings, limit)
+    with VLLMEngine(model, **engine_args) as engine:
+        watched = _watched(out, modes, progress)
+        results = asyncio.run(evaluate_modes(engine, tags, problems, modes, limits, settings, watched))
+    for mode, records in results.items():
+        write_records(records, record_file(out, mode))
+    return results
+
+
+class Prepared(NamedTuple):
+    """What decoding a file of problems with a model takes; `engine_args` are `VLLMEngine`'s."""
+
+    tags: ControlTokens
+    problems: list[EvalProblem]
+    limits: Limits
+    engine_args: dict[str, Any]
+
+
+def prepare(model: str, data: Path, settings: EvalSettings, limit: int | None = None) -> Prepared:
+    """Reads tokenizer and problems, fits the limits to the model's context; raises as `evaluate_model`."""
     tokenizer = _tokenizer(model)
     tags = ControlTokens.from_tokenizer(tokenizer)
     problems = read_problems(data, tokenizer, limit)
     longest_prompt = max(len(problem.prompt_ids) for problem in problems)
     limits = settings.limits(_context(model, longest_prompt))
     engine_args = {
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
         "max_model_len": longest_prompt + limits.max_tokens,
         "seed": settings.seed,
         **_cpu_args(),
         **settings.engine_args,
     }
-    with VLLMEngine(model, temperature=settings.temperature, top_p=settings.top_p, **engine_args) as engine:
-        watched = _watched(out, modes, progress)
-        results = asyncio.run(evaluate_modes(engine, tags, problems, modes, limits, settings, watched))
-    for mode, records in results.items():
-        write_records(records, record_file(out, mode))
-    return results
+    return Prepared(tags, problems, limits, engine_args)
 
 
 async def evaluate_modes(

@@ -11,11 +11,13 @@ from typer.testing import CliRunner
 
 from tw_plugins.bench import timing
 from tw_plugins.bench.collate import bench_collate, grown
+from tw_plugins.bench.engine import possible_hits
 from tw_plugins.bench.reward import bench_reward
 from tw_plugins.bench.rollout import bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape, shaped_rollout, tags
 from tw_plugins.bench.update import bench_update, model_with, update
 from tw_plugins.cli import app
+from tw_plugins.rollout import Call, Completion, Rollout
 from tw_plugins.trajectory import validate_ids
 from tw_plugins.trie import row_from_rollout, rows_from_rollout
 
@@ -70,6 +72,23 @@ def test_figures_of_rollouts() -> None:
     figures = bench_rollout(SMALL, trajectories=3, repeats=2)
     assert figures.requests == 3 * (5 + 3)
     assert figures.peak_bytes >= figures.kept_bytes > 0
+
+
+def test_possible_hits_by_hand() -> None:
+    """Blocks of 4: a prompt of 6, a segment of 5, two threads, an end. The last sampled token is not cached."""
+    prompt, segment = list(range(6)), list(range(10, 15))
+    fork = prompt + segment
+    calls = [
+        Call(prompt, Completion(segment, None, "stop"), None, None),
+        Call([*fork, 20], Completion([30, 31], None, "stop"), 1, 1),
+        Call([*fork, 21], Completion([40, 41], None, "stop"), 1, 2),
+        Call([*fork, 20, 30, 31, 21, 40, 41], Completion([50], None, "stop"), None, None),
+    ]
+    # the first segment leaves blocks 0–3 and 4–7 (10 tokens), both threads take them; thread 1 leaves 8–11 too,
+    # which the end takes, and 12–15 is nobody's
+    assert possible_hits([Rollout(prompt, [], calls)], block_size=4) == 0 + 8 + 8 + 12
+    # the prompt's last token is computed even when a block ends with it
+    assert possible_hits([Rollout(prompt, [], calls[:1])] * 2, block_size=3) == 3
 
 
 def test_figures_of_grading() -> None:

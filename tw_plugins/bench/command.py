@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,13 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 from tw_plugins.bench.collate import CollateFigures, bench_collate
+from tw_plugins.bench.engine import EngineFigures, bench_engine
 from tw_plugins.bench.reward import RewardFigures, bench_reward
 from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape
 from tw_plugins.bench.timing import Timing
 from tw_plugins.bench.update import UpdateFigures, bench_update
 
-__all__ = ["BenchError", "Output", "collate", "reward", "rollout", "shape_named", "update"]
+__all__ = ["BenchError", "Output", "collate", "engine", "reward", "rollout", "shape_named", "update"]
 
 MIB = 1 << 20
 
@@ -143,6 +145,30 @@ def reward(answers: int, hostile: Sequence[int], processes: int, deadline_s: flo
             str(each.replaced),
         )
     output.show("reward", table, f"math-verify in {processes} processes, deadline {deadline_s:g} s", figures)
+
+
+def engine(model: str, data: Path, problems: int, batches: Sequence[int], output: Output) -> None:
+    """Fork-join on the real vLLM."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported: its log hides the status
+    with output.console.status("engine: vLLM starts …") as status:
+        figures: list[EngineFigures] = bench_engine(
+            model, data, problems, batches, lambda batch: status.update(f"engine: batch size {batch} …")
+        )
+    table = _table(
+        "batch", "wall clock", "token latency", "reached", "outside vLLM", "cache hits", "of possible"
+    )
+    for each in figures:
+        table.add_row(
+            str(each.batch),
+            f"[bold]{each.wall_clock:.2f}×[/]",
+            f"{each.token_latency:.2f}×",
+            f"{each.wall_clock / each.token_latency:.0%}",
+            f"{each.outside_engine:.1%}",
+            f"{each.hits} of {each.asked}",
+            f"{each.hits / each.possible:.1%}" if each.possible else "–",
+        )
+    settings = f"parallel against autoregressive, {figures[0].problems} decomposable problems, greedy"
+    output.show("engine", table, settings, figures)
 
 
 def machine() -> str:
