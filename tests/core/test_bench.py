@@ -75,7 +75,7 @@ def test_figures_of_rollouts() -> None:
 
 
 def test_possible_hits_by_hand() -> None:
-    """Blocks of 4: a prompt of 6, a segment of 5, two threads, an end. The last sampled token is not cached."""
+    """A prompt of 6, a segment of 5, two threads, an end; the last sampled token is not cached."""
     prompt, segment = list(range(6)), list(range(10, 15))
     fork = prompt + segment
     calls = [
@@ -84,8 +84,8 @@ def test_possible_hits_by_hand() -> None:
         Call([*fork, 21], Completion([40, 41], None, "stop"), 1, 2),
         Call([*fork, 20, 30, 31, 21, 40, 41], Completion([50], None, "stop"), None, None),
     ]
-    # the first segment leaves blocks 0–3 and 4–7 (10 tokens), both threads take them; thread 1 leaves 8–11 too,
-    # which the end takes, and 12–15 is nobody's
+    # blocks of 4: the segment leaves 0–3 and 4–7, which both threads take; thread 1 leaves 8–11, which the
+    # end takes
     assert possible_hits([Rollout(prompt, [], calls)], block_size=4) == 0 + 8 + 8 + 12
     # the prompt's last token is computed even when a block ends with it
     assert possible_hits([Rollout(prompt, [], calls[:1])] * 2, block_size=3) == 3
