@@ -65,7 +65,7 @@ def _attention_problems(args: Any) -> Iterator[str]:
     if args.ds.attn_implementation not in usable_attention("cpu" if on_cpu() else "cuda"):
         yield (
             f"trie rows need attention that takes a mask, not {args.ds.attn_implementation}: set "
-            "--ds.attn_implementation sdpa (or flex_attention on CUDA)"
+            "--ds.attn_implementation sdpa (faster: flex_attention on CUDA, trie on the CPU)"
         )
     if args.ds.ring_attn_size > 1:
         yield "ring attention cannot split a trie row over ranks: set --ds.ring_attn_size 1"

@@ -18,7 +18,7 @@ POSITIONS = (0, 1, 2, 3, 4, 2, 3, 4, 2, 3)  # a main path with two branches
 
 
 def attention_checks() -> Iterator[Check]:
-    """SDPA must work; FlexAttention is a choice, and must then agree with SDPA."""
+    """SDPA must work; the others are a choice, and must then agree with it."""
     try:
         import torch
     except ImportError:
@@ -30,7 +30,10 @@ def attention_checks() -> Iterator[Check]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # FlexAttention says that it runs uncompiled
         yield _check("sdpa, forward and backward", "fail", lambda: _differentiate(_sdpa, x, positions))
-        yield _check("flex_attention, forward", "note", lambda: _agree(x, positions))
+        if device == "cpu":
+            yield _check("trie, forward", "note", lambda: _agree(_trie, x, positions))
+            yield _check("trie, backward", "note", lambda: _differentiate(_trie, x, positions))
+        yield _check("flex_attention, forward", "note", lambda: _agree(_flex, x, positions))
         yield _check("flex_attention, backward", "note", lambda: _differentiate(_flex, x, positions))
 
 
@@ -60,10 +63,16 @@ def _flex(x: Tensor, positions: Tensor) -> Tensor:
     return out
 
 
-def _agree(x: Tensor, positions: Tensor) -> None:
+def _trie(x: Tensor, positions: Tensor) -> Tensor:
+    from tw_plugins.trie_attention import trie_attention, trie_plan
+
+    return trie_attention(x, x, x, trie_plan(positions.unsqueeze(0)), scale=x.shape[-1] ** -0.5)
+
+
+def _agree(attention: Attention, x: Tensor, positions: Tensor) -> None:
     import torch
 
-    torch.testing.assert_close(_flex(x, positions), _sdpa(x, positions), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(attention(x, positions), _sdpa(x, positions), atol=1e-3, rtol=1e-3)
 
 
 def _differentiate(attention: Attention, x: Tensor, positions: Tensor) -> None:
