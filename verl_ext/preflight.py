@@ -77,7 +77,8 @@ def _row_problems(config: Any, layout: str) -> Iterator[str]:
     if attention not in usable_attention("cpu" if on_cpu() else "cuda"):
         yield (
             f"layout=trie needs attention that takes a mask, not {attention}: set "
-            "+actor_rollout_ref.model.override_config.attn_implementation=sdpa (faster: flex_attention on CUDA, trie on the CPU)"
+            "+actor_rollout_ref.model.override_config.attn_implementation=sdpa "
+            "(faster: flex_attention on CUDA, trie on the CPU)"
         )
     if max(_ulysses_sizes(config)) > 1:
         yield (
