@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tw_plugins.block_table import block_table, ordered
 from tw_plugins.trie_attention import TRIE_ATTENTION, UnsupportedAttention, trie_plan
 
 if TYPE_CHECKING:
@@ -146,58 +147,11 @@ def ancestor_block_mask(position_ids: Tensor, block_size: int = 128) -> BlockMas
         i = (b, q) if batched else q  # a shared mask is asked about every b
         return ((k >= root[i]) & (k < fork[i])) | ((k >= own[i]) & (k <= q))
 
-    some, every = _block_table(*(bound.view(-1, length) for bound in (root, fork, own)), block_size)
+    some, every = block_table(torch.stack([root, fork, own]).view(3, -1, length), block_size)
     return BlockMask.from_kv_blocks(
-        *_ordered(some & ~every),
-        *_ordered(every),
+        *ordered(some & ~every),
+        *ordered(every),
         BLOCK_SIZE=block_size,
         mask_mod=mask_mod,
         seq_lengths=(length, length),
     )
-
-
-def _block_table(root: Tensor, fork: Tensor, own: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Blocks of queries × blocks of keys in which some, and every, query sees some, and every, key.
-
-    A block's queries fall into a few runs of one segment each, which differ in their last key only: one line
-    of blocks per run tells it, (N / size + segments) · N / size entries in all.
-
-    Args:
-        root, fork, own: of `_intervals`, (B, N).
-
-    Returns:
-        Two (B, blocks, blocks) bool; a block cut by the end of the row is never in the second.
-    """
-    rows, length = own.shape
-    device, blocks = own.device, -(-length // size)
-    offsets = torch.arange(length, device=device).expand_as(own)
-    changes = (offsets % size == 0) | (own != own.roll(1, -1))
-    row, first = changes.nonzero(as_tuple=True)
-    stop = torch.cat([first[1:], first[:1]])  # of the run; a row's last run ends with the row, which is
-    stop = torch.where(stop == 0, length, stop)  # where the next one begins at 0
-    low = torch.arange(0, length, size, device=device)
-    high = (low + size).clamp(max=length)
-
-    def seen(queries: Tensor) -> Tensor:
-        """Keys that a query of each run sees in each block: (runs, blocks)."""
-        begin, end, mine = (bound[row, first].unsqueeze(1) for bound in (root, fork, own))
-        below = torch.minimum(end, high) - torch.maximum(begin, low)
-        within = torch.minimum(queries.unsqueeze(1) + 1, high) - torch.maximum(mine, low)
-        return below.clamp(min=0) + within.clamp(min=0)
-
-    block = row * blocks + first // size
-    runs = torch.zeros(rows * blocks, dtype=torch.int32, device=device)
-    runs.index_add_(0, block, torch.ones_like(block, dtype=torch.int32))
-    table = torch.zeros(2, rows * blocks, blocks, dtype=torch.int32, device=device)
-    table[0].index_add_(0, block, (seen(stop - 1) > 0).int())  # the last query sees most
-    table[1].index_add_(0, block, (seen(first) == size).int())  # the first one least
-    whole = (high - low == size).repeat(rows)
-    every = (table[1] == runs.unsqueeze(1)) & whole.unsqueeze(1)
-    return (table[0] > 0).view(rows, blocks, blocks), every.view(rows, blocks, blocks)
-
-
-def _ordered(table: Tensor) -> tuple[Tensor, Tensor]:
-    """Each line's number of blocks, and their indices first: int32, with a dimension for heads."""
-    table = table.unsqueeze(1).int()
-    indices = table.argsort(dim=-1, descending=True, stable=True)
-    return table.sum(-1, dtype=torch.int32), indices.int()

@@ -181,8 +181,9 @@ def _attention_forward(
         )
     batch, heads, length, size = query.shape
     groups = heads // key.shape[1]
-    flat = [_flattened(x) for x in (query, *(x.repeat_interleave(groups, 1) for x in (key, value)))]
-    out = trie_attention(*flat, attention_mask, size**-0.5 if scaling is None else scaling)
+    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    scale = size**-0.5 if scaling is None else scaling
+    out = trie_attention(_flattened(query), _flattened(key), _flattened(value), attention_mask, scale)
     return out.transpose(1, 2).reshape(batch, length, heads, size), None
 
 

@@ -1,0 +1,65 @@
+"""FlexAttention's table of blocks for trie rows, from intervals instead of N² pairs.
+
+FlexAttention skips blocks of queries × keys (128 × 128) in which nothing is seen, and asks the mask function
+only in those that are seen in part. torch's `create_block_mask` finds out by asking about every pair.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["block_table", "ordered"]
+
+
+def block_table(bounds: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Blocks of queries × blocks of keys in which some, and every, query sees some, and every, key.
+
+    A block's queries fall into a few runs of one segment each, which differ in their last key only: one line
+    of blocks per run tells it, (N / size + segments) · N / size entries in all.
+
+    Args:
+        bounds: (3, B, N) int32, per token ``root``, ``fork`` and ``own``: it sees the keys from root to below fork
+            and from own to itself.
+
+    Returns:
+        Two (B, blocks, blocks) bool; a block cut by the end of the row is never in the second.
+    """
+    _, rows, length = bounds.shape
+    own = bounds[2]
+    device, blocks = own.device, -(-length // size)
+    offsets = torch.arange(length, device=device).expand_as(own)
+    changes = (offsets % size == 0) | (own != own.roll(1, -1))
+    row, first = changes.nonzero(as_tuple=True)
+    stop = torch.cat([first[1:], first[:1]])  # a run stops where the next one begins,
+    stop = torch.where(stop == 0, length, stop)  # and with its row where that is the next row's first
+    low = torch.arange(0, length, size, device=device)
+    high = (low + size).clamp(max=length)
+
+    def seen(queries: Tensor) -> Tensor:
+        """Keys that a query of each run sees in each block: (runs, blocks)."""
+        begin, end, mine = bounds[:, row, first].unsqueeze(-1)
+        below = torch.minimum(end, high) - torch.maximum(begin, low)
+        within = torch.minimum(queries.unsqueeze(1) + 1, high) - torch.maximum(mine, low)
+        return below.clamp(min=0) + within.clamp(min=0)
+
+    block = row * blocks + first // size
+    runs = torch.zeros(rows * blocks, dtype=torch.int32, device=device)
+    runs.index_add_(0, block, torch.ones_like(block, dtype=torch.int32))
+    table = torch.zeros(2, rows * blocks, blocks, dtype=torch.int32, device=device)
+    table[0].index_add_(0, block, (seen(stop - 1) > 0).int())  # the last query sees most
+    table[1].index_add_(0, block, (seen(first) == size).int())  # the first one least
+    whole = (high - low == size).repeat(rows)
+    every = (table[1] == runs.unsqueeze(1)) & whole.unsqueeze(1)
+    return (table[0] > 0).view(rows, blocks, blocks), every.view(rows, blocks, blocks)
+
+
+def ordered(table: Tensor) -> tuple[Tensor, Tensor]:
+    """Each line's number of blocks, and their indices first: int32, with a dimension for heads."""
+    table = table.unsqueeze(1).int()
+    indices = table.argsort(dim=-1, descending=True, stable=True)
+    return table.sum(-1, dtype=torch.int32), indices.int()
