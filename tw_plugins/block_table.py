@@ -23,8 +23,8 @@ def block_table(bounds: Tensor, size: int) -> tuple[Tensor, Tensor]:
     of blocks per run tells it, (N / size + segments) · N / size entries in all.
 
     Args:
-        bounds: (3, B, N) int32, per token ``root``, ``fork`` and ``own``: it sees the keys from root to below fork
-            and from own to itself.
+        bounds: (3, B, N) int32, per token ``root``, ``fork`` and ``own``: it sees the keys from root to below
+            fork, and from own to itself.
 
     Returns:
         Two (B, blocks, blocks) bool; a block cut by the end of the row is never in the second.
