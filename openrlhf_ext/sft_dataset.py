@@ -51,7 +51,7 @@ class TrieSFTDataset(SFTDataset):  # type: ignore[misc]
         )
         rows = maker.rows(self._examples(dataset))
         self.left_out = maker.left_out
-        self.rows = [rows[i] for i in unshuffled(len(rows), strategy.seed)] if settings.keep_order else rows
+        self.rows = rows.in_order(unshuffled(len(rows), strategy.seed)) if settings.keep_order else rows
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tw_plugins.compact_rows import CompactRows
 from tw_plugins.control_tokens import ControlTokens
 from tw_plugins.encoding import encode_trajectory
 from tw_plugins.trajectory import validate
@@ -40,29 +41,31 @@ class RowMaker:
     strict: bool = False
     left_out: Counter[str] = field(default_factory=Counter)
 
-    def rows(self, examples: Iterable[tuple[Sequence[int], str]]) -> list[TrieRow]:
+    def rows(self, examples: Iterable[tuple[Sequence[int], str]]) -> CompactRows:
         """The rows of all examples that can be used, in order.
 
         Raises:
             ValueError: an example that cannot be used, when ``strict``; its index and the reason are named.
             NoExamples: none is left.
         """
-        rows = []
-        for index, (prompt_ids, response) in enumerate(examples):
-            reason, row = self._encode(prompt_ids, response)
-            if row is not None:
-                rows.append(row)
-            elif self.strict:
-                raise ValueError(f"example {index} of {self.source}: {reason}")
-            else:
-                self.left_out[reason.split(":")[0]] += 1
-                logger.warning("example %d is left out: %s", index, reason)
+        rows = CompactRows(self._usable(examples))
         if not rows:
             raise NoExamples(f"{self.source}: no example is left; left out: {dict(self.left_out)}")
         if lost := self.left_out.total():
             total = len(rows) + lost
             logger.warning("%d of %d examples are left out: %s", lost, total, dict(self.left_out))
         return rows
+
+    def _usable(self, examples: Iterable[tuple[Sequence[int], str]]) -> Iterator[TrieRow]:
+        for index, (prompt_ids, response) in enumerate(examples):
+            reason, row = self._encode(prompt_ids, response)
+            if row is not None:
+                yield row
+            elif self.strict:
+                raise ValueError(f"example {index} of {self.source}: {reason}")
+            else:
+                self.left_out[reason.split(":")[0]] += 1
+                logger.warning("example %d is left out: %s", index, reason)
 
     def _encode(self, prompt_ids: Sequence[int], response: str) -> tuple[str, TrieRow | None]:
         """A row, or the reason why there is none."""

@@ -74,7 +74,7 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
         examples = islice(self._examples(paths), max_samples if max_samples >= 0 else None)
         rows = maker.rows(examples)
         self.left_out = maker.left_out
-        self.rows = [rows[i] for i in unshuffled(len(rows))] if self.options.keep_order else rows
+        self.rows = rows.in_order(unshuffled(len(rows))) if self.options.keep_order else rows
 
     def __len__(self) -> int:
         return len(self.rows)
