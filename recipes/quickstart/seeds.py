@@ -40,12 +40,12 @@ ROWS: dict[str, tuple[Callable[[Report], float], Callable[[float], str]]] = {
     ),
     "activation on decomposable problems": (lambda r: _own(r)["activation"]["decomposable"], _share),
     "activation on chain problems": (lambda r: _own(r)["activation"]["chain"], _share),
-    "reward, RL in parallel mode": (lambda r: _own(r)["reward"], "{:.3f}".format),
-    "… of SFT in parallel mode": (lambda r: r["eval"]["sft"]["parallel"]["reward"], "{:.3f}".format),
-    "token latency in tokens, RL in parallel mode": (lambda r: _own(r)["token_latency"], "{:.0f}".format),
+    "reward, RL in parallel mode": (lambda r: _own(r)["reward"], "{:.4f}".format),
+    "… of SFT in parallel mode": (lambda r: r["eval"]["sft"]["parallel"]["reward"], "{:.4f}".format),
+    "token latency in tokens, RL in parallel mode": (lambda r: _own(r)["token_latency"], "{:.1f}".format),
     "… in tokens, SFT in parallel mode": (
         lambda r: r["eval"]["sft"]["parallel"]["token_latency"],
-        "{:.0f}".format,
+        "{:.1f}".format,
     ),
     "minutes, set-up not counted": (lambda r: r["wall_s"] / 60, "{:.1f}".format),
 }

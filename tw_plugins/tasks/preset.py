@@ -34,7 +34,7 @@ class Preset:
 
 STANDARD_PRESET = Preset(
     sft=Mixture(p_parallel=0.5, warm_up_rows=3200),
-    sft_rows=8640,
+    sft_rows=9600,
     sft_batch=16,
     rl_prompts=320,
     rl_decomposable=0.6,
