@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from tw_plugins.bench.cli import bench
+
 OUR_PACKAGES = ("tw_plugins", "verl_ext", "openrlhf_ext", "recipes")
 
 
@@ -138,91 +140,7 @@ def report(
     typer.echo(write_report(read_report(folder), folder))
 
 
-bench = typer.Typer(no_args_is_help=True, help="Speed on this machine, each figure beside its alternative.")
 app.add_typer(bench, name="bench")
-
-ShapeOption = Annotated[
-    str, typer.Option(help="self-training or first-stage (Table 8 of the paper), or 4x3.")
-]
-TokensOption = Annotated[
-    list[int] | None, typer.Option(min=100, help="Sampled tokens of the trajectory; may be repeated.")
-]
-RepeatsOption = Annotated[int, typer.Option(min=1, help="Times that each way is timed, in turns.")]
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")]
-
-
-@bench.command("update")
-def bench_update(
-    shape: ShapeOption = "4x3",
-    tokens: TokensOption = None,
-    repeats: RepeatsOption = 3,
-    json_out: JsonOption = None,
-) -> None:
-    """Forward and backward of P-GRPO's loss: a trie row against one row per request."""
-    from tw_plugins.bench import command
-
-    sizes = tokens or [1000, 4000, 8000]
-    command.update(command.shape_named(shape), sizes, repeats, command.Output(Console(), json_out))
-
-
-@bench.command("collate")
-def bench_collate(
-    shape: ShapeOption = "4x3",
-    tokens: TokensOption = None,
-    repeats: RepeatsOption = 3,
-    json_out: JsonOption = None,
-) -> None:
-    """An SFT example from ids to a batch: time and memory against a prefix tree with a dense mask."""
-    from tw_plugins.bench import command
-
-    sizes = tokens or [1000, 4000, 11_000, 40_000]
-    command.collate(command.shape_named(shape), sizes, repeats, command.Output(Console(), json_out))
-
-
-@bench.command("rollout")
-def bench_rollout(
-    shape: ShapeOption = "self-training",
-    trajectories: Annotated[
-        list[int] | None, typer.Option(min=1, help="Decoded at once; may be repeated.")
-    ] = None,
-    repeats: RepeatsOption = 3,
-    json_out: JsonOption = None,
-) -> None:
-    """CPU time and memory of the state machine itself, on an engine that costs next to nothing."""
-    from tw_plugins.bench import command
-
-    sizes = trajectories or [64, 256, 1024]
-    command.rollout(command.shape_named(shape), sizes, repeats, command.Output(Console(), json_out))
-
-
-@bench.command("engine")
-def bench_engine(
-    model: Annotated[str, typer.Option(help="Folder of a model that forks, e.g. the quickstart's.")],
-    data: Annotated[Path, typer.Option(help="Parquet file of problems, as RL reads it.")],
-    problems: Annotated[int, typer.Option(min=1, help="Decomposable problems per batch size and mode.")] = 16,
-    batch: Annotated[list[int] | None, typer.Option(min=1, help="Batch size; may be repeated.")] = None,
-    json_out: JsonOption = None,
-) -> None:
-    """Fork-join on the real vLLM: wall clock, what the orchestrator adds, prefix-cache hits."""
-    from tw_plugins.bench import command
-
-    command.engine(model, data, problems, batch or [1, 4, 16], command.Output(Console(), json_out))
-
-
-@bench.command("reward")
-def bench_reward(
-    answers: Annotated[int, typer.Option(min=10, help="Graded per mixture.")] = 400,
-    hostile: Annotated[
-        list[int] | None, typer.Option(min=0, help="Hostile ones among them; may be repeated.")
-    ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Grading processes.")] = 2,
-    deadline: Annotated[float, typer.Option(min=0.1, help="Seconds per comparison.")] = 1.0,
-    json_out: JsonOption = None,
-) -> None:
-    """Grading throughput and latency, without and with hostile answers."""
-    from tw_plugins.bench import command
-
-    command.reward(answers, hostile or [0, 4], processes, deadline, command.Output(Console(), json_out))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tw_plugins.bench.reward import RewardFigures, bench_reward
 from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape
 from tw_plugins.bench.timing import Timing
-from tw_plugins.bench.update import UpdateFigures, bench_update
+from tw_plugins.bench.update import ROWS, UpdateFigures, bench_update
 
 __all__ = ["BenchError", "Output", "collate", "engine", "reward", "rollout", "shape_named", "update"]
 
@@ -70,44 +70,28 @@ def update(shape: Shape, tokens: Sequence[int], repeats: int, output: Output) ->
     """Trie row against rows, forward and backward."""
     cases = [(f"{n} tokens", lambda n=n: bench_update(shape.scaled(n), repeats)) for n in tokens]
     figures: list[UpdateFigures] = output.measure("update", cases)
-    names = [name for name in figures[0].timings if name != "trie row"]
-    table = _table(
-        "tokens", *(f"vs {name}" for name in names), "trie row", *names, "tokens computed", "limit"
-    )
+    table = _table("tokens", "way", "median", "against the first", "tokens computed")
     for each in figures:
-        table.add_row(
-            str(each.tokens),
-            *(_ratio(each.timings[name]) for name in names),
-            *(_seconds(each.timings[name].seconds) for name in ("trie row", *names)),
-            f"{each.trie_tokens} vs {each.rows_tokens}",
-            f"{each.rows_tokens / each.trie_tokens:.2f}×",
-        )
-    output.show(
-        "update", table, f"Qwen3 of 4 layers, fp32; {_blocks(shape)}; median of {repeats} turns", figures
-    )
+        for name, timing in each.timings.items():
+            computed = each.rows_tokens if name == ROWS else each.trie_tokens
+            table.add_row(str(each.tokens), name, _seconds(timing.seconds), _ratio(timing), str(computed))
+        table.add_section()
+    limits = ", ".join(f"{each.rows_tokens / each.trie_tokens:.2f}×" for each in figures)
+    settings = f"Qwen3 of 4 layers, fp32; {_blocks(shape)}; median of {repeats} turns; limit {limits}"
+    output.show("update", table, settings, figures)
 
 
 def collate(shape: Shape, tokens: Sequence[int], repeats: int, output: Output) -> None:
     """Token ids to a batch."""
     cases = [(f"{n} tokens", lambda n=n: bench_collate(shape.scaled(n), repeats)) for n in tokens]
     figures: list[CollateFigures] = output.measure("collate", cases)
-    names = [name for name in figures[0].timings if name != "row"]
-    table = _table(
-        "tokens", *(f"vs {name}" for name in names), "row", *names, "examples/s", "memory: row", *names
-    )
+    table = _table("tokens", "way", "median", "against the first", "examples/s", "memory")
     for each in figures:
-        timings = [each.timings.get(name) for name in names]
-        table.add_row(
-            str(each.tokens),
-            *(_ratio(timing) if timing else "–" for timing in timings),
-            _seconds(each.timings["row"].seconds),
-            *(_seconds(timing.seconds) if timing else "–" for timing in timings),
-            f"{1 / each.timings['row'].seconds:.0f}",
-            *(
-                f"{each.memory[name] / MIB:.0f} MiB" if name in each.memory else "–"
-                for name in ("row", *names)
-            ),
-        )
+        for name, timing in each.timings.items():
+            memory = f"{each.memory[name] / MIB:.0f} MiB"
+            rate = f"{1 / timing.seconds:.0f}"
+            table.add_row(str(each.tokens), name, _seconds(timing.seconds), _ratio(timing), rate, memory)
+        table.add_section()
     output.show("collate", table, f"one example; {_blocks(shape)}; median of {repeats} turns", figures)
 
 
@@ -186,6 +170,9 @@ def _table(first: str, *names: str) -> Table:
 
 
 def _ratio(timing: Timing) -> str:
+    """How much slower than the first way; empty for that one."""
+    if timing.ratio_min == timing.ratio_max == 1:
+        return ""
     return f"[bold]{timing.ratio:.2f}×[/] ({timing.ratio_min:.2f}–{timing.ratio_max:.2f})"
 
 

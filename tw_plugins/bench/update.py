@@ -17,7 +17,7 @@ from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["UpdateFigures", "bench_update"]
+__all__ = ["ROWS", "UpdateFigures", "bench_update"]
 
 VOCABULARY = 512
 TRIE, ROWS, DENSE = "trie row", "one row per request", "trie row, dense mask"
