@@ -29,8 +29,8 @@ def test_decomposable_example_by_hand() -> None:
     problem = Problem("decomposable", EXAMPLE)
     assert problem.prompt == "Aa3b5+Bc1d4?\n"
     assert (problem.results, problem.answer) == ((2, 3), 1)
-    lines = ["A:0a3-0=3b5-3=2U", "B:0c1-0=1d4-1=3V"]
-    end = "U2\nV3-2=1\n</think>\n\\boxed{1}"
+    lines = ["A:0a3-0=3b5-3=2U2", "B:0c1-0=1d4-1=3V3"]
+    end = "U2V3=1\n</think>\n\\boxed{1}"
     assert solution(problem, parallel=False) == f"<think>\n{lines[0]}\n{lines[1]}\n{end}"
     assert solution(problem, parallel=True) == (
         "<think>\n<Parallel>\n<Outlines>\n<Outline>1: A</Outline>\n<Outline>2: B</Outline>\n</Outlines>\n"
@@ -41,7 +41,7 @@ def test_decomposable_example_by_hand() -> None:
 def test_chain_example_by_hand() -> None:
     problem = Problem("chain", EXAMPLE)
     assert problem.prompt == "Aa3b5>Bc1d4?\n"
-    expected = "<think>\nA:0a3-0=3b5-3=2U\nB:2c1-2=1d4-1=3V\n</think>\n\\boxed{3}"
+    expected = "<think>\nA:0a3-0=3b5-3=2U2\nB:2c1-2=1d4-1=3V3\n</think>\n\\boxed{3}"
     assert (solution(problem, parallel=False), problem.answer) == (expected, 3)
 
 

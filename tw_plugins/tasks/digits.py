@@ -40,7 +40,7 @@ class Sizes:
         ValueError: a shape needs more letters or group names than there are, or ``base`` is outside 2..10.
     """
 
-    shapes: tuple[tuple[int, int], ...] = ((4, 5), (5, 5))
+    shapes: tuple[tuple[int, int], ...] = ((4, 5),)
     base: int = 6
 
     def __post_init__(self) -> None:
@@ -57,8 +57,9 @@ class Sizes:
 
 
 STANDARD = Sizes()
-WARM_UP = Sizes(shapes=((2, 2), (2, 3), (2, 4), (3, 2), (3, 3), (3, 4)))
-"""Short, so that steps are cheap; of many shapes, so that no letter stands at one distance from its digit."""
+WARM_UP = Sizes(shapes=((2, 4), (3, 3), (3, 4), (4, 2), (4, 3)))
+"""Short, so that steps are cheap; of many shapes, so that no letter stands at one distance from its digit; and
+with as many groups as later, so that results between the first and the last are looked up too."""
 SMOKE = Sizes(shapes=((2, 2), (2, 3)), base=4)
 
 

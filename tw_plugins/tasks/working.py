@@ -21,7 +21,7 @@ def solution(problem: Problem, parallel: bool) -> str:
 
 
 def group_lines(problem: Problem) -> list[str]:
-    """One line of working per group: its name, start value, steps, and then a name for its last value."""
+    """One line of working per group: its name, start value, steps, and its result under a name of its own."""
     lines = []
     value = 0
     for name, result_name, group in zip(GROUP_NAMES, RESULT_NAMES, problem.lettered, strict=False):
@@ -30,7 +30,7 @@ def group_lines(problem: Problem) -> list[str]:
         for letter, digit in group:
             line += f"{letter}{digit}-{value}={abs(digit - value)}"
             value = abs(digit - value)
-        lines.append(f"{line}{result_name}")
+        lines.append(f"{line}{result_name}{value}")
     return lines
 
 
@@ -41,17 +41,12 @@ def _block(lines: list[str]) -> str:
 
 
 def _combination(problem: Problem) -> str:
-    """``U2``, ``V5-2=3``, ``W1-3=2``, a line each: the groups' results folded. A chain has none.
-
-    In a thread a name follows its value; here it comes first, and begins a line. With ``=2U2`` in threads and
-    ``U2V5=3`` here, a name means "repeat the value before" there and "look the value up" here, and it takes a
-    small model hundreds of steps more to tell the two apart.
-    """
+    """``U2V5=3W1=2`` and a newline: the groups' results folded. A chain has nothing to combine."""
     if problem.kind == "chain":
         return ""
     value, *rest = problem.results
-    text = f"{RESULT_NAMES[0]}{value}\n"
+    text = f"{RESULT_NAMES[0]}{value}"
     for name, result in zip(RESULT_NAMES[1:], rest, strict=False):
-        text += f"{name}{result}-{value}={abs(result - value)}\n"
         value = abs(result - value)
-    return text
+        text += f"{name}{result}={value}"
+    return text + "\n"
