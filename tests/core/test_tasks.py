@@ -148,8 +148,9 @@ def test_mixture_names_a_share_out_of_range(field: str) -> None:
 
 def test_warm_up_rows_come_first() -> None:
     records = make_dataset(30, 0, "train", Mixture(warm_up_rows=10))
-    most = max(groups for groups, _ in WARM_UP.shapes)
-    large = [record["extra_info"]["groups"] > most for record in records]
+    most = max(groups * digits for groups, digits in WARM_UP.shapes)
+    letters = [sum(char.islower() for char in record["prompt"][0]["content"]) for record in records]
+    large = [count > most for count in letters]
     assert large == [False] * 10 + [True] * 20
 
 

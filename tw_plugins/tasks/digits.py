@@ -58,8 +58,8 @@ class Sizes:
 
 STANDARD = Sizes()
 WARM_UP = Sizes(shapes=((2, 4), (3, 3), (3, 4), (4, 2), (4, 3)))
-"""Short, so that steps are cheap; of many shapes, so that no letter stands at one distance from its digit; and
-with as many groups as later, so that results between the first and the last are looked up too."""
+"""Short, so that steps are cheap; of many shapes, so that no letter stands at one distance from its digit;
+and with as many groups as later, so that results between the first and the last are looked up too."""
 SMOKE = Sizes(shapes=((2, 2), (2, 3)), base=4)
 
 
