@@ -168,7 +168,7 @@ def _attention_forward(
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """What transformers calls; (B, H, N, D) in, (B, N, H, D) out."""
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 
     if attention_mask is None or attention_mask.dtype != torch.int64:
         out, _ = sdpa_attention_forward(
@@ -181,7 +181,7 @@ def _attention_forward(
         )
     batch, heads, length, size = query.shape
     groups = heads // key.shape[1]
-    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
     scale = size**-0.5 if scaling is None else scaling
     out = trie_attention(_flattened(query), _flattened(key), _flattened(value), attention_mask, scale)
     return out.transpose(1, 2).reshape(batch, length, heads, size), None
