@@ -14,6 +14,7 @@ import pytest
 
 from openrlhf_ext import agent
 from tests.commands import METRICS_FILE, run
+from tests.float_error import Error, check_fidelity, float32_error
 from tests.openrlhf import deaf_worker, recording_agent
 from tests.openrlhf.test_preflight import flags_of, upstreams
 from tw_plugins.tasks.dataset import Mixture
@@ -104,23 +105,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     return {**files, "model": folder / "model"}
 
 
-def check_fidelity(step: dict[str, float]) -> None:
-    """A trained model's float32 kernels, and logit − logsumexp, differ by rounding: see docs/design.md."""
-    assert step["training/rollout_probs_diff_max"] <= 3e-5
-    assert step["training/rollout_probs_diff_mean"] <= 1e-6
+@pytest.fixture(scope="module")
+def float32(trained: Toy) -> Error:
+    return float32_error(trained["model"], trained["rl"])
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_rl(trained: Toy, tmp_path: Path, name: str) -> None:
+def test_rl(trained: Toy, tmp_path: Path, name: str, float32: Error) -> None:
     steps = steps_of(rl(trained, tmp_path, *RUNS[name]))
     assert len(steps) == 2
-    check_fidelity(steps[0])
+    check_fidelity(steps[0], float32)
     for step in steps:
         assert step["threadweaver/activation/mean"] > 0
         assert step["threadweaver/threads_per_block/mean"] > 0
         assert step["rollout/num_samples"] == 16
     if "asynchronous" not in name:  # one step behind there
-        check_fidelity(steps[1])
+        check_fidelity(steps[1], float32)
     assert (tmp_path / "model" / "model.safetensors").exists()
 
 
@@ -153,7 +153,7 @@ def test_filtering_evaluation_best_checkpoint_and_resume(trained: Toy, tmp_path:
     assert resumed == [1, 2, 3, 4]  # the file goes on where it was
 
 
-def test_killed_and_resumed(trained: Toy, tmp_path: Path) -> None:
+def test_killed_and_resumed(trained: Toy, tmp_path: Path, float32: Error) -> None:
     """SIGKILL after the first step: the second is made of the prompts that the first had not."""
     prompts = tmp_path / "prompts.jsonl"
     agent_file = ["--train.agent_func_path", recording_agent.__file__]
@@ -168,17 +168,17 @@ def test_killed_and_resumed(trained: Toy, tmp_path: Path) -> None:
     assert len(before) == 1 and [line["step"] for line in lines if "policy_loss" in line["data"]] == [1, 2]
     second = prompts.read_text().splitlines()
     assert Counter(Counter(first + second).values()) == {4: 8}  # each of 8 prompts, 4 samples each
-    check_fidelity(steps_of(lines)[1])
+    check_fidelity(steps_of(lines)[1], float32)
 
 
-def test_weights_that_do_not_arrive_are_seen(trained: Toy, tmp_path: Path) -> None:
+def test_weights_that_do_not_arrive_are_seen(trained: Toy, tmp_path: Path, float32: Error) -> None:
     """Negative control of `check_fidelity`: vLLM keeps the weights of the first step."""
     worker = f"{deaf_worker.__name__}.{deaf_worker.DeafWorker.__name__}"
     deaf = ["--tw.vllm_args", json.dumps({"worker_extension_cls": worker})]
     first, second = steps_of(rl(trained, tmp_path, *deaf))
-    check_fidelity(first)
+    check_fidelity(first, float32)
     with pytest.raises(AssertionError):
-        check_fidelity(second)
+        check_fidelity(second, float32)
 
 
 def test_upstreams_own_command_with_our_executor(trained: Toy, tmp_path: Path) -> None:
