@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from openrlhf_ext.row_codes import decode, is_coded
+from openrlhf_ext.row_codes import decode, has_segments, is_coded
 from tw_plugins import trie_attention
 from tw_plugins.attention import has_branches, mask_for
 
@@ -25,18 +25,19 @@ def give_rows_their_mask(model: Any, args: tuple[Any, ...], kwargs: dict[str, An
         UnsupportedAttention: the model's attention takes no mask.
     """
     mask, positions = kwargs.get("attention_mask"), kwargs.get("position_ids")
-    if isinstance(mask, Tensor) and mask.dim() == 2:
-        if not is_coded(mask):
-            return None
-        positions = decode(mask)
-    elif mask is not None or not isinstance(positions, Tensor):
-        return None
-    if has_branches(positions):
-        changed: Any = mask_for(model.config._attn_implementation, positions)
-    elif mask is None:
-        return None
+    coded = isinstance(mask, Tensor) and mask.dim() == 2 and is_coded(mask)
+    if coded:
+        positions, restarts = decode(mask), has_segments(mask)
+    elif mask is None and isinstance(positions, Tensor):
+        restarts = has_branches(positions)
     else:
+        restarts = False
+    if restarts:
+        changed: Any = mask_for(model.config._attn_implementation, positions)
+    elif coded:
         changed = (mask > 0).long()
+    else:
+        return None
     return args, {**kwargs, "attention_mask": changed, "position_ids": positions}
 
 

@@ -34,6 +34,11 @@ def is_coded(attention_mask: Tensor) -> bool:
     return not attention_mask.is_floating_point() and bool((attention_mask > 1).any())
 
 
+def has_segments(codes: Tensor) -> bool:
+    """Whether any row has more than one segment, and so needs more than a causal mask."""
+    return bool((codes >> _SEGMENT).any())
+
+
 def decode(codes: Tensor) -> Tensor:
     """Position ids of codes, any shape; 0 in the padding."""
     return ((codes & ((1 << _SEGMENT) - 1)) - 1).clamp(min=0)

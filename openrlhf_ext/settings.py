@@ -155,6 +155,10 @@ class SFTSettings(Common):
     )
     strict: bool = _flag(False, "stop at the first malformed trajectory instead of counting and skipping it")
     keep_order: bool = _flag(False, "first epoch in the order of the file (a curriculum)")
+    pack_tokens: int | None = _flag(
+        None,
+        "join rows to examples of at most so many tokens, which batch sizes then count",
+    )
 
 
 def append_metrics(path: str | Path, step: int, data: Mapping[str, Any]) -> None:

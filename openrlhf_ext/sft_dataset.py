@@ -37,7 +37,7 @@ class TrieSFTDataset(SFTDataset):  # type: ignore[misc]
         """Encode every example.
 
         Raises:
-            ValueError: no example is left, or a malformed or overlong one with `--tw.strict`.
+            ValueError: no example is left, one is bad and `--tw.strict`, packs too small.
         """
         settings = SFTSettings.from_environment()
         self.tokenizer, self.data, self.input_template = tokenizer, strategy.args.data, input_template
@@ -48,6 +48,8 @@ class TrieSFTDataset(SFTDataset):  # type: ignore[misc]
             source=str(getattr(self.data, "dataset", "the data set")),
             autoregressive_unit=settings.autoregressive_unit,
             strict=settings.strict,
+            pack_tokens=settings.pack_tokens,
+            keep_order=settings.keep_order,
         )
         rows = maker.rows(self._examples(dataset))
         self.left_out = maker.left_out

@@ -23,13 +23,13 @@ class Error(NamedTuple):
 
 
 def check_fidelity(step: dict[str, Any], float32: Error) -> None:
-    """Training sees what inference saw, on every trained token, as exactly as float32 allows with this model."""
+    """Training sees what inference saw, on every trained token, as exactly as this model in float32 can."""
     assert step["training/rollout_probs_diff_mean"] <= TIMES * float32.mean
     assert step["training/rollout_probs_diff_max"] <= TIMES * float32.largest
 
 
 def float32_error(model: Path, data: Path) -> Error:
-    """|π_float32 − π_float64| of stock Hugging Face, on tokens it samples itself for the prompts in ``data``."""
+    """|π_float32 − π_float64| of stock Hugging Face, on what it samples for prompts of ``data``."""
     tokenizer = AutoTokenizer.from_pretrained(model)
     single = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     double = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float64)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from tw_plugins.packing import Pack
     from tw_plugins.trie import TrieRow
 
 Mask = Literal["dense", "none", "flex"]
@@ -50,8 +51,8 @@ class TrieCollator:
         if self.pad_to_multiple_of < 1:
             raise ValueError(f"pad_to_multiple_of is {self.pad_to_multiple_of}, expected at least 1")
 
-    def __call__(self, rows: Sequence[TrieRow]) -> dict[str, Any]:
-        """Batch of B rows, N = longest row, rounded up.
+    def __call__(self, rows: Sequence[TrieRow | Pack]) -> dict[str, Any]:
+        """Batch of B rows or packs, N = longest, rounded up.
 
         Returns:
             ``input_ids``, ``position_ids`` (0 in the padding), ``loss_mask`` and ``labels``, each (B, N)

@@ -31,6 +31,11 @@ class CompactRows(Sequence[TrieRow]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row."""
+        return [stop - start for start, stop, _ in self._rows]
+
     @overload
     def __getitem__(self, index: int) -> TrieRow: ...
     @overload

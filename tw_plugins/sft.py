@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tw_plugins.compact_rows import CompactRows
 from tw_plugins.control_tokens import ControlTokens
 from tw_plugins.encoding import encode_trajectory
+from tw_plugins.packing import PackedRows, plan
 from tw_plugins.trajectory import validate
 from tw_plugins.trie import TrieRow, row_from_ids
 
@@ -29,8 +30,13 @@ class RowMaker:
         length_setting: the framework's name of ``max_length``, for messages.
         autoregressive_unit: train the whole joined trajectory too (P26).
         strict: raise at the first example that cannot be used instead of counting it.
+        pack_tokens: join rows to packs of at most so many tokens; None leaves them apart.
+        keep_order: of the file, within and between packs; else rows of one length go together.
         source: the data's name, for messages.
         left_out: reason → number of examples left out, after ``rows``.
+
+    Raises:
+        ValueError: packs that could not hold a row of ``max_length``.
     """
 
     tags: ControlTokens
@@ -39,10 +45,19 @@ class RowMaker:
     source: str
     autoregressive_unit: bool = True
     strict: bool = False
+    pack_tokens: int | None = None
+    keep_order: bool = False
     left_out: Counter[str] = field(default_factory=Counter)
 
-    def rows(self, examples: Iterable[tuple[Sequence[int], str]]) -> CompactRows:
-        """The rows of all examples that can be used, in order.
+    def __post_init__(self) -> None:
+        if self.pack_tokens is not None and self.pack_tokens < self.max_length:
+            raise ValueError(
+                f"pack_tokens is {self.pack_tokens}, less than the {self.max_length} tokens that "
+                f"{self.length_setting} allows a row"
+            )
+
+    def rows(self, examples: Iterable[tuple[Sequence[int], str]]) -> CompactRows | PackedRows:
+        """The rows of all examples that can be used, in order, or the packs made of them.
 
         Raises:
             ValueError: an example that cannot be used, when ``strict``; its index and the reason are named.
@@ -54,7 +69,9 @@ class RowMaker:
         if lost := self.left_out.total():
             total = len(rows) + lost
             logger.warning("%d of %d examples are left out: %s", lost, total, dict(self.left_out))
-        return rows
+        if self.pack_tokens is None:
+            return rows
+        return PackedRows(rows, plan(rows.lengths, self.pack_tokens, by_length=not self.keep_order))
 
     def _usable(self, examples: Iterable[tuple[Sequence[int], str]]) -> Iterator[TrieRow]:
         for index, (prompt_ids, response) in enumerate(examples):

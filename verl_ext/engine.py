@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from verl.utils import tensordict_utils as tu
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
@@ -53,9 +54,7 @@ class TrieEngine(FSDPEngineWithLMHead):
         """
         micro_batch = with_branch_positions(micro_batch)
         inputs, output_args = super().prepare_model_inputs(micro_batch)
-        # (B, j) jagged; multi-modal ones, (B, 4, j), have no branches
-        positions = micro_batch["position_ids"]
-        if positions.dim() == 2 and has_branches(positions.values()):
+        if _needs_mask(micro_batch):
             inputs["attention_mask"] = self._ancestor_mask(inputs["position_ids"])
         return inputs, output_args
 
@@ -71,6 +70,17 @@ class TrieEngine(FSDPEngineWithLMHead):
                 "+actor_rollout_ref.model.override_config.attn_implementation=sdpa (SFT: +model.override…)"
             )
         return mask_for(attention, position_ids)
+
+
+def _needs_mask(micro_batch: Any) -> bool:
+    """Whether verl's own mask is wrong: a row branches, or a padded example is a pack of several rows."""
+    positions = micro_batch["position_ids"]  # (B, j) jagged; multi-modal ones, (B, 4, j), have no branches
+    if positions.dim() != 2:
+        return False
+    if has_branches(positions.values()):
+        return True
+    padded = not tu.get_non_tensor_data(micro_batch, "use_remove_padding", default=True)  # verl's default
+    return padded and int((positions.values() == 0).sum()) > len(positions)
 
 
 def register(transformer_impl: ModuleType) -> None:

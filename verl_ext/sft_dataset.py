@@ -34,6 +34,8 @@ class Options:
             sequentially (P26).
         strict: raise at the first malformed trajectory instead of counting and leaving it out.
         keep_order: give the first epoch in file order (a curriculum) instead of verl's shuffle.
+        pack_tokens: join rows, which do not see each other, to examples of at most so many tokens;
+            `data.train_batch_size` counts those then.
     """
 
     prompt_key: str = "prompt"
@@ -41,10 +43,11 @@ class Options:
     autoregressive_unit: bool = True
     strict: bool = False
     keep_order: bool = False
+    pack_tokens: int | None = None
 
 
 class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
-    """One example = one trie row: `input_ids`, `position_ids`, `loss_mask`, each (N,) int64."""
+    """One example = one trie row, or a pack: `input_ids`, `position_ids`, `loss_mask`, each (N,) int64."""
 
     def __init__(
         self, parquet_files: Any, tokenizer: Any, config: Any, processor: Any = None, max_samples: int = -1
@@ -58,7 +61,7 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
 
         Raises:
             DataFileError: a file that cannot be used.
-            ValueError: no example is left, or a malformed or overlong one with `strict`.
+            ValueError: no example is left, one is bad and `strict`, packs too small.
         """
         self.options = Options(**(config.get("threadweaver") or {}))
         self.tokenizer = tokenizer
@@ -70,6 +73,8 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
             source=", ".join(paths),
             autoregressive_unit=self.options.autoregressive_unit,
             strict=self.options.strict,
+            pack_tokens=self.options.pack_tokens,
+            keep_order=self.options.keep_order,
         )
         examples = islice(self._examples(paths), max_samples if max_samples >= 0 else None)
         rows = maker.rows(examples)

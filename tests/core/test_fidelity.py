@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.core.fakes import StoryEngine, char_tokenizer, control_tokens
 from tests.reference import in_row_order, request_logprobs
 from tw_plugins.advantage import p_grpo
 from tw_plugins.collator import TrieCollator
+from tw_plugins.packing import Pack
 from tw_plugins.rollout import Limits, Rollout, fork_join
 from tw_plugins.trie import TrieRow, row_from_ids, row_from_rollout, rows_from_rollout
 
@@ -53,7 +55,9 @@ def rollouts() -> list[Rollout]:
     return made
 
 
-def row_logprobs(model: Any, rows: list[TrieRow], mask: str = "dense") -> tuple[torch.Tensor, torch.Tensor]:
+def row_logprobs(
+    model: Any, rows: Sequence[TrieRow | Pack], mask: str = "dense"
+) -> tuple[torch.Tensor, torch.Tensor]:
     """log π of ``labels[:, 1:]`` as every framework computes it, and where it is trained; each (B, N - 1)."""
     batch = TrieCollator(pad_token_id=TOKENIZER.pad_token_id, mask=mask)(rows)  # type: ignore[arg-type]
     inputs = {k: batch[k] for k in ("input_ids", "position_ids", "attention_mask") if k in batch}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from openrlhf.utils.utils import zero_pad_sequences
 from openrlhf_ext.row_codes import encode
 from tests.openrlhf.models import TOKENIZER, actor, plain, rollouts, tiny_model
 from tests.reference import in_row_order, request_logprobs
+from tw_plugins.compact_rows import CompactRows
+from tw_plugins.packing import Pack, PackedRows
 from tw_plugins.trie import TrieRow, row_from_rollout
 
 
@@ -27,7 +30,9 @@ def wanted(model: Path) -> list[torch.Tensor]:
         return [in_row_order(rollout, request_logprobs(reference, rollout)) for rollout in rollouts()]
 
 
-def batch_of(rows: list[TrieRow], coded: bool = True) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def batch_of(
+    rows: Sequence[TrieRow | Pack], coded: bool = True
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Sequences, attention mask and action mask as upstream pads them."""
     ones = [torch.ones(1, len(row), dtype=torch.long) for row in rows]
     codes = [encode(row.position_ids).unsqueeze(0) for row in rows]
@@ -38,7 +43,7 @@ def batch_of(rows: list[TrieRow], coded: bool = True) -> tuple[torch.Tensor, tor
     )
 
 
-def trained(model: Any, rows: list[TrieRow], coded: bool = True) -> list[torch.Tensor]:
+def trained(model: Any, rows: Sequence[TrieRow | Pack], coded: bool = True) -> list[torch.Tensor]:
     """Per row the log-probs of its trained tokens."""
     sequences, mask, actions = batch_of(rows, coded)
     values = model(sequences, actions, attention_mask=mask)
@@ -83,6 +88,23 @@ def test_coded_rows_without_branches_need_no_dense_mask(model: Path, monkeypatch
         got = trained(actor(model), rows)
         logits = plain(model)(input_ids=torch.tensor([rows[0].input_ids])).logits[0].log_softmax(-1)
     torch.testing.assert_close(got[0], logits[range(9), rows[0].input_ids[1:]], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "trie"])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("branched", [False, True])
+def test_packs_equal_their_rows(model: Path, branched: bool, packed: bool, attention: str) -> None:
+    """Without branches too, where upstream's own mask would let a row see the one before it."""
+    rows = [TrieRow([5, 6, 7, 8, 9], [0, 1, 2, 3, 4], [0, 1, 1, 1, 1]), TrieRow([9, 7], [0, 1], [0, 1])]
+    if branched:
+        rows += [row_from_rollout(rollout) for rollout in rollouts()]
+    packs = PackedRows(CompactRows(rows), [[*range(len(rows))], [1, 0]])
+    policy = actor(model, attn_implementation=attention, packing_samples=packed)
+    with torch.no_grad():
+        alone = [trained(actor(model), [row])[0] for row in rows]
+        got = trained(policy, list(packs))
+    for values, members in zip(got, packs._packs, strict=True):
+        torch.testing.assert_close(values, torch.cat([alone[i] for i in members]), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "trie"])

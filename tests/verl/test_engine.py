@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,10 @@ from tests.verl.engines import (
     tiny_model,
 )
 from tests.verl.loops import TAGS
+from tw_plugins.compact_rows import CompactRows
+from tw_plugins.packing import Pack, PackedRows
 from tw_plugins.rollout import Rollout
-from tw_plugins.trie import TrieRow, row_from_ids
+from tw_plugins.trie import TrieRow, row_from_ids, row_from_rollout
 from verl_ext.engine import TrieEngine, UnsupportedEngine
 
 GROUPS = ["p", "p", "qq", "qq"]
@@ -172,7 +174,24 @@ def test_sft_rows_equal_their_units(worker: Any, reference: Any, trie: Any, how:
             torch.testing.assert_close(got, row_log_probs(reference, row), atol=1e-5, rtol=0)
 
 
-def sft_batch(rows: list[TrieRow], **how: Any) -> Any:
+@pytest.mark.parametrize("how", ["padded", "packed", "packed, dynamic"])
+@pytest.mark.parametrize("branched", [True, False])
+def test_packs_equal_their_rows(worker: Any, reference: Any, trie: Any, branched: bool, how: str) -> None:
+    """Without branches too, where verl's own mask would let a row see the one before it."""
+    rows = [TrieRow([5, 6, 7, 8, 9], [0, 1, 2, 3, 4], [0, 1, 1, 1, 1]), TrieRow([9, 7], [0, 1], [0, 1])]
+    if branched:
+        rows += [row_from_rollout(rollout) for rollout, _ in trie]
+    packs = PackedRows(CompactRows(rows), [[*range(len(rows))], [1, 0]])
+    batch = sft_batch(list(packs), **BATCHES[how])
+    values = log_probs(worker, batch).unbind()
+    with torch.no_grad():
+        alone = [row_log_probs(reference, row) for row in rows]
+    for pack, value, members in zip(packs, values, packs._packs, strict=True):
+        got = value[:-1][torch.tensor(pack.loss_mask[1:]).bool()]
+        torch.testing.assert_close(got, torch.cat([alone[i] for i in members]), atol=1e-5, rtol=0)
+
+
+def sft_batch(rows: Sequence[TrieRow | Pack], **how: Any) -> Any:
     """As verl's SFT trainer makes it of the data set's examples."""
     names = ("input_ids", "position_ids", "loss_mask")
     examples = [{name: torch.tensor(getattr(row, name)) for name in names} for row in rows]

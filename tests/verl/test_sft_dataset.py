@@ -128,6 +128,20 @@ def test_several_files_and_max_samples(toy: Toy, tmp_path: Path) -> None:
     assert len(dataset(toy, files, max_samples=1)) == 1
 
 
+def test_packs(toy: Toy) -> None:
+    """All tokens of all rows in fewer examples, each within the budget; the same on every start."""
+    rows = dataset(toy, str(toy["sft"]))
+    packing = ("data.threadweaver.pack_tokens=2100", "data.threadweaver.keep_order=false")
+    packs = dataset(toy, str(toy["sft"]), *packing)
+    sizes = [len(packs[index]["input_ids"]) for index in range(len(packs))]
+    assert len(packs) < len(rows) / 4 and max(sizes) <= 2100
+    assert sum(sizes) == sum(map(len, rows.rows))
+    assert all(int((pack["position_ids"] == 0).sum()) > 1 for pack in packs)
+    assert list(dataset(toy, str(toy["sft"]), *packing).rows) == list(packs.rows)
+    with pytest.raises(ValueError, match="pack_tokens is 9, less than the 2048 tokens"):
+        dataset(toy, str(toy["sft"]), "data.threadweaver.pack_tokens=9")
+
+
 @pytest.mark.parametrize("length", [1, 2, 7, 128])
 def test_verls_sampler_gives_the_order_of_the_file(length: int) -> None:
     order = unshuffled(length)
