@@ -15,6 +15,7 @@ from tw_plugins.bench.engine import possible_hits
 from tw_plugins.bench.reward import bench_reward
 from tw_plugins.bench.rollout import bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape, shaped_rollout, tags
+from tw_plugins.bench.step import REST, bench_step
 from tw_plugins.bench.update import bench_update, model_with, update
 from tw_plugins.cli import app
 from tw_plugins.rollout import Call, Completion, Rollout
@@ -126,3 +127,55 @@ def test_an_unknown_shape_is_named() -> None:
     result = CliRunner().invoke(app, ["bench", "update", "--shape", "5x5"])
     assert result.exit_code == 2
     assert "'5x5': choose one of self-training, first-stage, 4x3" in " ".join(result.output.split())
+
+
+def metrics_file(folder: Path, steps: list[dict[str, float]]) -> Path:
+    path = folder / "metrics.jsonl"
+    path.write_text("".join(json.dumps({"step": n, "data": data}) + "\n" for n, data in enumerate(steps)))
+    return path
+
+
+def test_phases_of_steps_by_hand(tmp_path: Path) -> None:
+    """The validation before the first step has no timings, the first step is left out."""
+    steps = [
+        {"timing_s/step": total, "timing_s/gen": total / 2, "timing_s/old_log_prob": 1.0, "timing_s/ref": 2.0}
+        for total in (99.0, 10.0, 20.0, 12.0)
+    ]
+    found = bench_step(metrics_file(tmp_path, [{"val-core/acc": 1.0}, *steps]))
+    assert (found.framework, found.steps, found.total) == ("verl", 3, 12.0)
+    assert found.phases == {"rollout": 6.0, "log-probs": 3.0, "update": 0, "weight sync": 0, REST: 3.0}
+    path = metrics_file(
+        tmp_path, [{"timing/step_total": 4.0, "timing/generation": 1.0, "timing/ppo_train": 3.0}]
+    )
+    found = bench_step(path)
+    assert (found.framework, found.steps, found.phases["update"], found.phases[REST]) == (
+        "openrlhf",
+        1,
+        3.0,
+        0,
+    )
+
+
+def test_steps_are_shown_against_the_first_run(tmp_path: Path) -> None:
+    path = str(metrics_file(tmp_path, [{"timing_s/step": 4.0, "timing_s/gen": 3.0}]))
+    result = CliRunner().invoke(app, ["bench", "step", path, path])
+    assert result.exit_code == 0, result.output
+    assert "3.00 s  75%" in result.output and "1.00×" in result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "cannot be read: No such file"),
+        ("no JSON", "is not a metrics file"),
+        ('{"step": 1}', "is not a metrics file"),
+        ('{"step": 1, "data": {"train/loss": 1.0}}', "has no timings of RL steps"),
+    ],
+)
+def test_a_file_without_steps_is_named(tmp_path: Path, text: str | None, reason: str) -> None:
+    path = tmp_path / "metrics.jsonl"
+    if text is not None:
+        path.write_text(text)
+    result = CliRunner().invoke(app, ["bench", "step", str(path)])
+    assert result.exit_code == 2
+    assert reason in " ".join(result.output.split())

@@ -82,6 +82,17 @@ def test_keep_order_through_upstreams_sampler(
     assert [row.input_ids for row in data.rows] != in_file
 
 
+def test_packs(toy: Toy, examples: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = made(toy, examples)
+    monkeypatch.setenv(ENVIRONMENT, '{"pack_tokens": 2100}')
+    packs = made(toy, examples)
+    sizes = [packs[index][0].shape[1] for index in range(len(packs))]
+    assert len(packs) < len(rows) / 4 and max(sizes) <= 2100 and sum(sizes) == sum(map(len, rows.rows))
+    assert all(int((decode(packs[index][1]) == 0).sum()) > 1 for index in range(len(packs)))
+    with pytest.raises(ValueError, match="pack_tokens is 2100, less than the 2101 tokens"):
+        made(toy, examples, max_length=2101)
+
+
 def test_malformed_ones_are_counted_or_an_error(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"prompt": [{"role": "user", "content": "a0"}], "response": text} for text in ("a0", BROKEN)]
     data = made(toy, Dataset.from_list(rows))

@@ -79,6 +79,20 @@ def bench_engine(
     command.engine(model, data, problems, batch or [1, 4, 16], command.Output(Console(), json_out))
 
 
+@bench.command("step")
+def bench_step(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Metrics files: of verl's `file` logger or of OpenRLHF's --tw.metrics_file."),
+    ],
+    json_out: JsonOption = None,
+) -> None:
+    """Where the time of an RL step went in runs that were made, each against the first."""
+    from tw_plugins.bench import command
+
+    command.step(runs, command.Output(Console(), json_out))
+
+
 @bench.command("reward")
 def bench_reward(
     answers: Annotated[int, typer.Option(min=10, help="Graded per mixture.")] = 400,

@@ -19,10 +19,11 @@ from tw_plugins.bench.engine import EngineFigures, bench_engine
 from tw_plugins.bench.reward import RewardFigures, bench_reward
 from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape
+from tw_plugins.bench.step import StepError, StepFigures, bench_step
 from tw_plugins.bench.timing import Timing
 from tw_plugins.bench.update import ROWS, UpdateFigures, bench_update
 
-__all__ = ["BenchError", "Output", "collate", "engine", "reward", "rollout", "shape_named", "update"]
+__all__ = ["BenchError", "Output", "collate", "engine", "reward", "rollout", "shape_named", "step", "update"]
 
 MIB = 1 << 20
 
@@ -46,12 +47,15 @@ class Output:
                 found.append(case())
         return found
 
-    def show(self, title: str, table: Table, settings: str, figures: Sequence[Any]) -> None:
-        """Print, and write the figures of this benchmark."""
+    def show(
+        self, title: str, table: Table, settings: str, figures: Sequence[Any], here: bool = True
+    ) -> None:
+        """Print, and write the figures of this benchmark; with the machine if they were measured `here`."""
         self.console.print(table)
-        self.console.print(f"{settings}; {machine()}", highlight=False)
+        self.console.print(f"{settings}; {machine()}" if here else settings, highlight=False)
         if self.json_out:
-            text = {"benchmark": title, "machine": machine(), "figures": [asdict(each) for each in figures]}
+            text = {"benchmark": title, "figures": [asdict(each) for each in figures]}
+            text |= {"machine": machine()} if here else {}
             self.json_out.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
@@ -155,6 +159,32 @@ def engine(model: str, data: Path, problems: int, batches: Sequence[int], output
     output.show("engine", table, settings, figures)
 
 
+def step(runs: Sequence[Path], output: Output) -> None:
+    """Where the time of RL steps goes.
+
+    Raises:
+        BenchError: a file that is not of an RL run.
+    """
+    try:
+        figures: list[StepFigures] = [bench_step(run) for run in runs]
+    except StepError as error:
+        raise BenchError(str(error)) from error
+    table = _table("", *(f"run {number}" for number, _ in enumerate(figures, 1)))
+    first = figures[0]
+    for phase in first.phases:
+        cells = (
+            _phase(each.phases[phase], each.total, first.phases[phase], each is first) for each in figures
+        )
+        table.add_row(phase, *cells)
+    table.add_section()
+    table.add_row("whole step", *(_phase(each.total, None, first.total, each is first) for each in figures))
+    output.show("step", table, "medians; share of the step; against run 1", figures, here=False)
+    for number, each in enumerate(figures, 1):
+        output.console.print(
+            f"run {number}: {each.framework}, {each.steps} steps, {each.run}", highlight=False
+        )
+
+
 def machine() -> str:
     """``x86_64 CPU, 2 threads, torch 2.13.0+cpu``."""
     import torch
@@ -178,6 +208,13 @@ def _ratio(timing: Timing) -> str:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.3f} s" if seconds >= 0.1 else f"{seconds * 1e3:.2f} ms"
+
+
+def _phase(seconds: float, total: float | None, of_first: float, is_first: bool) -> str:
+    """Seconds, their share of the step, and the ratio to the first run's where that says something."""
+    share = "" if total is None else f" {seconds / total:4.0%}"
+    ratio = "" if is_first or of_first < 0.1 else f"  [bold]{seconds / of_first:.2f}×[/]"
+    return f"{seconds:.2f} s{share}{ratio}"
 
 
 def _blocks(shape: Shape) -> str:
