@@ -16,12 +16,13 @@ from tw_plugins.bench.reward import bench_reward
 from tw_plugins.bench.rollout import bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape, shaped_rollout, tags
 from tw_plugins.bench.step import REST, bench_step
-from tw_plugins.bench.update import bench_update, model_with, update
+from tw_plugins.bench.update import MODELS, ModelShape, bench_update, model_with, update
 from tw_plugins.cli import app
 from tw_plugins.rollout import Call, Completion, Rollout
 from tw_plugins.trajectory import validate_ids
-from tw_plugins.trie import row_from_rollout, rows_from_rollout
+from tw_plugins.trie import Branch, TrieRow, row_from_rollout, rows_from_rollout
 
+TINY = ModelShape(hidden=8, ffn=16, heads=2, kv_heads=1, head_dim=4, layers=1)
 SMALL = Shape(tokens=600, threads=(3, 2), in_threads=0.6)
 
 
@@ -43,7 +44,7 @@ def test_all_ways_of_an_update_give_the_same_gradient() -> None:
     trie, rows = [row_from_rollout(rollout)], rows_from_rollout(rollout)
     gradients = []
     for attention, batch in (("trie", trie), ("sdpa", trie), ("sdpa", rows)):
-        model = model_with(attention)
+        model = model_with(attention, MODELS["small"])
         update(model, batch, trained=100)
         gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     for gradient in gradients[:2]:
@@ -51,10 +52,19 @@ def test_all_ways_of_an_update_give_the_same_gradient() -> None:
 
 
 def test_figures_of_an_update() -> None:
-    figures = bench_update(SMALL, repeats=1)
+    figures = bench_update(SMALL, TINY, repeats=1)
     assert figures.rows_tokens > figures.trie_tokens > figures.tokens
     rows, trie = figures.timings["one row per request"], figures.timings["trie row"]
     assert rows.ratio == rows.seconds / trie.seconds and trie.ratio == 1
+    assert set(figures.memory) == set(figures.timings)
+
+
+def test_multiplications_by_hand() -> None:
+    """Matrices: 8·8 for queries and output, 8·4 for keys and values, 3·8·16 of the FFN, 8·512 of the head."""
+    branched = TrieRow([1] * 5, [0, 1, 2, 2, 3], [0] * 5, [Branch(3, 2, 2)])
+    matrices = 2 * 8 * 8 + 2 * 8 * 4 + 3 * 8 * 16 + 8 * 512
+    pairs = 1 + 2 + 3 + 3 + 4
+    assert TINY.macs([branched]) == 5 * matrices + 2 * 8 * pairs
 
 
 def test_a_grown_tree_lets_a_token_see_its_own_units_prefix() -> None:

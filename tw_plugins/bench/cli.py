@@ -25,6 +25,7 @@ JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figur
 def bench_update(
     shape: ShapeOption = "4x3",
     tokens: TokensOption = None,
+    model: Annotated[str, typer.Option(help="small, or one layer of Qwen3's 0.6B or 8B.")] = "small",
     repeats: RepeatsOption = 3,
     json_out: JsonOption = None,
 ) -> None:
@@ -32,7 +33,8 @@ def bench_update(
     from tw_plugins.bench import command
 
     sizes = tokens or [1000, 4000, 8000]
-    command.update(command.shape_named(shape), sizes, repeats, command.Output(Console(), json_out))
+    output = command.Output(Console(), json_out)
+    command.update(command.shape_named(shape), command.model_named(model), sizes, repeats, output)
 
 
 @bench.command("collate")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich import box
 from rich.console import Console
@@ -21,11 +21,23 @@ from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape
 from tw_plugins.bench.step import StepError, StepFigures, bench_step
 from tw_plugins.bench.timing import Timing
-from tw_plugins.bench.update import ROWS, UpdateFigures, bench_update
+from tw_plugins.bench.update import MODELS, ROWS, ModelShape, UpdateFigures, bench_update
 
-__all__ = ["BenchError", "Output", "collate", "engine", "reward", "rollout", "shape_named", "step", "update"]
+__all__ = [
+    "BenchError",
+    "Output",
+    "collate",
+    "engine",
+    "model_named",
+    "reward",
+    "rollout",
+    "shape_named",
+    "step",
+    "update",
+]
 
 MIB = 1 << 20
+T = TypeVar("T")
 
 
 class BenchError(ValueError):
@@ -65,23 +77,39 @@ def shape_named(name: str) -> Shape:
     Raises:
         BenchError: there is none of that name.
     """
-    if name not in SHAPES:
-        raise BenchError(f"--shape is {name!r}: choose one of {', '.join(SHAPES)}")
-    return SHAPES[name]
+    return _named("--shape", name, SHAPES)
 
 
-def update(shape: Shape, tokens: Sequence[int], repeats: int, output: Output) -> None:
+def model_named(name: str) -> ModelShape:
+    """One of `MODELS`.
+
+    Raises:
+        BenchError: there is none of that name.
+    """
+    return _named("--model", name, MODELS)
+
+
+def _named(option: str, name: str, choices: Mapping[str, T]) -> T:
+    if name not in choices:
+        raise BenchError(f"{option} is {name!r}: choose one of {', '.join(choices)}")
+    return choices[name]
+
+
+def update(shape: Shape, model: ModelShape, tokens: Sequence[int], repeats: int, output: Output) -> None:
     """Trie row against rows, forward and backward."""
-    cases = [(f"{n} tokens", lambda n=n: bench_update(shape.scaled(n), repeats)) for n in tokens]
+    cases = [(f"{n} tokens", lambda n=n: bench_update(shape.scaled(n), model, repeats)) for n in tokens]
     figures: list[UpdateFigures] = output.measure("update", cases)
-    table = _table("tokens", "way", "median", "against the first", "tokens computed")
+    table = _table("tokens", "way", "median", "against the first", "limit", "computed", "memory")
     for each in figures:
         for name, timing in each.timings.items():
-            computed = each.rows_tokens if name == ROWS else each.trie_tokens
-            table.add_row(str(each.tokens), name, _seconds(timing.seconds), _ratio(timing), str(computed))
+            rows = name == ROWS
+            limit, computed = (f"{each.limit:.2f}×", each.rows_tokens) if rows else ("", each.trie_tokens)
+            memory = f"{each.memory[name] / MIB:.0f} MiB"
+            figure = (_seconds(timing.seconds), _ratio(timing), limit, str(computed), memory)
+            table.add_row(str(each.tokens), name, *figure)
         table.add_section()
-    limits = ", ".join(f"{each.rows_tokens / each.trie_tokens:.2f}×" for each in figures)
-    settings = f"Qwen3 of 4 layers, fp32; {_blocks(shape)}; median of {repeats} turns; limit {limits}"
+    layers = f"{model.layers} Qwen3 layers of width {model.hidden}"
+    settings = f"{layers}; {_blocks(shape)}; median of {repeats} turns; limit: ratio of the multiplications"
     output.show("update", table, settings, figures)
 
 

@@ -57,14 +57,21 @@ def _timing(own: list[float], first: list[float]) -> Timing:
 
 
 class PeakMemory:
-    """Bytes by which the process's resident set grew at most, once measured."""
+    """Bytes by which the process's resident set, or its memory on the device, grew at most, once measured."""
 
     bytes: int = 0
 
 
 @contextmanager
-def peak_memory(every_s: float = 0.002) -> Iterator[PeakMemory]:
-    """Watches the resident set from another thread; what the allocator had kept from before is not seen."""
+def peak_memory(device: str = "cpu", every_s: float = 0.002) -> Iterator[PeakMemory]:
+    """Watches the resident set from another thread; what the allocator had kept from before is not seen.
+
+    On "cuda" it is what torch counts there.
+    """
+    if device == "cuda":
+        with _peak_on_cuda() as peak:
+            yield peak
+        return
     peak, stop = PeakMemory(), threading.Event()
     before = _resident()
 
@@ -80,6 +87,16 @@ def peak_memory(every_s: float = 0.002) -> Iterator[PeakMemory]:
         stop.set()
         thread.join()
         peak.bytes = max(peak.bytes, _resident() - before)
+
+
+@contextmanager
+def _peak_on_cuda() -> Iterator[PeakMemory]:
+    import torch
+
+    peak, before = PeakMemory(), torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    yield peak
+    peak.bytes = torch.cuda.max_memory_allocated() - before
 
 
 def _resident() -> int:

@@ -1,26 +1,58 @@
 """Forward and backward of the P-GRPO loss of one trajectory: its trie row against one row per request.
 
 All ways train the same tokens with the same stock Qwen3 and give the same gradient. The rows of the requests
-go through the model one after the other with plain causal attention, the best they can have.
+go through the model one after the other with plain causal attention, the best they can have. On a machine
+with CUDA everything runs there, in bf16, the trie row with FlexAttention.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tw_plugins.bench.shapes import Shape, shaped_rollout
-from tw_plugins.bench.timing import Timing, compare
+from tw_plugins.bench.timing import Timing, compare, peak_memory
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
+from tw_plugins.trie_attention import TRIE_ATTENTION
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ROWS", "UpdateFigures", "bench_update"]
+__all__ = ["MODELS", "ROWS", "ModelShape", "UpdateFigures", "bench_update"]
 
 VOCABULARY = 512
 TRIE, ROWS, DENSE = "trie row", "one row per request", "trie row, dense mask"
+LONGEST_DENSE = 12_000  # tokens; a dense mask and its scores take gigabytes beyond
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """Layers of a Qwen3."""
+
+    hidden: int
+    ffn: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    layers: int
+
+    def macs(self, rows: Sequence[TrieRow]) -> int:
+        """Multiplications of a forward pass: of the matrices per token, of attention per pair that counts."""
+        attention = (2 * self.heads + 2 * self.kv_heads) * self.head_dim
+        per_token = self.layers * self.hidden * (attention + 3 * self.ffn) + self.hidden * VOCABULARY
+        per_pair = self.layers * 2 * self.heads * self.head_dim
+        pairs = sum(position + 1 for row in rows for position in row.position_ids)
+        return per_token * sum(map(len, rows)) + per_pair * pairs
+
+
+MODELS = {
+    "small": ModelShape(hidden=256, ffn=768, heads=4, kv_heads=2, head_dim=64, layers=4),
+    "0.6B": ModelShape(hidden=1024, ffn=3072, heads=16, kv_heads=8, head_dim=128, layers=1),
+    "8B": ModelShape(hidden=4096, ffn=12_288, heads=32, kv_heads=8, head_dim=128, layers=1),
+}
+"""Small, and one layer each of Qwen3-0.6B and Qwen3-8B."""
 
 
 @dataclass(frozen=True)
@@ -30,35 +62,56 @@ class UpdateFigures:
     Attributes:
         tokens: sampled tokens of the trajectory, all of them trained.
         trie_tokens, rows_tokens: tokens that go through the model.
-        timings: of each way; the trie row with attention "trie" is the first.
+        limit: how many times the multiplications of the trie row the rows of the requests need.
+        timings: of each way; the trie row without a dense mask is the first.
+        memory: bytes that each way took at most beyond the model.
     """
 
     tokens: int
     trie_tokens: int
     rows_tokens: int
+    limit: float
     timings: dict[str, Timing]
+    memory: dict[str, int]
 
 
-def bench_update(shape: Shape, repeats: int) -> UpdateFigures:
+def bench_update(shape: Shape, model: ModelShape, repeats: int) -> UpdateFigures:
     """Time one trajectory's update in each way."""
     rollout = shaped_rollout(shape)
     trie, rows = [row_from_rollout(rollout)], rows_from_rollout(rollout)
     trained = sum(trie[0].loss_mask)
+    maskless = "flex_attention" if device() == "cuda" else TRIE_ATTENTION
     ways = {
-        TRIE: partial(update, model_with("trie"), trie, trained),
-        ROWS: partial(update, model_with("sdpa"), rows, trained),
-        DENSE: partial(update, model_with("sdpa"), trie, trained),
+        TRIE: partial(update, model_with(maskless, model), trie, trained),
+        ROWS: partial(update, model_with("sdpa", model), rows, trained),
     }
+    if len(trie[0]) <= LONGEST_DENSE:
+        ways[DENSE] = partial(update, model_with("sdpa", model), trie, trained)
+    timings = compare(ways, repeats)
+    memory = {}
+    for name, way in ways.items():
+        with peak_memory(device()) as peak:
+            way()
+        memory[name] = peak.bytes
     return UpdateFigures(
         tokens=trained,
         trie_tokens=sum(map(len, trie)),
         rows_tokens=sum(map(len, rows)),
-        timings=compare(ways, repeats),
+        limit=model.macs(rows) / model.macs(trie),
+        timings=timings,
+        memory=memory,
     )
 
 
-def model_with(attention: str) -> Any:
-    """A Qwen3 of 4 layers and 3 M parameters."""
+def device() -> str:
+    """Where the update runs."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def model_with(attention: str, shape: ModelShape) -> Any:
+    """A Qwen3 of this shape: fp32 on the CPU, bf16 on CUDA."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -68,34 +121,38 @@ def model_with(attention: str) -> Any:
     torch.manual_seed(0)
     config = Qwen3Config(
         vocab_size=VOCABULARY,
-        hidden_size=256,
-        intermediate_size=768,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=64,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.ffn,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        head_dim=shape.head_dim,
         max_position_embeddings=1 << 20,
         tie_word_embeddings=True,
     )
-    return Qwen3ForCausalLM._from_config(config, attn_implementation=attention)
+    model = Qwen3ForCausalLM._from_config(config, attn_implementation=attention)
+    return model.to(device(), torch.bfloat16 if device() == "cuda" else torch.float32)
 
 
 def update(model: Any, rows: list[TrieRow], trained: int) -> None:
-    """Forward and backward of −(1/T)·Σ log π over all rows, one at a time."""
+    """Forward and backward of −(1/T)·Σ log π over all rows, one at a time, to its end."""
     import torch
 
     from tw_plugins.attention import mask_for
 
     model.zero_grad(set_to_none=True)
     for row in rows:
-        ids, positions = torch.tensor([row.input_ids]), torch.tensor([row.position_ids])
+        fields = (row.input_ids, row.position_ids, row.loss_mask)
+        ids, positions, loss_mask = (torch.tensor([field], device=model.device) for field in fields)
         mask = mask_for(model.config._attn_implementation, positions) if row.branches else None
         logits = model(input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False).logits
-        _loss(logits, ids, torch.tensor(row.loss_mask), trained).backward()
+        _loss(logits, ids, loss_mask, trained).backward()
+    if model.device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def _loss(logits: torch.Tensor, ids: torch.Tensor, loss_mask: torch.Tensor, trained: int) -> torch.Tensor:
     import torch
 
-    nll = torch.nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:], reduction="none")
-    return (nll * loss_mask[1:]).sum() / trained
+    nll = torch.nn.functional.cross_entropy(logits[0, :-1].float(), ids[0, 1:], reduction="none")
+    return (nll * loss_mask[0, 1:]).sum() / trained
