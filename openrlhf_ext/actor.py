@@ -25,17 +25,13 @@ def give_rows_their_mask(model: Any, args: tuple[Any, ...], kwargs: dict[str, An
         UnsupportedAttention: the model's attention takes no mask.
     """
     mask, positions = kwargs.get("attention_mask"), kwargs.get("position_ids")
-    coded = isinstance(mask, Tensor) and mask.dim() == 2 and is_coded(mask)
-    if coded:
-        positions, restarts = decode(mask), has_segments(mask)
-    elif mask is None and isinstance(positions, Tensor):
-        restarts = has_branches(positions)
-    else:
-        restarts = False
-    if restarts:
-        changed: Any = mask_for(model.config._attn_implementation, positions)
-    elif coded:
-        changed = (mask > 0).long()
+    attention = model.config._attn_implementation
+    changed: Any
+    if isinstance(mask, Tensor) and mask.dim() == 2 and is_coded(mask):
+        positions = decode(mask)
+        changed = mask_for(attention, positions) if has_segments(mask) else (mask > 0).long()
+    elif mask is None and isinstance(positions, Tensor) and has_branches(positions):
+        changed = mask_for(attention, positions)
     else:
         return None
     return args, {**kwargs, "attention_mask": changed, "position_ids": positions}

@@ -15,7 +15,7 @@ from pathlib import Path
 __all__ = ["REST", "StepError", "StepFigures", "bench_step"]
 
 REST = "the rest"  # waiting, checkpoints, metrics
-PHASES = {
+PHASES: dict[str, dict[str, tuple[str, ...]]] = {
     "verl": {
         "rollout": ("timing_s/gen",),
         "log-probs": ("timing_s/reward", "timing_s/old_log_prob", "timing_s/ref", "timing_s/adv"),
