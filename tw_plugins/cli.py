@@ -10,6 +10,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from tw_plugins.bench.cli import bench
+from tw_plugins.data.cli import data
 
 OUR_PACKAGES = ("tw_plugins", "verl_ext", "openrlhf_ext", "recipes")
 
@@ -140,6 +141,7 @@ def report(
     typer.echo(write_report(read_report(folder), folder))
 
 
+app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
 
 

@@ -127,8 +127,8 @@ def _single_id(tokenizer: Any, vocab: dict[str, int], tag: str) -> int:
     """The one id of a tag, also when it stands in the middle of text."""
     if tag not in vocab or vocab[tag] == tokenizer.unk_token_id:
         raise ControlTokenError(
-            f"the tokenizer has no token {tag!r}. Add the control tags as special tokens "
-            f"(tokenizer.add_tokens([...], special_tokens=True)) and resize the model's embedding."
+            f"the tokenizer has no token {tag!r}. `threadweaver data add-tokens` writes a model and a "
+            "tokenizer that have all control tags."
         )
     ids = tokenizer.encode(f"a{tag}a", add_special_tokens=False)
     alone = tokenizer.encode(tag, add_special_tokens=False)

@@ -47,6 +47,7 @@ def check_embedding(model_path: str, rows: int, ids: int) -> None:
     """
     if rows < ids:
         raise VocabularyError(
-            f"{model_path}: the tokenizer has {ids} ids, the model only {rows} embedding rows; "
-            "resize the model with model.resize_token_embeddings(len(tokenizer)) and save it again"
+            f"{model_path}: the tokenizer has {ids} ids, the model only {rows} embedding rows; start from a "
+            "model that `threadweaver data add-tokens` has written, or resize it "
+            "(model.resize_token_embeddings(len(tokenizer))) and save it again"
         )

@@ -1,0 +1,1 @@
+"""What training needs before it starts: models that know the control tokens, and trajectories."""

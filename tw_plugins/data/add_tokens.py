@@ -1,0 +1,94 @@
+"""The control tokens in a Hugging Face model: tokenizer, embedding and head (P8).
+
+A new row is the mean of the rows of the tag's word pieces, ``<``, ``Parallel``, ``>``, so that a tag begins
+with a meaning; rows that only pad the vocabulary are the mean of all, which is never likely.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tw_plugins.control_tokens import TAGS, ControlTokens
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["AddTokensError", "Added", "add_tokens"]
+
+ROWS_MULTIPLE = 64
+
+
+class AddTokensError(ValueError):
+    """A model that cannot be loaded, or a folder that is taken."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was changed.
+
+    Attributes:
+        ids: of the tags that were new.
+        rows_before, rows: of the embedding.
+    """
+
+    ids: dict[str, int]
+    rows_before: int
+    rows: int
+
+
+def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
+    """Write the model with the tags it lacks to ``out``; one that has them all is written as it is.
+
+    Args:
+        model: folder or name of a causal LM with its tokenizer.
+        out: folder that does not exist yet.
+
+    Raises:
+        AddTokensError: the model cannot be loaded; ``out`` exists.
+        ControlTokenError: the tokenizer has a tag as several ids, or no EOS.
+    """
+    from transformers import AddedToken, AutoModelForCausalLM, AutoTokenizer
+
+    if out.exists():
+        raise AddTokensError(f"{out} exists: give a folder that does not, or remove it")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=trust_remote_code)
+        network = AutoModelForCausalLM.from_pretrained(
+            model, dtype="auto", trust_remote_code=trust_remote_code
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise AddTokensError(f"no tokenizer and model can be loaded from {model}: {reason}") from error
+    vocabulary = tokenizer.get_vocab()
+    missing = [tag for tag in TAGS if tag not in vocabulary]
+    pieces = {tag: tokenizer.encode(tag, add_special_tokens=False) for tag in missing}
+    if missing:
+        tags = [AddedToken(tag, special=True, normalized=False) for tag in missing]
+        tokenizer.add_tokens(tags, special_tokens=True)
+    ControlTokens.from_tokenizer(tokenizer)
+    ids = {tag: tokenizer.convert_tokens_to_ids(tag) for tag in missing}
+    before = network.get_input_embeddings().weight.shape[0]
+    rows = max(before, -(-len(tokenizer) // ROWS_MULTIPLE) * ROWS_MULTIPLE) if missing else before
+    if rows > before:
+        network.resize_token_embeddings(rows, mean_resizing=False)
+    for weight in _matrices(network):
+        _fill(weight, before, {ids[tag]: pieces[tag] for tag in missing})
+    network.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    return Added(ids, before, rows)
+
+
+def _matrices(network: Any) -> list[torch.Tensor]:
+    """(rows, hidden) of the embedding, and of the head where it is another."""
+    embedding, head = network.get_input_embeddings().weight, network.get_output_embeddings().weight
+    return [embedding.data] if head is embedding else [embedding.data, head.data]
+
+
+def _fill(weight: torch.Tensor, before: int, pieces: dict[int, list[int]]) -> None:
+    """Rows from ``before`` on become the mean of the old rows, each tag's row the mean of its pieces'."""
+    old = weight[:before].float()  # bf16 sums of a hundred thousand rows would lose the mean
+    weight[before:] = old.mean(0).to(weight.dtype)
+    for row, of in pieces.items():
+        weight[row] = old[of].mean(0).to(weight.dtype)
