@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,14 +13,14 @@ from typer.testing import CliRunner
 
 from tw_plugins.bench import timing
 from tw_plugins.bench.collate import bench_collate, grown
-from tw_plugins.bench.engine import possible_hits
+from tw_plugins.bench.engine import _Router, possible_hits
 from tw_plugins.bench.reward import bench_reward
 from tw_plugins.bench.rollout import bench_rollout
-from tw_plugins.bench.shapes import SHAPES, Shape, shaped_rollout, tags
+from tw_plugins.bench.shapes import SHAPES, Shape, ShapedEngine, shaped_rollout, tags
 from tw_plugins.bench.step import REST, bench_step
 from tw_plugins.bench.update import MODELS, ModelShape, bench_update, model_with, update
 from tw_plugins.cli import app
-from tw_plugins.rollout import Call, Completion, Rollout
+from tw_plugins.rollout import Call, Completion, Limits, Rollout, fork_join
 from tw_plugins.trajectory import validate_ids
 from tw_plugins.trie import Branch, TrieRow, row_from_rollout, rows_from_rollout
 
@@ -100,6 +102,31 @@ def test_possible_hits_by_hand() -> None:
     assert possible_hits([Rollout(prompt, [], calls)], block_size=4) == 0 + 8 + 8 + 12
     # the prompt's last token is computed even when a block ends with it
     assert possible_hits([Rollout(prompt, [], calls[:1])] * 2, block_size=3) == 3
+
+
+def test_a_router_keeps_a_trajectory_together_unless_told_not_to() -> None:
+    async def places(sticky: bool) -> list[set[int]]:
+        """Per trajectory the engines that answered it, two trajectories at once."""
+        engines = [ShapedEngine(SMALL), ShapedEngine(SMALL)]
+        asked: dict[str, set[int]] = {}
+        for place, engine in enumerate(engines):
+            engine._segments = engines[0]._segments  # they answer for each other
+            engine._written = engines[0]._written
+            engine.generate = _noting(engine.generate, asked, place)  # type: ignore[method-assign]
+        router = _Router(engines, sticky)
+        await asyncio.gather(*(fork_join(router, [1], tags(), Limits()) for _ in range(2)))
+        return list(asked.values())
+
+    assert all(len(where) == 1 for where in asyncio.run(places(sticky=True)))
+    assert all(len(where) == 2 for where in asyncio.run(places(sticky=False)))
+
+
+def _noting(generate: Any, asked: dict[str, set[int]], place: int) -> Any:
+    async def noted(*args: Any, request_id: str, **kwargs: Any) -> Completion:
+        asked.setdefault(request_id, set()).add(place)
+        return await generate(*args, request_id=request_id, **kwargs)
+
+    return noted
 
 
 def test_figures_of_grading() -> None:

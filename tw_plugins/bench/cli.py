@@ -73,12 +73,20 @@ def bench_engine(
     data: Annotated[Path, typer.Option(help="Parquet file of problems, as RL reads it.")],
     problems: Annotated[int, typer.Option(min=1, help="Decomposable problems per batch size and mode.")] = 16,
     batch: Annotated[list[int] | None, typer.Option(min=1, help="Batch size; may be repeated.")] = None,
+    replicas: Annotated[
+        int,
+        typer.Option(min=1, help="From 2 on: the cache of so many engines instead, by kind of request id."),
+    ] = 1,
     json_out: JsonOption = None,
 ) -> None:
     """Fork-join on the real vLLM: wall clock, what the orchestrator adds, prefix-cache hits."""
     from tw_plugins.bench import command
 
-    command.engine(model, data, problems, batch or [1, 4, 16], command.Output(Console(), json_out))
+    output = command.Output(Console(), json_out)
+    if replicas > 1:
+        command.replicas(model, data, problems, batch or [4], replicas, output)
+    else:
+        command.engine(model, data, problems, batch or [1, 4, 16], output)
 
 
 @bench.command("step")

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tw_plugins.bench.collate import CollateFigures, bench_collate
-from tw_plugins.bench.engine import EngineFigures, bench_engine
+from tw_plugins.bench.engine import EngineFigures, ReplicaFigures, bench_engine, bench_replicas
 from tw_plugins.bench.reward import RewardFigures, bench_reward
 from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape
@@ -29,6 +29,7 @@ __all__ = [
     "collate",
     "engine",
     "model_named",
+    "replicas",
     "reward",
     "rollout",
     "shape_named",
@@ -165,7 +166,7 @@ def reward(answers: int, hostile: Sequence[int], processes: int, deadline_s: flo
 
 def engine(model: str, data: Path, problems: int, batches: Sequence[int], output: Output) -> None:
     """Fork-join on the real vLLM."""
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported: its log hides the status
+    _quiet_vllm()
     with output.console.status("engine: vLLM starts …") as status:
         figures: list[EngineFigures] = bench_engine(
             model, data, problems, batches, lambda batch: status.update(f"engine: batch size {batch} …")
@@ -185,6 +186,29 @@ def engine(model: str, data: Path, problems: int, batches: Sequence[int], output
         )
     settings = f"parallel against autoregressive, {figures[0].problems} decomposable problems, greedy"
     output.show("engine", table, settings, figures)
+
+
+def replicas(
+    model: str, data: Path, problems: int, batches: Sequence[int], count: int, output: Output
+) -> None:
+    """Prefix-cache hits of several engines."""
+    _quiet_vllm()
+    cases = [
+        (f"batch size {n}", lambda n=n: bench_replicas(model, data, problems, n, count)) for n in batches
+    ]
+    figures: list[ReplicaFigures] = output.measure(f"{count} engines", cases)
+    table = _table("batch", "request ids", "cache hits", "of possible")
+    for each in figures:
+        for name, hits in (("per trajectory", each.sticky_hits), ("per request", each.spread_hits)):
+            share = f"[bold]{hits / each.possible:.1%}[/]" if each.possible else "–"
+            table.add_row(str(each.batch), name, f"{hits} of {each.asked}", share)
+    settings = f"{count} engines, {figures[0].problems} decomposable problems, greedy, parallel"
+    output.show("replicas", table, settings, figures)
+
+
+def _quiet_vllm() -> None:
+    """Before vLLM is imported: its log would hide the status line."""
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
 
 def step(runs: Sequence[Path], output: Output) -> None:

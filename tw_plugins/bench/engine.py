@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 
 from tw_plugins.engines import VLLMEngine
 from tw_plugins.evaluate_model import EvalSettings, Prepared, prepare
 from tw_plugins.latency import measure
-from tw_plugins.rollout import Call, Completion, Mode, Rollout, fork_join
+from tw_plugins.rollout import Call, Completion, Engine, Mode, Rollout, fork_join
 
-__all__ = ["EngineFigures", "bench_engine", "possible_hits"]
+__all__ = ["EngineFigures", "ReplicaFigures", "bench_engine", "bench_replicas", "possible_hits"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,25 @@ class EngineFigures:
     token_latency: float
     outside_engine: float
     hits: int
+    possible: int
+    asked: int
+
+
+@dataclass(frozen=True)
+class ReplicaFigures:
+    """Several engines behind a router, as verl has them: a new request id goes to the one with least to do.
+
+    Attributes:
+        sticky_hits: as `EngineFigures.hits`, with one request id per trajectory.
+        spread_hits: with one per request.
+        possible, asked: see there.
+    """
+
+    replicas: int
+    batch: int
+    problems: int
+    sticky_hits: int
+    spread_hits: int
     possible: int
     asked: int
 
@@ -62,6 +82,29 @@ class _Watched:
                 self.busy_s += time.perf_counter() - self._since
 
 
+class _Router:
+    """Engines as one: a request id that was seen goes where it went, a new one to the least busy."""
+
+    def __init__(self, engines: Sequence[Engine], sticky: bool) -> None:
+        self.engines, self.sticky = engines, sticky
+        self._under_way = [0] * len(engines)
+        self._place_of: dict[str, int] = {}
+        self._serial = count()
+
+    async def generate(
+        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
+    ) -> Completion:
+        key = request_id if self.sticky else f"{request_id}/{next(self._serial)}"
+        place = self._place_of.setdefault(key, self._under_way.index(min(self._under_way)))
+        self._under_way[place] += 1
+        try:
+            return await self.engines[place].generate(
+                prompt_ids, stop_token_ids=stop_token_ids, max_tokens=max_tokens, request_id=request_id
+            )
+        finally:
+            self._under_way[place] -= 1
+
+
 def bench_engine(
     model: str, data: Path, problems: int, batches: Sequence[int], progress: Callable[[int], None]
 ) -> list[EngineFigures]:
@@ -73,10 +116,7 @@ def bench_engine(
     Raises:
         EvaluationError: model or data cannot be used, see `tw_plugins.evaluate_model.evaluate_model`.
     """
-    counting = {"disable_log_stats": False, "enable_prefix_caching": True}
-    prepared = prepare(model, data, EvalSettings(engine_args=counting))
-    chosen = [problem for problem in prepared.problems if problem.kind == "decomposable"]
-    prompts = [problem.prompt_ids for problem in (chosen or prepared.problems)[:problems]]
+    prepared, prompts = _prepared(model, data, problems)
 
     async def run(engine: VLLMEngine) -> list[EngineFigures]:
         figures = []
@@ -88,6 +128,45 @@ def bench_engine(
 
     with VLLMEngine(model, **prepared.engine_args) as engine:
         return asyncio.run(run(engine))
+
+
+def bench_replicas(model: str, data: Path, problems: int, batch: int, replicas: int) -> ReplicaFigures:
+    """Prefix-cache hits of `replicas` engines, each in a process of its own, with either kind of request id.
+
+    Raises:
+        EvaluationError: see `bench_engine`.
+    """
+    prepared, prompts = _prepared(model, data, problems)
+
+    async def run(engines: Sequence[VLLMEngine]) -> ReplicaFigures:
+        hits: dict[bool, int] = {}
+        for sticky in (True, False):
+            for engine in engines:
+                await engine.reset_prefix_cache()
+            before = engines[0].prefix_cache_hits()  # counts over all engines of this process
+            rollouts = await _decode(_Router(engines, sticky), prepared, prompts, "parallel", batch)
+            hits[sticky] = engines[0].prefix_cache_hits() - before
+        return ReplicaFigures(
+            replicas=replicas,
+            batch=batch,
+            problems=len(prompts),
+            sticky_hits=hits[True],
+            spread_hits=hits[False],
+            possible=possible_hits(rollouts, engines[0].block_size),
+            asked=_asked(rollouts),
+        )
+
+    with ExitStack() as stack:
+        made = [stack.enter_context(VLLMEngine(model, **prepared.engine_args)) for _ in range(replicas)]
+        return asyncio.run(run(made))
+
+
+def _prepared(model: str, data: Path, problems: int) -> tuple[Prepared, list[list[int]]]:
+    """What decoding takes, with vLLM's counters on, and the prompts of the first decomposable problems."""
+    counting = {"disable_log_stats": False, "enable_prefix_caching": True}
+    prepared = prepare(model, data, EvalSettings(engine_args=counting))
+    chosen = [problem for problem in prepared.problems if problem.kind == "decomposable"]
+    return prepared, [problem.prompt_ids for problem in (chosen or prepared.problems)[:problems]]
 
 
 async def _both_modes(
@@ -112,12 +191,16 @@ async def _both_modes(
         outside_engine=1 - watched.busy_s / seconds["parallel"],
         hits=engine.prefix_cache_hits() - before,
         possible=possible_hits(rollouts, engine.block_size),
-        asked=sum(len(call.context_ids) for rollout in rollouts for call in rollout.calls),
+        asked=_asked(rollouts),
     )
 
 
+def _asked(rollouts: Iterable[Rollout]) -> int:
+    return sum(len(call.context_ids) for rollout in rollouts for call in rollout.calls)
+
+
 async def _decode(
-    engine: _Watched, prepared: Prepared, prompts: Sequence[Sequence[int]], mode: Mode, batch: int
+    engine: Engine, prepared: Prepared, prompts: Sequence[Sequence[int]], mode: Mode, batch: int
 ) -> list[Rollout]:
     gate = asyncio.Semaphore(batch)
 
