@@ -11,7 +11,7 @@ from typing import Any
 
 from tw_plugins.scores import EvaluationError
 
-__all__ = ["EvalProblem", "problem_of", "read_problems"]
+__all__ = ["EvalProblem", "problem_of", "read_messages", "read_problems"]
 
 _COLUMNS = ("prompt", "reward_model")
 
@@ -49,6 +49,11 @@ def read_problems(path: Path, tokenizer: Any, limit: int | None = None) -> list[
     if not rows:
         raise EvaluationError(f"{path}: no problem to evaluate")
     return [problem_of(row, place, tokenizer, f"{path}, row {place}") for place, row in enumerate(rows)]
+
+
+def read_messages(path: Path, limit: int | None = None) -> list[list[dict[str, Any]]]:
+    """The chat messages of the same problems; raises as `read_problems`."""
+    return [row["prompt"] for row in _rows(path)[: None if limit is None else limit]]
 
 
 def problem_of(row: Mapping[str, Any], place: int, tokenizer: Any, where: str) -> EvalProblem:

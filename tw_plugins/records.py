@@ -10,7 +10,16 @@ from typing import Any
 
 from tw_plugins.units import Mode, Rollout
 
-__all__ = ["EvalRecord", "RecordError", "Span", "append_record", "read_records", "spans_of", "write_records"]
+__all__ = [
+    "EvalRecord",
+    "RecordError",
+    "Span",
+    "append_record",
+    "drop_unfinished_line",
+    "read_records",
+    "spans_of",
+    "write_records",
+]
 
 
 class RecordError(ValueError):
@@ -90,6 +99,15 @@ def append_record(record: EvalRecord, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(_line(record))
+
+
+def drop_unfinished_line(path: Path) -> None:
+    """Cut off what follows the last whole line of a file that a process was killed at; no file is fine."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
 
 
 def read_records(path: Path) -> list[EvalRecord]:

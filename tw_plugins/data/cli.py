@@ -34,3 +34,55 @@ def add_tokens(
     new = f"{len(ids)} control tokens added, ids {ids[0]}–{ids[-1]}" if ids else "had all control tokens"
     rows = f"embedding {added.rows_before} → {added.rows} rows"
     console.print(f"{new}; {rows}; written to {out}", highlight=False, soft_wrap=True)
+
+
+@data.command("selftrain")
+def selftrain(
+    model: Annotated[str, typer.Option(help="Folder or name of a model that writes threads.")],
+    prompts: Annotated[Path, typer.Option(help="Parquet file of problems with answers, as RL reads it.")],
+    out: Annotated[Path, typer.Option(help="Folder for samples.jsonl, sft.parquet and funnel.json.")],
+    samples: Annotated[int, typer.Option(min=1, help="Trajectories per prompt.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N prompts.")] = None,
+    keep_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Keep samples of at most so many tokens.")
+    ] = None,
+    min_acceleration: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Keep samples of at least this acceleration ratio.")
+    ] = 0.0,
+    per_prompt: Annotated[
+        int | None, typer.Option(min=1, help="Keep so many per prompt, the fastest; all when not given.")
+    ] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 1.0,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 takes all.")] = 1.0,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
+    ] = 40_000,
+    max_thread_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Trajectories decoded at a time.")] = 64,
+    seed: Annotated[int, typer.Option(help="Of the engine.")] = 0,
+    engine_arg: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of vLLM's AsyncEngineArgs; may be repeated.")
+    ] = None,
+) -> None:
+    """Sample trajectories in parallel mode and make an SFT set of the right, well-formed ones (stage 2).
+
+    Broken off, the same command goes on where it was; other constraints sift the same samples again.
+    """
+    from tw_plugins.data.selftrain import Keep
+    from tw_plugins.data.selftrain_command import run
+    from tw_plugins.eval_command import parse_engine_args
+    from tw_plugins.evaluate_model import EvalSettings
+
+    settings = EvalSettings(
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        max_thread_tokens=max_thread_tokens,
+        concurrency=concurrency,
+        seed=seed,
+        engine_args=parse_engine_args(engine_arg or []),
+    )
+    keep = Keep(keep_tokens, min_acceleration, per_prompt)
+    run(model, prompts, out, settings, samples, keep, limit, Console())

@@ -1,0 +1,208 @@
+"""Stage 2 of the data: the model's own trajectories that are well-formed and right become its SFT set (§4.2).
+
+    prompts ─ sampled in parallel mode ─▶ samples.jsonl ─ sifted ─▶ sft.parquet, funnel.json
+
+Every sample is in the file as soon as it is graded, so a run that was broken off goes on where it was, and
+other constraints sift the same samples again without decoding any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tw_plugins.control_tokens import ControlTokens
+from tw_plugins.engines import VLLMEngine
+from tw_plugins.evaluate import evaluate
+from tw_plugins.evaluate_model import EvalSettings, prepare
+from tw_plugins.problems import EvalProblem, read_messages
+from tw_plugins.records import EvalRecord, append_record, drop_unfinished_line, read_records
+
+__all__ = ["Funnel", "Keep", "SelfTrainError", "selftrain", "sift"]
+
+SAMPLES, SFT, FUNNEL, SETTINGS = "samples.jsonl", "sft.parquet", "funnel.json", "settings.json"
+
+
+class SelfTrainError(ValueError):
+    """A folder of other samples, or prompts that cannot be told apart."""
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Which of the right and well-formed samples are kept.
+
+    Attributes:
+        max_tokens: sampled tokens at most; None keeps any length.
+        min_acceleration: η = 1 − longest / total at least; 0 keeps sequential ones too.
+        per_prompt: so many of a prompt at most, those of the smallest token latency; None keeps all.
+    """
+
+    max_tokens: int | None = None
+    min_acceleration: float = 0.0
+    per_prompt: int | None = None
+
+    def allows(self, record: EvalRecord) -> bool:
+        """Whether one sample is short and parallel enough."""
+        if self.max_tokens is not None and record.total > self.max_tokens:
+            return False
+        return 1 - record.longest / max(record.total, 1) >= self.min_acceleration
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """How many samples are left after each step, of the samples of `prompts` prompts.
+
+    Attributes:
+        complete: that end by themselves, no limit hit.
+        kept: within the constraints, and no copy of another sample.
+        prompts_kept: prompts of which a sample is kept.
+    """
+
+    prompts: int
+    samples: int
+    complete: int
+    correct: int
+    well_formed: int
+    kept: int
+    prompts_kept: int
+
+
+def sift(records: Iterable[EvalRecord], end: str, keep: Keep) -> tuple[Funnel, list[EvalRecord]]:
+    """The funnel, and the kept samples in the order of their prompts.
+
+    Args:
+        end: text of the end-of-sequence token, with which a complete sample ends.
+    """
+    samples = list(records)
+    complete = [record for record in samples if record.text.endswith(end) and not record.limits_hit]
+    correct = [record for record in complete if record.correct]
+    well_formed = [record for record in correct if record.well_formed]
+    of_prompt: dict[int, dict[str, EvalRecord]] = defaultdict(dict)
+    for record in filter(keep.allows, well_formed):
+        of_prompt[record.index].setdefault(record.text, record)
+    kept = [
+        record
+        for index in sorted(of_prompt)
+        for record in sorted(of_prompt[index].values(), key=lambda one: one.longest)[: keep.per_prompt]
+    ]
+    funnel = Funnel(
+        prompts=len({record.index for record in samples}),
+        samples=len(samples),
+        complete=len(complete),
+        correct=len(correct),
+        well_formed=len(well_formed),
+        kept=len(kept),
+        prompts_kept=len(of_prompt),
+    )
+    return funnel, kept
+
+
+def selftrain(
+    model: str,
+    prompts: Path,
+    out: Path,
+    settings: EvalSettings,
+    samples: int,
+    keep: Keep = Keep(),
+    limit: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Funnel:
+    """Sample every prompt `samples` times in parallel mode and write the SFT set of what is right.
+
+    Args:
+        model: folder or name.
+        prompts: Parquet file of problems with their answers, as RL reads it.
+        out: folder; samples that it has count.
+        limit: only the first so many prompts.
+        progress: called with how many samples are there and how many there will be.
+
+    Raises:
+        SelfTrainError: `out` holds samples of another model, of other prompts or settings.
+        EvaluationError, ControlTokenError, EngineError: see `tw_plugins.evaluate_model.evaluate_model`.
+    """
+    prepared = prepare(model, prompts, settings, limit)
+    _check_settings(out, {"model": model, "prompts": str(prompts), **_sampling(settings)})
+    path = out / SAMPLES
+    drop_unfinished_line(path)
+    there = read_records(path) if path.exists() else []
+    todo = _missing(prepared.problems, there, samples)
+    total, done = len(there) + len(todo), len(there)
+    progress(done, total)
+
+    def keep_sample(record: EvalRecord) -> None:
+        nonlocal done
+        append_record(record, path)
+        done += 1
+        progress(done, total)
+
+    if todo:
+        # another seed than the run that was broken off, or it would sample the same again
+        engine_args = {**prepared.engine_args, "seed": settings.seed + len(there)}
+        with VLLMEngine(model, **engine_args) as engine:
+            limits, tags, width = prepared.limits, prepared.tags, settings.concurrency
+            asyncio.run(evaluate(engine, tags, todo, "parallel", limits, width, keep_sample))
+    asked = {problem.index for problem in prepared.problems}
+    records = [record for record in read_records(path) if record.index in asked]
+    return _write(out, records, prepared.tags, prepared.problems, read_messages(prompts, limit), keep)
+
+
+def _missing(problems: Sequence[EvalProblem], there: Iterable[EvalRecord], samples: int) -> list[EvalProblem]:
+    """Each problem as often as it still has to be sampled; round by round, so that all get their first."""
+    indices = Counter(problem.index for problem in problems)
+    if twice := [index for index, times in indices.items() if times > 1]:
+        raise SelfTrainError(f"extra_info.index {twice[0]} is there twice: each prompt needs its own")
+    have = Counter(record.index for record in there)
+    return [problem for turn in range(samples) for problem in problems if have[problem.index] <= turn]
+
+
+def _write(
+    out: Path,
+    records: Iterable[EvalRecord],
+    tags: ControlTokens,
+    problems: Sequence[EvalProblem],
+    messages: Sequence[Any],
+    keep: Keep,
+) -> Funnel:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    end = tags.decode(tags.eos_ids[:1])
+    funnel, kept = sift(records, end, keep)
+    prompt_of = {problem.index: prompt for problem, prompt in zip(problems, messages, strict=True)}
+    rows = [
+        {
+            "prompt": prompt_of[record.index],
+            "response": record.text.removesuffix(end),
+            "extra_info": {"index": record.index, "kind": record.kind},
+        }
+        for record in kept
+    ]
+    if rows:
+        pq.write_table(pa.Table.from_pylist(rows), out / SFT)
+    else:
+        (out / SFT).unlink(missing_ok=True)  # of a run with other constraints
+    (out / FUNNEL).write_text(json.dumps(asdict(funnel), indent=2) + "\n", encoding="utf-8")
+    return funnel
+
+
+def _sampling(settings: EvalSettings) -> dict[str, Any]:
+    """What changes the samples; the rest may change between two runs."""
+    plain = asdict(replace(settings, concurrency=1, wall_clock_problems=0, turns=None))
+    return json.loads(json.dumps({**plain, "engine_args": dict(settings.engine_args)}))
+
+
+def _check_settings(out: Path, settings: dict[str, Any]) -> None:
+    path = out / SETTINGS
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if changed := [name for name, value in settings.items() if before.get(name) != value]:
+            was = ", ".join(f"{name} was {before.get(name)!r}, is {settings[name]!r}" for name in changed)
+            raise SelfTrainError(f"{out} holds samples of other settings: {was}. Give another --out.")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
