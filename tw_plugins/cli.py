@@ -132,6 +132,40 @@ def evaluate(
 
 
 @app.command()
+def rollout(
+    model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
+    prompt: Annotated[str, typer.Option(help="What the user asks.")],
+    mode: Annotated[str, typer.Option(help="parallel or autoregressive.")] = "parallel",
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.0,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 takes all.")] = 1.0,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
+    ] = 40_000,
+    max_thread_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the engine.")] = 0,
+    engine_arg: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of vLLM's AsyncEngineArgs; may be repeated.")
+    ] = None,
+) -> None:
+    """Decode one prompt and watch it: sequential text, and threads side by side as they grow."""
+    from tw_plugins.eval_command import parse_engine_args
+    from tw_plugins.evaluate_model import EvalSettings
+    from tw_plugins.live import run
+
+    settings = EvalSettings(
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        max_thread_tokens=max_thread_tokens,
+        seed=seed,
+        engine_args=parse_engine_args(engine_arg or []),
+    )
+    run(model, prompt, mode, settings, Console())
+
+
+@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder with report.json.")],
 ) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -166,25 +166,44 @@ class VLLMEngine:
         Raises:
             EngineError: called from a second event loop, or vLLM reports an error for the request.
         """
+        asked = self._completions(prompt_ids, stop_token_ids, max_tokens, request_id, stream=False)
+        return [completion async for completion in asked][-1]
+
+    def stream(
+        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
+    ) -> AsyncIterator[Completion]:
+        """What :meth:`generate` returns in the end, as it grows; raises as that does."""
+        return self._completions(prompt_ids, stop_token_ids, max_tokens, request_id, stream=True)
+
+    async def _completions(
+        self,
+        prompt_ids: Sequence[int],
+        stop_token_ids: Sequence[int],
+        max_tokens: int,
+        request_id: str,
+        stream: bool,
+    ) -> AsyncIterator[Completion]:
+        """At least one."""
         self._check_loop()
         room = room_for(prompt_ids, max_tokens, self._llm.model_config.max_model_len)
         if room < 1:
-            return Completion([], [], "length")
+            yield Completion([], [], "length")
+            return
         # Siblings share the trajectory's id, vLLM wants one per request.
         name = f"{request_id}-{next(self._serial)}"
-        prompt = {"prompt_token_ids": list(prompt_ids)}
-        outputs = [out async for out in self._llm.generate(prompt, self._params(stop_token_ids, room), name)]
-        if not outputs:
-            raise EngineError(f"vLLM ended request {name} without an output")
-        return completion_of(outputs[-1])
-
-    def _params(self, stop_token_ids: Sequence[int], max_tokens: int) -> Any:
-        return request_params(
+        params = request_params(
             temperature=self._temperature,
             top_p=self._top_p,
             stop_token_ids=stop_token_ids,
-            max_tokens=max_tokens,
+            max_tokens=room,
+            stream=stream,
         )
+        answered = False
+        async for output in self._llm.generate({"prompt_token_ids": list(prompt_ids)}, params, name):
+            answered = True
+            yield completion_of(output)
+        if not answered:
+            raise EngineError(f"vLLM ended request {name} without an output")
 
     def _check_loop(self) -> None:
         """vLLM's output handler lives in the first loop; in another one a request would wait for ever."""

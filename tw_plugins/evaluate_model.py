@@ -25,6 +25,7 @@ __all__ = [
     "evaluate_model",
     "evaluate_modes",
     "prepare",
+    "prepare_prompt",
     "record_file",
 ]
 
@@ -129,6 +130,23 @@ def prepare(model: str, data: Path, settings: EvalSettings, limit: int | None = 
     tags = ControlTokens.from_tokenizer(tokenizer)
     problems = read_problems(data, tokenizer, limit)
     longest_prompt = max(len(problem.prompt_ids) for problem in problems)
+    return Prepared(tags, problems, *_fitted(model, longest_prompt, settings))
+
+
+def prepare_prompt(
+    model: str, prompt: str, settings: EvalSettings
+) -> tuple[ControlTokens, list[int], Limits, dict[str, Any]]:
+    """The same for one message of a user: tags, ids of the prompt, limits and `VLLMEngine`'s arguments."""
+    tokenizer = _tokenizer(model)
+    tags = ControlTokens.from_tokenizer(tokenizer)
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False
+    )
+    return tags, list(ids), *_fitted(model, len(ids), settings)
+
+
+def _fitted(model: str, longest_prompt: int, settings: EvalSettings) -> tuple[Limits, dict[str, Any]]:
+    """Limits that the model's context allows, and the engine's arguments."""
     limits = settings.limits(_context(model, longest_prompt))
     engine_args = {
         "temperature": settings.temperature,
@@ -138,7 +156,7 @@ def prepare(model: str, data: Path, settings: EvalSettings, limit: int | None = 
         **_cpu_args(),
         **settings.engine_args,
     }
-    return Prepared(tags, problems, limits, engine_args)
+    return limits, engine_args
 
 
 async def evaluate_modes(

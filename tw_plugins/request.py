@@ -35,8 +35,9 @@ def request_params(
     temperature: float,
     top_p: float = 1.0,
     top_k: int = -1,
+    stream: bool = False,
 ) -> Any:
-    """vLLM's ``SamplingParams`` of one request: ids only, one output at the end, with log-probs."""
+    """vLLM's ``SamplingParams`` of one request: ids and log-probs, at the end or as they grow."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -48,7 +49,7 @@ def request_params(
         stop_token_ids=list(stop_token_ids),
         logprobs=0,  # of the sampled id alone
         detokenize=False,
-        output_kind=RequestOutputKind.FINAL_ONLY,
+        output_kind=RequestOutputKind.CUMULATIVE if stream else RequestOutputKind.FINAL_ONLY,
     )
 
 

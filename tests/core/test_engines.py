@@ -193,6 +193,11 @@ def test_real_vllm(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         )
         full = await engine.generate([5] * 128, stop_token_ids=[], max_tokens=20, request_id="b")
         assert len({tuple(cut.token_ids), tuple(again.token_ids)}) == 2  # siblings do not share a seed
+        asked = {"stop_token_ids": [], "max_tokens": 20, "request_id": "c"}
+        grown = [completion async for completion in engine.stream([5, 6], **asked)]
+        lengths = [len(completion.token_ids) for completion in grown]
+        assert lengths == sorted(set(lengths)) and grown[-1].finish_reason in ("stop", "length")
+        assert grown[0].token_ids == grown[-1].token_ids[: lengths[0]]
         limits = Limits(max_tokens=300, answer_reserve=10)
         return stopped, cut, full, await fork_join(engine, [5, 6], TAGS, limits)
 
