@@ -117,6 +117,8 @@ class LiveTrajectory:
 
     def _text(self, part: Part, tail: bool) -> Text:
         text = self._tags.decode(part.ids).strip()
+        if part.thread is not None:
+            text = text.removesuffix("</Thread>").rstrip()  # the panel ends it
         if tail:
             text = "\n".join(text.splitlines()[-TAIL_LINES:])
         drawn = Text(text)
@@ -151,12 +153,12 @@ def run(model: str, prompt: str, mode: str, settings: EvalSettings, console: Con
 
 
 def summary_line(rollout: Rollout) -> str:
-    """``190 tokens, 74 one after the other (2.57× self-parallelism) · 1 forks, 4 threads · no limit hit``"""
+    """``190 tokens, 74 one after the other (2.57× self-parallelism) · 1 fork, 4 threads · no limit hit``"""
     latency, hit = measure(rollout), rollout.limits_hit
     parts = [
         f"{latency.total} tokens, {latency.longest} one after the other "
         f"({latency.self_parallelism:.2f}× self-parallelism)",
-        f"{latency.blocks} forks, {latency.threads} threads",
+        f"{latency.blocks} fork{'' if latency.blocks == 1 else 's'}, {latency.threads} threads",
         "limits hit: " + ", ".join(f"{name}, {n}×" for name, n in hit.items()) if hit else "no limit hit",
     ]
     return " · ".join(parts)

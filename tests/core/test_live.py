@@ -64,7 +64,7 @@ async def test_threads_stand_side_by_side_between_sequential_text() -> None:
     assert outline < threads < answer
     total = sum(len(call.completion.token_ids) for call in rollout.calls)
     assert summary_line(rollout).startswith(f"{total} tokens, ")
-    assert summary_line(rollout).endswith("1 forks, 2 threads · no limit hit")
+    assert summary_line(rollout).endswith("1 fork, 2 threads · no limit hit")
 
 
 async def test_it_grows() -> None:
