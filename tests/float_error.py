@@ -55,6 +55,6 @@ def float32_error(model: Path, data: Path) -> Error:
 
 @torch.no_grad()
 def _probabilities(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
-    """(B, N - 1) probability of each token but the first."""
+    """(B, N - 1) probability of each token but the first, as the frameworks take it by default."""
     logits = model(input_ids=ids).logits[:, :-1]
-    return logits.softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+    return (logits.gather(-1, ids[:, 1:, None])[..., 0] - logits.logsumexp(-1)).exp()
