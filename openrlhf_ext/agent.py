@@ -20,7 +20,7 @@ from openrlhf.utils.agent import AgentExecutorBase
 from openrlhf_ext import hooks
 from openrlhf_ext.experience import ROW_FIELD
 from openrlhf_ext.llm import RolloutActorEngine
-from openrlhf_ext.settings import METRICS, RLSettings
+from openrlhf_ext.settings import METRICS, RLSettings, SettingsError
 from tw_plugins.request import EngineError
 from tw_plugins.reward import compute_score
 from tw_plugins.rollout import ControlTokens, Rollout, fork_join
@@ -41,6 +41,11 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
         self.settings = RLSettings.from_environment()
         self.with_branches = hooks.installed()
         self._tags: ControlTokens | None = None
+        if not self.with_branches and self.settings.acceleration == "critical_path":
+            raise SettingsError(
+                "--tw.acceleration critical_path compares the trajectories of a group, which "
+                "openrlhf.cli.train_ppo_ray does not: run python -m openrlhf_ext.train_ppo_ray"
+            )
         if not self.with_branches and self.settings.mode == "parallel":
             logger.warning(
                 "openrlhf.cli.train_ppo_ray cannot mask branches: threads 2..n are rolled out and rewarded "

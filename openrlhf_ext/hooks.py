@@ -5,7 +5,7 @@
     openrlhf.utils                               the check of the settings before any process starts
     openrlhf.models.actor                        positions and ancestor mask of trie rows
     openrlhf.trainer.ppo_utils.samples_generator rows from the executor into `Experience`
-    openrlhf.trainer.ppo_utils.experience_maker  how far apart rollout and actor are
+    openrlhf.trainer.ppo_utils.experience_maker  the bonus of a group; how far apart rollout and actor are
     openrlhf.trainer.ppo_trainer                 evaluation by accuracy, metrics file
     openrlhf.trainer.ray.vllm_engine             further vLLM arguments, weight sync on the CPU
     openrlhf.datasets                            the SFT data set
@@ -31,7 +31,7 @@ REGISTRATIONS = {
     "openrlhf.utils": "openrlhf_ext.preflight",
     "openrlhf.models.actor": "openrlhf_ext.actor",
     "openrlhf.trainer.ppo_utils.samples_generator": "openrlhf_ext.experience",
-    "openrlhf.trainer.ppo_utils.experience_maker": "openrlhf_ext.fidelity",
+    "openrlhf.trainer.ppo_utils.experience_maker": "openrlhf_ext.experience_maker",
     "openrlhf.trainer.ppo_trainer": "openrlhf_ext.metrics",
     "openrlhf.trainer.ray.vllm_engine": "openrlhf_ext.engine_args",
     "openrlhf.datasets": "openrlhf_ext.sft_dataset",

@@ -60,6 +60,12 @@ SEAMS = (
         _wrapped("RemoteExperienceMaker.make_experience"),
     ),
     Seam(
+        "openrlhf.trainer.ppo_utils.experience_maker",
+        ("RemoteExperienceMaker.make_experience_batch",),
+        "bonus of a group",
+        _wrapped("RemoteExperienceMaker.make_experience_batch"),
+    ),
+    Seam(
         "openrlhf.trainer.ppo_trainer",
         (
             "BasePPOTrainer.train_step",

@@ -15,11 +15,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_type_hints
 
-from tw_plugins.reward import RewardSettings
+from tw_plugins.reward import Acceleration, RewardSettings
 from tw_plugins.rollout import Limits, Mode
 
 PREFIX = "tw."
 MODES: tuple[Mode, ...] = get_args(Mode)
+ACCELERATIONS: tuple[Acceleration, ...] = get_args(Acceleration)
 ENVIRONMENT = "THREADWEAVER_OPENRLHF"
 METRICS = "threadweaver"
 """What our metrics begin with, as on verl."""
@@ -95,8 +96,11 @@ class RLSettings(Common):
     rho_clip: float = _flag(RewardSettings.rho_clip, "largest acceleration bonus")
     wrong: float = _flag(RewardSettings.wrong, "reward of a wrong answer")
     format_weight: float = _flag(RewardSettings.format_weight, "added to every well-formed trajectory")
-    acceleration_bonus: bool = _flag(
-        RewardSettings.acceleration_bonus, "pay for parallel decoding; off for the sequential baseline"
+    acceleration: Literal["eta", "critical_path", "none"] = _flag(
+        RewardSettings.acceleration,
+        "what the bonus pays for: eta (the paper's), critical_path (what a fork saves against its group), "
+        "none (the sequential baseline)",
+        ACCELERATIONS,
     )
     vllm_args: str = _flag("{}", "JSON object of further vLLM engine arguments, e.g. '{\"block_size\": 32}'")
 
@@ -107,7 +111,9 @@ class RLSettings(Common):
         try:
             self.reward()
         except ValueError as error:
-            raise SettingsError(f"--{PREFIX}rho, --{PREFIX}rho_clip: {error}") from error
+            raise SettingsError(
+                f"--{PREFIX}rho, --{PREFIX}rho_clip, --{PREFIX}acceleration: {error}"
+            ) from error
 
     def reward(self) -> dict[str, Any]:
         """Settings of the reward, as `tw_plugins.reward.compute_score` takes them."""

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from tw_plugins.answer import extract_answer
 from tw_plugins.grading import is_equivalent
+
+Acceleration = Literal["eta", "critical_path", "none"]
 
 # What the agent loop must hand over in extra_info["threadweaver"].
 FIELDS = (
@@ -30,20 +32,24 @@ class RewardSettings:
     rho_clip: largest acceleration bonus.
     wrong: reward of a wrong or missing answer.
     format_weight: added to every well-formed trajectory, right or wrong, with or without blocks.
-    acceleration_bonus: False for the sequential baseline, which must not be paid for tags it decodes
-        serially. The bonus is in any case only paid for trajectories rolled out in parallel mode.
+    acceleration: what the bonus pays for. "eta" is the paper's η; "critical_path" what a fork saves against
+        the other trajectories of its group, added with the advantages (`tw_plugins.critical_path`); "none" is
+        for the sequential baseline, which must not be paid for tags it decodes serially. In any case only
+        trajectories rolled out in parallel mode are paid.
 
     Raises:
-        ValueError: rho or rho_clip is negative.
+        ValueError: rho or rho_clip is negative, or there is no such acceleration.
     """
 
     rho: float = 0.5
     rho_clip: float = 0.2
     wrong: float = 0.0
     format_weight: float = 0.0
-    acceleration_bonus: bool = True
+    acceleration: Acceleration = "eta"
 
     def __post_init__(self) -> None:
+        if self.acceleration not in (known := get_args(Acceleration)):
+            raise ValueError(f"acceleration={self.acceleration!r}: must be one of {', '.join(known)}")
         if self.rho < 0 or self.rho_clip < 0:
             raise ValueError(f"rho and rho_clip must be >= 0, got rho={self.rho}, rho_clip={self.rho_clip}")
 
@@ -124,7 +130,7 @@ def _is_correct(text: str, ground_truth: str | int | None) -> bool:
 
 def _parts(correct: bool, facts: Mapping[str, Any], chosen: RewardSettings) -> dict[str, float]:
     bonus = 0.0
-    if correct and chosen.acceleration_bonus and facts["mode"] == "parallel":
+    if correct and chosen.acceleration == "eta" and facts["mode"] == "parallel":
         bonus = acceleration_bonus(facts["longest"], facts["total"], chosen.rho, chosen.rho_clip)
     base = 1.0 if correct else float(chosen.wrong)
     formatted = chosen.format_weight * bool(facts["well_formed"])

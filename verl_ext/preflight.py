@@ -13,18 +13,17 @@ from functools import wraps
 from typing import Any
 
 from tw_plugins.attention import usable_attention
-from tw_plugins.reward import RewardSettings
 from tw_plugins.vocabulary import check_vocabulary
 from verl_ext.cpu.detect import on_cpu
 from verl_ext.cpu.weight_socket import name_run
 from verl_ext.files import check_prompt_files
-from verl_ext.settings import KEY, SettingsError, settings_from
+from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
 from verl_ext.shared_memory import check_shared_memory
 from verl_ext.versions import SUPPORTED
 
 logger = logging.getLogger(__name__)
 
-AGENT_LOOP, ESTIMATOR, OUR_REWARD = "threadweaver", "p_grpo", "verl_ext.reward"
+AGENT_LOOP, ESTIMATOR = "threadweaver", "p_grpo"
 
 
 def uses_threadweaver(config: Any) -> bool:
@@ -114,12 +113,17 @@ def _length_problems(config: Any, layout: str, max_tokens: int) -> Iterator[str]
 
 def _reward_problems(config: Any) -> Iterator[str]:
     """Settings of our reward function; another's are its own business."""
-    function = config.reward.custom_reward_function
-    if OUR_REWARD in str(function.get("path")):
-        try:
-            RewardSettings(**(function.get("reward_kwargs") or {}))
-        except (TypeError, ValueError) as error:
-            yield f"reward.custom_reward_function.reward_kwargs: {error}"
+    try:
+        settings = reward_settings(config)
+    except (TypeError, ValueError) as error:
+        yield f"reward.custom_reward_function.reward_kwargs: {error}"
+        return
+    mode = config.trainer.v1.trainer_mode
+    if settings and settings.acceleration == "critical_path" and not mode.startswith(AGENT_LOOP):
+        yield (
+            "acceleration=critical_path compares the trajectories of a group, which verl's own trainer "
+            f"modes do not: set trainer.v1.trainer_mode={AGENT_LOOP}_{mode}"
+        )
 
 
 def _deviations(config: Any, layout: str) -> Iterator[str]:
@@ -133,7 +137,7 @@ def _deviations(config: Any, layout: str) -> Iterator[str]:
         yield "layout=rows: verl's mini-batches count rows, so a step is several updates; not in layout=trie"
         if algorithm.adv_estimator == "grpo" and algorithm.get("norm_adv_by_std_in_grpo", True):
             yield "algorithm.norm_adv_by_std_in_grpo=True: P-GRPO does not divide by the standard deviation"
-    if OUR_REWARD not in str(config.reward.custom_reward_function.get("path")):
+    if reward_settings(config) is None:
         yield (
             "reward.custom_reward_function is not pkg://verl_ext.reward: one of your own must grade "
             "extra_info['threadweaver']['text']; verl's solution_str holds branch copies of the threads"

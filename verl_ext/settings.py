@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from tw_plugins.reward import RewardSettings
 from tw_plugins.rollout import Limits, Mode
 
 MODES = ("parallel", "autoregressive")
 LAYOUTS = ("trie", "rows")
 REQUEST_IDS = ("trajectory", "thread")
 KEY = "actor_rollout_ref.rollout.custom.threadweaver"
+OUR_REWARD = "verl_ext.reward"
 
 
 class SettingsError(ValueError):
@@ -84,3 +86,16 @@ def settings_from(config: Any) -> Settings:
     if unknown := sorted(set(given) - set(known)):
         raise SettingsError(f"{KEY} has no setting {', '.join(unknown)}; the settings are {', '.join(known)}")
     return Settings(**dict(given))
+
+
+def reward_settings(config: Any) -> RewardSettings | None:
+    """Settings of our reward function; None where the run has another, whose settings are its own business.
+
+    Raises:
+        TypeError: a setting that `RewardSettings` does not have.
+        ValueError: a value that is not allowed.
+    """
+    function = config.reward.custom_reward_function
+    if OUR_REWARD not in str(function.get("path")):
+        return None
+    return RewardSettings(**(function.get("reward_kwargs") or {}))

@@ -1,11 +1,13 @@
-"""verl's V1 trainers plus ThreadWeaver's training metrics.
+"""verl's V1 trainers plus ThreadWeaver's training metrics and the bonus that needs the whole group.
 
     trainer.v1.trainer_mode: threadweaver_sync            (verl's `sync`)
     trainer.v1.trainer_mode: threadweaver_colocate_async  (verl's `colocate_async`)
 
 verl logs what a reward function returns for validation only (`val-*`); its training step drops it. These
-modes log the same values of the training trajectories under `threadweaver/*`. The plain modes train exactly
-the same. Seam: `register_trainer`, `PPOTrainer._compute_metrics` (`verl/trainer/ppo/v1/trainer_base.py`).
+modes log the same values of the training trajectories under `threadweaver/*`. With `acceleration:
+critical_path` they also add its bonus to the rewards before advantages are made; with the paper's `eta` the
+plain modes train exactly the same. Seams: `register_trainer`, `PPOTrainer._compute_metrics` and
+`_compute_advantage` (`verl/trainer/ppo/v1/trainer_base.py`).
 """
 
 from __future__ import annotations
@@ -14,25 +16,28 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
+from tw_plugins.critical_path import with_critical_path_bonus
+from tw_plugins.reward import RewardSettings
 from verl_ext.rows import per_row
+from verl_ext.settings import reward_settings
 
 METRICS = "threadweaver"
 
 
-def trajectory_metrics(extra_fields: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def trajectory_metrics(infos: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Means over trajectories of everything numeric that the reward function returned.
 
     Args:
-        extra_fields: one mapping per trajectory with the reward function's dict under `reward_extra_info`.
+        infos: what it returned, one mapping per trajectory.
 
     Returns:
         `threadweaver/<name>/mean` for each value; `threadweaver/trajectories` counts them.
     """
     sums: dict[str, float] = {}
     count = 0
-    for fields in extra_fields:
+    for info in infos:
         count += 1
-        for name, value in (fields.get("reward_extra_info") or {}).items():
+        for name, value in info.items():
             if isinstance(value, int | float):
                 sums[name] = sums.get(name, 0.0) + float(value)
     means = {f"{METRICS}/{name}/mean": total / count for name, total in sums.items()}
@@ -50,16 +55,51 @@ def last_rows(keys: list[str], tags: list[dict[str, Any]]) -> list[str]:
     return list(last.values())
 
 
-class ThreadWeaverMetrics:
-    """Mix-in for a V1 trainer: adds the metrics to verl's own, before verl clears the step's rows."""
+def group_of(key: str) -> str:
+    """The prompt's uid in a row's key `{uid}_{session}_{row}`."""
+    return key.rsplit("_", 2)[0]
+
+
+class ThreadWeaverTraining:
+    """Mix-in for a V1 trainer: pays the group's bonus, and adds our metrics to verl's own."""
+
+    config: Any
+
+    def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        """The bonus stands on the last token of a trajectory's last row, where verl's reward stands."""
+        settings = reward_settings(self.config)
+        if settings and settings.acceleration == "critical_path":
+            import transfer_queue as tq
+            from tensordict import TensorDict
+
+            keys = last_rows(batch.keys, batch.tags)
+            rows = tq.kv_batch_get(
+                keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields", "rm_scores"]
+            )
+            before = [fields["reward_extra_info"] for fields in per_row(rows["extra_fields"])]
+            rewards = rows["rm_scores"].clone()
+            for reward, old, new in zip(rewards.unbind(), before, _paid(before, keys, settings), strict=True):
+                reward[-1] += new["score"] - old["score"]  # a view of the row
+            changed = TensorDict({"rm_scores": rewards}, batch_size=len(keys))
+            tq.kv_batch_put(keys=keys, partition_id=batch.partition_id, fields=changed)
+        return super()._compute_advantage(batch, metrics=metrics)  # type: ignore[misc]
 
     def _compute_metrics(self, batch: Any, metrics: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        """Before verl clears the step's rows."""
         import transfer_queue as tq
 
         super()._compute_metrics(batch, metrics, *args, **kwargs)  # type: ignore[misc]
         keys = last_rows(batch.keys, batch.tags)
         rows = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
-        metrics.update(trajectory_metrics(per_row(rows["extra_fields"])))
+        infos = [fields.get("reward_extra_info") or {} for fields in per_row(rows["extra_fields"])]
+        settings = reward_settings(self.config)
+        if settings and settings.acceleration == "critical_path":
+            infos = _paid(infos, keys, settings)
+        metrics.update(trajectory_metrics(infos))
+
+
+def _paid(infos: list[dict[str, Any]], keys: list[str], settings: RewardSettings) -> list[dict[str, Any]]:
+    return with_critical_path_bonus(infos, list(map(group_of, keys)), settings.rho, settings.rho_clip)
 
 
 def register(trainer_base: ModuleType) -> None:
@@ -68,5 +108,5 @@ def register(trainer_base: ModuleType) -> None:
     from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
     for name, base in (("sync", PPOTrainerSync), ("colocate_async", PPOTrainerColocateAsync)):
-        with_metrics = type(base.__name__, (ThreadWeaverMetrics, base), {})
-        trainer_base.register_trainer(f"{METRICS}_{name}")(with_metrics)
+        ours = type(base.__name__, (ThreadWeaverTraining, base), {})
+        trainer_base.register_trainer(f"{METRICS}_{name}")(ours)

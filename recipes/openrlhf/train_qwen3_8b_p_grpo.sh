@@ -43,6 +43,7 @@ ARGS=(
    --ckpt.save_steps 50
    --ckpt.save_hf
    --tw.mode parallel
+   --tw.acceleration eta
    --tw.rho 0.5
    --tw.rho_clip 0.2
 )

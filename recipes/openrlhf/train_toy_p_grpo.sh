@@ -33,6 +33,7 @@ ARGS=(
    --ds.zero_stage 2
    --ds.attn_implementation sdpa
    --tw.mode parallel
+   --tw.acceleration eta
    --tw.rho 0.5
    --tw.rho_clip 0.2
    --tw.max_threads 8

@@ -35,7 +35,7 @@ def rl_job(
     name: str, folder: Path, sequential: bool, model: Path, data: Path, held_out: Path, settings: Settings
 ) -> Job:
     """RL through `openrlhf.cli.train_ppo_ray`, P-GRPO or its sequential baseline."""
-    flags = {
+    flags: dict[str, object] = {
         "--actor.model_name_or_path": model,
         "--data.prompt_dataset": data,
         "--data.max_samples": settings.rl_steps * settings.rl_prompts,
@@ -52,6 +52,8 @@ def rl_job(
         "--ckpt.output_dir": rl_model(folder, settings),
         "--ckpt.path": folder / "checkpoints",
     }
+    if not sequential:
+        flags["--tw.acceleration"] = settings.acceleration
     script = "train_toy_grpo_sequential.sh" if sequential else "train_toy_p_grpo.sh"
     return _job(name, folder, script, flags, settings.rl_steps)
 

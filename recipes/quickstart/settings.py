@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+from tw_plugins.reward import Acceleration
 from tw_plugins.tasks.preset import SMOKE_PRESET, STANDARD_PRESET, Preset
 
 
@@ -21,6 +22,7 @@ class Settings:
         micro_batch: rows that go through the model at once in SFT (their lengths are alike) and in RL.
         max_tokens: joined response, in tokens.
         wall_clock_problems: decomposable problems decoded one at a time for the clock, per model and mode.
+        acceleration: what P-GRPO's bonus pays for, see `tw_plugins.reward.RewardSettings`.
         seed: of the problems, the model and the rollouts.
     """
 
@@ -35,6 +37,7 @@ class Settings:
     rl_micro_batch: int
     max_tokens: int
     wall_clock_problems: int
+    acceleration: Acceleration = "eta"
     seed: int = 0
 
     @property

@@ -32,7 +32,7 @@ def rl_job(
 ) -> Job:
     """RL through `verl.trainer.main_ppo`, P-GRPO or its sequential baseline."""
     config = "toy_grpo_sequential" if sequential else "toy_p_grpo"
-    overrides = {
+    overrides: dict[str, object] = {
         "actor_rollout_ref.model.path": model,
         "data.train_files": data,
         "data.val_files": held_out,
@@ -45,6 +45,8 @@ def rl_job(
         "actor_rollout_ref.actor.optim.lr": settings.rl_lr,
         "trainer.save_freq": settings.rl_steps,
     }
+    if not sequential:
+        overrides["reward.custom_reward_function.reward_kwargs.acceleration"] = settings.acceleration
     return _job(name, folder, "verl.trainer.main_ppo", config, overrides, settings.rl_steps, {})
 
 

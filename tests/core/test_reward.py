@@ -117,7 +117,7 @@ def test_format_weight_pays_right_and_wrong_alike() -> None:
 
 
 def test_no_bonus_for_the_sequential_baseline_nor_for_tags_decoded_serially() -> None:
-    assert score(acceleration_bonus=False)["score"] == 1.0
+    assert score(acceleration="none")["score"] == 1.0
     assert score(changes={"mode": "autoregressive"})["score"] == 1.0
 
 

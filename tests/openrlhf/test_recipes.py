@@ -69,4 +69,4 @@ def test_the_baseline_differs_in_mode_and_bonus_only(script: str) -> None:
     last = text.strip().splitlines()[-1]
     assert last.startswith('exec "$(dirname "$0")/train_') and "_p_grpo.sh" in last
     flags = last.split("_p_grpo.sh", 1)[1].replace('"', "").split()
-    assert flags == ["--tw.mode", "autoregressive", "--no-tw.acceleration_bonus", "$@"]
+    assert flags == ["--tw.mode", "autoregressive", "--tw.acceleration", "none", "$@"]

@@ -119,6 +119,7 @@ def test_rl(trained: Toy, tmp_path: Path, name: str, float32: Error) -> None:
         assert step["threadweaver/activation/mean"] > 0
         assert step["threadweaver/threads_per_block/mean"] > 0
         assert step["rollout/num_samples"] == 16
+        assert step["reward"] == pytest.approx(step["threadweaver/score/mean"])
     if "asynchronous" not in name:  # one step behind there
         check_fidelity(steps[1], float32)
     assert (tmp_path / "model" / "model.safetensors").exists()

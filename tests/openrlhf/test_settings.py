@@ -39,7 +39,7 @@ def test_every_flag_is_in_the_help_with_its_text() -> None:
 
 
 def test_settings_come_back_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings, _ = parsed("--tw.mode", "autoregressive", "--no-tw.acceleration_bonus", "--tw.max_tokens", "7")
+    settings, _ = parsed("--tw.mode", "autoregressive", "--tw.acceleration", "none", "--tw.max_tokens", "7")
     environment = settings.to_environment()
     monkeypatch.setenv(ENVIRONMENT, environment[ENVIRONMENT])
     assert RLSettings.from_environment() == settings
@@ -56,7 +56,7 @@ def test_a_broken_environment_is_named(monkeypatch: pytest.MonkeyPatch, text: st
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--tw.rho", "-1"), "--tw.rho, --tw.rho_clip: .*must be >= 0"),
+        (("--tw.rho", "-1"), "--tw.rho, --tw.rho_clip, .*must be >= 0"),
         (("--tw.vllm_args", "{"), "--tw.vllm_args '{' is not JSON"),
         (("--tw.vllm_args", "[]"), "is not a JSON object"),
     ],

@@ -70,6 +70,17 @@ WRONG_SETTINGS = {
         ["reward.custom_reward_function.reward_kwargs.roh=1"],
         "reward_kwargs: .*unexpected keyword argument 'roh'",
     ),
+    "a bonus that verl's own trainer does not pay": (
+        [
+            "reward.custom_reward_function.reward_kwargs.acceleration=critical_path",
+            "trainer.v1.trainer_mode=sync",
+        ],
+        "compares the trajectories of a group, .*: set trainer.v1.trainer_mode=threadweaver_sync",
+    ),
+    "unknown acceleration": (
+        ["reward.custom_reward_function.reward_kwargs.acceleration=speed"],
+        "acceleration='speed': must be one of eta, critical_path, none",
+    ),
     "negative rho": (
         ["reward.custom_reward_function.reward_kwargs.rho=-1"],
         "reward_kwargs: rho and rho_clip must be >= 0",

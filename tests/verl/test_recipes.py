@@ -97,7 +97,7 @@ def test_the_baseline_differs_in_mode_and_bonus_only(kind: str) -> None:
         f"{custom}.mode",
         f"{kwargs}.rho",
         f"{kwargs}.rho_clip",
-        f"{kwargs}.acceleration_bonus",
+        f"{kwargs}.acceleration",
     }
     assert baseline[f"{custom}.mode"] == "autoregressive"
 

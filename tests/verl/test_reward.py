@@ -99,7 +99,7 @@ async def test_the_joined_text_is_graded_not_the_decoded_row(toy: Toy) -> None:
         ("\\boxed{41}", "wrong=-1.0", -1.0),
         ("\\boxed{42}", "rho=0.1", 1.05),
         ("\\boxed{42}", "rho_clip=0.15", 1.15),
-        ("\\boxed{42}", "acceleration_bonus=false", 1.0),
+        ("\\boxed{42}", "acceleration=none", 1.0),
         ("\\boxed{42}", "format_weight=0.5", 1.7),
     ],
 )

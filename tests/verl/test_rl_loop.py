@@ -39,6 +39,7 @@ RUNS = {
     "asynchronous, packed": [
         "trainer.v1.trainer_mode=threadweaver_colocate_async",
         "actor_rollout_ref.model.use_remove_padding=true",
+        "reward.custom_reward_function.reward_kwargs.acceleration=critical_path",
     ],
     "reference model, dynamic batch": [
         "actor_rollout_ref.actor.use_kl_loss=true",
@@ -118,6 +119,8 @@ def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str, float32: E
         assert step["threadweaver/activation/mean"] > 0
         assert step["threadweaver/trajectories"] == 16
         assert 0 < step["threadweaver/longest/mean"] < step["threadweaver/total/mean"]
+        if name != "rows":  # verl's mean is over rows
+            assert step["critic/score/mean"] == pytest.approx(step["threadweaver/score/mean"])
         assert step["actor/ppo_kl"] == pytest.approx(0, abs=1e-5) or name == "rows"
     if name == "trie":
         check_validation(logged)

@@ -7,16 +7,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from tensordict import NonTensorData, NonTensorStack
 from verl.trainer.ppo.v1 import get_trainer_cls
 from verl.trainer.ppo.v1.trainer_colocate_async import PPOTrainerColocateAsync
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
-from verl_ext.trainer import ThreadWeaverMetrics, last_rows, trajectory_metrics
+from verl_ext.trainer import ThreadWeaverTraining, last_rows, trajectory_metrics
 
 
 def fields(**reward: Any) -> dict[str, Any]:
     return {"reward_extra_info": reward, "threadweaver": {"text": "…"}}
+
+
+def with_reward(**settings: Any) -> Any:
+    """A verl config with our reward function."""
+    function = {"path": "pkg://verl_ext.reward", "reward_kwargs": settings}
+    return SimpleNamespace(reward=SimpleNamespace(custom_reward_function=function))
 
 
 @pytest.mark.parametrize(
@@ -25,12 +32,12 @@ def fields(**reward: Any) -> dict[str, Any]:
 )
 def test_verl_finds_the_modes_by_name(name: str, base: type) -> None:
     trainer = get_trainer_cls(name)
-    assert issubclass(trainer, base) and issubclass(trainer, ThreadWeaverMetrics)
-    assert trainer._compute_metrics is ThreadWeaverMetrics._compute_metrics
+    assert issubclass(trainer, base) and issubclass(trainer, ThreadWeaverTraining)
+    assert trainer._compute_metrics is ThreadWeaverTraining._compute_metrics
 
 
 def test_metrics_are_means_over_trajectories() -> None:
-    got = trajectory_metrics([fields(acc=1.0, blocks=2), fields(acc=0.0, blocks=1)])
+    got = trajectory_metrics([{"acc": 1.0, "blocks": 2}, {"acc": 0.0, "blocks": 1}])
     assert got == {
         "threadweaver/acc/mean": 0.5,
         "threadweaver/blocks/mean": 1.5,
@@ -39,7 +46,7 @@ def test_metrics_are_means_over_trajectories() -> None:
 
 
 def test_what_is_no_number_is_left_out() -> None:
-    assert trajectory_metrics([fields(acc=1.0, answer="42")]) == {
+    assert trajectory_metrics([{"acc": 1.0, "answer": "42"}]) == {
         "threadweaver/acc/mean": 1.0,
         "threadweaver/trajectories": 1.0,
     }
@@ -74,8 +81,8 @@ def test_the_metrics_are_added_to_verls(monkeypatch: pytest.MonkeyPatch) -> None
         def _compute_metrics(self, batch: Any, metrics: dict[str, Any], timing: Any, **_: Any) -> None:
             metrics["verl/own"] = timing
 
-    class Trainer(ThreadWeaverMetrics, VerlsTrainer):
-        pass
+    class Trainer(ThreadWeaverTraining, VerlsTrainer):
+        config = with_reward()
 
     monkeypatch.setitem(sys.modules, "transfer_queue", SimpleNamespace(kv_batch_get=kv_batch_get))
     metrics: dict[str, Any] = {}
@@ -87,3 +94,44 @@ def test_the_metrics_are_added_to_verls(monkeypatch: pytest.MonkeyPatch) -> None
         "threadweaver/trajectories": 2.0,
     }
     assert asked == {"keys": ["u_0_1", "u_1_0"], "partition_id": "train", "select_fields": ["extra_fields"]}
+
+
+def test_the_bonus_of_the_group_is_in_rewards_and_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two prompts: a fork that saves half of the sequential answer's 100 tokens, and one with no rival."""
+    kept = {
+        "a_0_0": fields(acc=1.0, activation=1.0, longest=50.0, score=1.0, reward_acceleration=0.0),
+        "a_1_0": fields(acc=1.0, activation=0.0, longest=100.0, score=1.0, reward_acceleration=0.0),
+        "b_0_0": fields(acc=1.0, activation=1.0, longest=80.0, score=1.0, reward_acceleration=0.0),
+    }
+    scores = torch.nested.as_nested_tensor(
+        [torch.tensor([0.0, 1.0]), torch.tensor([0.0, 0.0, 1.0]), torch.tensor([1.0])], layout=torch.jagged
+    )
+    put: dict[str, Any] = {}
+
+    def kv_batch_get(keys: list[str], **_: Any) -> dict[str, Any]:
+        rows = NonTensorStack(*(NonTensorData(kept[key]) for key in keys))
+        return {"extra_fields": rows, "rm_scores": scores}
+
+    def kv_batch_put(keys: list[str], partition_id: str, fields: Any) -> None:
+        put.update(keys=keys, rm_scores=[row.tolist() for row in fields["rm_scores"].unbind()])
+
+    class VerlsTrainer:
+        def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> str:
+            return "batch"
+
+        def _compute_metrics(self, batch: Any, metrics: dict[str, Any]) -> None:
+            pass
+
+    class Trainer(ThreadWeaverTraining, VerlsTrainer):
+        config = with_reward(acceleration="critical_path", rho=0.5, rho_clip=0.2)
+
+    queue = SimpleNamespace(kv_batch_get=kv_batch_get, kv_batch_put=kv_batch_put)
+    monkeypatch.setitem(sys.modules, "transfer_queue", queue)
+    batch = SimpleNamespace(keys=list(kept), tags=[{}] * 3, partition_id="train")
+    metrics: dict[str, Any] = {}
+    assert Trainer()._compute_advantage(batch, metrics=metrics) == "batch"
+    assert put["keys"] == list(kept)
+    assert put["rm_scores"] == [pytest.approx([0.0, 1.2]), [0.0, 0.0, 1.0], [1.0]]
+    Trainer()._compute_metrics(batch, metrics)
+    assert metrics["threadweaver/score/mean"] == pytest.approx((1.2 + 1 + 1) / 3)
+    assert metrics["threadweaver/reward_acceleration/mean"] == pytest.approx(0.2 / 3)
