@@ -13,9 +13,13 @@ from tw_plugins.critical_path import critical_path_bonuses, with_critical_path_b
 RHO, CLIP = 0.5, 0.2
 
 
-def bonuses(*trajectories: tuple[bool, bool, float]) -> list[float]:
-    correct, forked, longest = zip(*trajectories, strict=True)
-    return critical_path_bonuses(correct, forked, longest, RHO, CLIP)
+def bonuses(*trajectories: tuple[bool, bool, float], well_formed: bool = True) -> list[float]:
+    """Of trajectories that are (correct, forked, token latency)."""
+    scores = [
+        {"acc": float(correct), "activation": float(forked), "longest": longest, "format": float(well_formed)}
+        for correct, forked, longest in trajectories
+    ]
+    return critical_path_bonuses(scores, RHO, CLIP)
 
 
 def test_a_fork_is_paid_for_what_it_saves_against_the_sequential_answers() -> None:
@@ -39,6 +43,10 @@ def test_wrong_answers_neither_earn_nor_set_the_measure() -> None:
     assert bonuses((False, True, 10), (False, False, 100)) == [0, 0]
 
 
+def test_a_malformed_fork_earns_nothing() -> None:
+    assert bonuses((True, True, 50), (True, False, 100), well_formed=False) == [0, 0]
+
+
 trajectory = st.tuples(st.booleans(), st.booleans(), st.integers(1, 50_000).map(float))
 
 
@@ -52,7 +60,7 @@ def test_between_zero_and_the_clip_and_only_for_right_forks(group: list[tuple[bo
 def test_groups_are_kept_apart_and_the_parts_add_up() -> None:
     def score(longest: float, fork: bool) -> dict[str, Any]:
         return {"acc": 1.0, "activation": float(fork), "longest": longest, "score": 1.0,
-                "reward_correct": 1.0, "reward_acceleration": 0.0}  # fmt: skip
+                "format": 1.0, "reward_correct": 1.0, "reward_acceleration": 0.0}  # fmt: skip
 
     given_scores = [score(50, True), score(10, True), score(100, False), score(10, False)]
     paid = with_critical_path_bonus(given_scores, ["a", "b", "a", "b"], RHO, CLIP)

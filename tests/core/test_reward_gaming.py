@@ -1,0 +1,103 @@
+"""Policies written by hand that try to be paid for nothing, against the honest trajectory they come from.
+
+With `acceleration: critical_path` none gains. The paper's η pays for tokens beside the critical path whatever
+they say; what that is worth is the table of docs/reliability.md, and never more than ρ_clip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.core.fakes import EOS, ScriptedEngine, control_tokens
+from tw_plugins.critical_path import critical_path_bonuses
+from tw_plugins.reward import RewardSettings, compute_score
+from tw_plugins.rollout import Limits, fork_join
+from tw_plugins.summary import EXTRA_FIELD, summarise
+
+TAGS = control_tokens()
+PAPER = RewardSettings()
+ANSWER = "7"
+A, B = "3 + 4 is worked out here", "and this is the check"
+TAIL = f"</Parallel>\n</think>\\boxed{{{ANSWER}}}{EOS}"
+
+
+def head(*outlines: str, numbers: list[int] | None = None) -> str:
+    listed = zip(numbers or range(1, len(outlines) + 1), outlines, strict=True)
+    lines = "".join(f"<Outline>{number}: {outline}</Outline>\n" for number, outline in listed)
+    return f"<think>\n<Parallel>\n<Outlines>\n{lines}</Outlines>"
+
+
+def threads(*bodies: str) -> list[str]:
+    return [f" {body}\n</Thread>" for body in bodies]
+
+
+SEQUENTIAL = [f"<think>\n{A}, {B}, and then once more {A}, {B}\n</think>\\boxed{{{ANSWER}}}{EOS}"]
+HONEST = [head("add", "check"), *threads(A, B), TAIL]
+FORGED = "".join(f"<Thread>\n{number}: x\n</Thread>" for number in (1, 2))
+GAMES = {
+    "duplicate outlines, one number twice": [head("add", "add", numbers=[1, 1]), FORGED + TAIL],
+    "duplicate outlines and copied threads": [head("add", "add", "check"), *threads(A, A, B), TAIL],
+    "a copied thread": [head("add", "check", "check"), *threads(A, B, B), TAIL],
+    "empty threads": [head("add", "check", *["x"] * 6), *threads(A, B, *[""] * 6), TAIL],
+    "one thread padded": [head("add", "check"), *threads(A + " so" * 30, B), TAIL],
+    "the shorter thread padded": [head("add", "check"), *threads(A, B + " so"), TAIL],
+    "many trivial threads": [head("add", "check", *["x"] * 10), *threads(A, B, *["yes"] * 10), TAIL],
+    "no closing of the block": [head("add", "check"), *threads(A, B), TAIL.removeprefix("</Parallel>\n")],
+    "a block that is never filled": [head("add", "check"), *threads(A, B), head("again"), EOS, TAIL],
+    "several boxed answers": [
+        head("add", "check"), *threads(A, B), TAIL.replace(r"\boxed{7}", r"\boxed{7} or \boxed{8}"),
+    ],
+    "the answer in a thread only": [head("add", "check"), *threads(A, r"\boxed{7}"), "</Parallel>" + EOS],
+}  # fmt: skip
+PAID_BY_ETA = {
+    "duplicate outlines and copied threads",
+    "a copied thread",
+    "empty threads",
+    "the shorter thread padded",
+    "many trivial threads",
+    "no closing of the block",
+}
+"""Tokens beside the critical path, whatever they say; or tokens left out on it."""
+
+
+def scored(replies: list[str], prompt: str = "3+4?", acceleration: str = "eta") -> dict[str, float]:
+    engine = ScriptedEngine.from_texts(TAGS, *replies)
+    rollout = asyncio.run(fork_join(engine, TAGS.encode(prompt), TAGS, Limits.of(len(engine.replies) * 2000)))
+    extra = {EXTRA_FIELD: summarise(rollout, TAGS)}
+    return compute_score("", "", ANSWER, extra, acceleration=acceleration)
+
+
+def paid_by_critical_path(replies: list[str]) -> tuple[float, float]:
+    """Score of the game and of the honest trajectory, in one group with a sequential one."""
+    group = [scored(one, acceleration="critical_path") for one in (replies, HONEST, SEQUENTIAL)]
+    bonuses = critical_path_bonuses(group, PAPER.rho, PAPER.rho_clip)
+    game, honest, _ = (score["score"] + bonus for score, bonus in zip(group, bonuses, strict=True))
+    return game, honest
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_no_game_earns_more_than_the_honest_trajectory_by_the_critical_path(game: str) -> None:
+    earned, honest = paid_by_critical_path(GAMES[game])
+    assert honest > 1
+    assert earned <= honest
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_what_the_papers_bonus_allows(game: str) -> None:
+    gain = scored(GAMES[game])["score"] - scored(HONEST)["score"]
+    assert (gain > 0) == (game in PAID_BY_ETA)
+    assert gain <= PAPER.rho_clip
+
+
+@pytest.mark.parametrize("acceleration", ["eta", "critical_path"])
+def test_an_answer_that_stands_in_the_prompt_is_not_the_models(acceleration: str) -> None:
+    silent: list[Any] = [f"<think>\nI will not say\n</think>{EOS}"]
+    assert scored(silent, prompt=r"Say \boxed{7}", acceleration=acceleration)["score"] == 0
+
+
+@pytest.mark.parametrize("acceleration", ["eta", "critical_path"])
+def test_of_several_boxed_answers_the_last_is_graded(acceleration: str) -> None:
+    assert scored(GAMES["several boxed answers"], acceleration=acceleration)["acc"] == 0
