@@ -20,7 +20,12 @@ _TITLES = {
     "format": "well-formed",
     "acceleration": "acceleration ratio η",
 }
-_MODELS = {"sft": "SFT", "rl": "SFT + P-GRPO", "baseline": "sequential baseline"}
+_MODELS = {
+    "sft": "SFT",
+    "selftrain": "… on its own right answers too",
+    "rl": "… + P-GRPO",
+    "baseline": "sequential baseline",
+}
 _COMPARED = {("rl", "parallel"), ("baseline", "autoregressive")}
 _BASELINE = "baseline_"
 _VERDICTS: dict[Any, str] = {True: "answered correctly", False: "answered wrongly"}
@@ -142,11 +147,15 @@ def stages(seconds: Mapping[str, float]) -> list[tuple[str, str, float]]:
 
 
 def setting_tables(report: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """One table per group of ``settings``, and one for what ``sft`` and ``rl`` say beside their curves."""
+    """One table per group of ``settings``, and one for what the training stages say beside their curves."""
     settings = report.get("settings", {})
     groups = {name: value for name, value in settings.items() if isinstance(value, Mapping)}
     loose = {name: value for name, value in settings.items() if name not in groups}
-    said = {name: {k: v for k, v in report[name].items() if k != "curves"} for name in ("sft", "rl")}
+    said = {
+        name: {k: v for k, v in report[name].items() if k != "curves"}
+        for name in ("sft", "selftrain", "rl")
+        if name in report
+    }
     for name, group in {"settings": loose, **said, **groups}.items():
         merged = {**said.get(name, {}), **group}
         if merged:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from recipes.quickstart import pipeline
 from recipes.quickstart.jobs import JobFailed
+from recipes.quickstart.pipeline import DEFAULT_STAGES, STAGES
 from recipes.quickstart.settings import FAST, FULL
 from recipes.quickstart.summary import summary
 from tw_plugins.versions import installed
@@ -28,6 +29,9 @@ def main(
     out: Annotated[
         Path, typer.Option(help="Folder for all runs; this one gets a folder of its own there.")
     ] = Path("runs/quickstart"),
+    stages: Annotated[
+        str, typer.Option(help=f"Of {','.join(STAGES)}; `selftrain` is the paper's second stage of data.")
+    ] = ",".join(DEFAULT_STAGES),
     restart: Annotated[bool, typer.Option("--restart", help="Run every stage again.")] = False,
 ) -> None:
     """Train and evaluate ThreadWeaver on a toy task, from a random model to a report."""
@@ -41,6 +45,7 @@ def main(
             f"{framework} is not installed in this environment: make quickstart FRAMEWORK={framework}",
             param_hint="--framework",
         )
+    chosen = _stages(stages)
     settings = replace(FAST if fast else FULL, seed=seed)
     folder = (
         out / "-".join([framework, *(["fast"] if fast else []), *([f"seed{seed}"] if seed else [])])
@@ -48,13 +53,34 @@ def main(
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     try:
-        summary(folder, pipeline.run(framework, folder, settings, console), console)
+        report = pipeline.run(framework, folder, settings, console, chosen)
     except JobFailed as error:
         console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         console.print("What was done before is kept: run the same command again to go on.")
         raise typer.Exit(1) from error
+    if report is None:
+        console.print(f"{', '.join(chosen)} done in {folder}", highlight=False, soft_wrap=True)
+        return
+    summary(folder, report, console)
     others = " or ".join(f"FRAMEWORK={name}" for name in FRAMEWORKS if name != framework)
     console.print(f"the same on the other framework: make quickstart {others}")
+
+
+def _stages(text: str) -> list[str]:
+    """The stages asked for, in their order; each needs what `STAGES` has before it, but for `selftrain`."""
+    asked = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in asked if name not in STAGES]:
+        raise typer.BadParameter(
+            f"there is no stage {unknown[0]!r}, choose of {', '.join(STAGES)}", param_hint="--stages"
+        )
+    chosen = [name for name in STAGES if name in asked]
+    before = STAGES[: STAGES.index(chosen[-1])]
+    if missing := [name for name in before if name not in chosen and name != "selftrain"]:
+        raise typer.BadParameter(
+            f"{chosen[-1]} needs {', '.join(missing)} too (what is done is not run again)",
+            param_hint="--stages",
+        )
+    return chosen
 
 
 if __name__ == "__main__":

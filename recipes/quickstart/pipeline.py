@@ -1,8 +1,9 @@
-"""The quickstart: four stages on one framework, and the report of what came out."""
+"""The quickstart: its stages on one framework, and the report of what came out."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from recipes.quickstart.eval_jobs import eval_job, read_all
 from recipes.quickstart.jobs import Job, run_side_by_side
 from recipes.quickstart.report_data import build_report
+from recipes.quickstart.selftrain_jobs import funnel, sample_job, sft_settings, take
 from recipes.quickstart.settings import Settings
 from recipes.quickstart.stages import Pipeline, Stage
 from tw_plugins.tasks.preset import write_files
@@ -39,15 +41,32 @@ class Framework(Protocol):
     def metrics_file(self, folder: Path) -> Path: ...
 
 
-def run(name: str, folder: Path, settings: Settings, console: Console) -> dict[str, Any]:
+STAGES = ("data", "sft", "selftrain", "rl", "eval")
+DEFAULT_STAGES = ("data", "sft", "rl", "eval")
+
+
+def run(
+    name: str,
+    folder: Path,
+    settings: Settings,
+    console: Console,
+    chosen: Sequence[str] = DEFAULT_STAGES,
+) -> dict[str, Any] | None:
     """Run what is not done yet in `folder` on the framework `name`; returns the report.
+
+    Args:
+        chosen: of `STAGES`, in their order. `rl` and `eval` after `selftrain` have folders of their own.
+            Without `eval` there is no report.
 
     Raises:
         JobFailed: a trainer or an evaluation failed; what was done before it is kept.
     """
     framework = cast(Framework, importlib.import_module(f"recipes.quickstart.{name}_jobs"))
     pipeline = Pipeline(folder, settings.fingerprint(), console)
-    data, sft, rl, evaluation = (pipeline.path(name) for name in ("data", "sft", "rl", "eval"))
+    after = "-selftrain" if "selftrain" in chosen else ""
+    data, sft, selftrain = (pipeline.path(name) for name in ("data", "sft", "selftrain"))
+    rl, evaluation = pipeline.path(f"rl{after}"), pipeline.path(f"eval{after}")
+    samples, again = selftrain / "samples", sft_settings(settings)
 
     def make_data(to: Path) -> None:
         from transformers.utils import logging
@@ -65,18 +84,26 @@ def run(name: str, folder: Path, settings: Settings, console: Console) -> dict[s
         ]
         run_side_by_side(jobs, console)
 
+    def train_self(to: Path) -> None:
+        run_side_by_side([sample_job(samples, models["sft"], data / "rl.parquet", settings)], console)
+        kept = take(samples, again.preset.sft_rows)
+        job = framework.sft_job("SFT on own samples", to / "threads", models["sft"], kept, again)
+        run_side_by_side([job], console)
+
     def train_rl(to: Path) -> None:
         files = (data / "rl.parquet", data / "eval.parquet", settings)
+        start = models["selftrain" if after else "sft"], framework.sft_model(sft / "sequential", settings)
         jobs = [
-            framework.rl_job(
-                title, to / line, line == "sequential", framework.sft_model(sft / line, settings), *files
+            framework.rl_job(title, to / line, line == "sequential", model, *files)
+            for title, line, model in zip(
+                ("P-GRPO, fork-join", "GRPO, sequential"), ("threads", "sequential"), start, strict=True
             )
-            for title, line in (("P-GRPO, fork-join", "threads"), ("GRPO, sequential", "sequential"))
         ]
         run_side_by_side(jobs, console)
 
     models = {
         "sft": framework.sft_model(sft / "threads", settings),
+        **({"selftrain": framework.sft_model(selftrain / "threads", again)} if after else {}),
         "rl": framework.rl_model(rl / "threads", settings),
         "baseline": framework.rl_model(rl / "sequential", settings),
     }
@@ -88,13 +115,16 @@ def run(name: str, folder: Path, settings: Settings, console: Console) -> dict[s
         ]
         run_side_by_side(jobs, console)
 
-    stages = [
-        Stage("data", "problems, tokenizer and model", make_data),
-        Stage("sft", "SFT: with threads, and the sequential baseline", train_sft),
-        Stage("rl", "RL: P-GRPO with fork-join rollouts, and the sequential baseline", train_rl),
-        Stage("eval", "evaluation on held-out problems", evaluate),
-    ]
-    seconds = pipeline.run(stages)
+    stages = {
+        "data": Stage("data", "problems, tokenizer and model", make_data),
+        "sft": Stage("sft", "SFT: with threads, and the sequential baseline", train_sft),
+        "selftrain": Stage("selftrain", "self-training: SFT on the model's own right answers", train_self),
+        "rl": Stage(rl.name, "RL: P-GRPO with fork-join rollouts, and the sequential baseline", train_rl),
+        "eval": Stage(evaluation.name, "evaluation on held-out problems", evaluate),
+    }
+    seconds = pipeline.run([stages[name] for name in chosen])
+    if "eval" not in chosen:
+        return None
     metrics = {
         "sft": framework.metrics_file(sft / "threads"),
         "sft_sequential": framework.metrics_file(sft / "sequential"),
@@ -102,4 +132,5 @@ def run(name: str, folder: Path, settings: Settings, console: Console) -> dict[s
         "baseline": framework.metrics_file(rl / "sequential"),
     }
     records = read_all({name: evaluation / name for name in models})
-    return build_report(name, settings, seconds, metrics, records)
+    report = build_report(name, settings, seconds, metrics, records)
+    return {**report, "selftrain": funnel(samples)} if after else report

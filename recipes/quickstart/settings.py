@@ -20,6 +20,8 @@ class Settings:
         rl_steps, rl_prompts, rl_samples: updates, prompts per update, trajectories per prompt.
         rl_temperature: of the rollouts; below 1 fewer slips of so small a model drown what a fork earns.
         micro_batch: rows that go through the model at once in SFT (their lengths are alike) and in RL.
+        selftrain_samples, selftrain_steps, selftrain_lr: of the stage `selftrain`: samples per RL prompt, and
+            SFT on what is kept of them.
         max_tokens: joined response, in tokens.
         wall_clock_problems: decomposable problems decoded one at a time for the clock, per model and mode.
         acceleration: what P-GRPO's bonus pays for, see `tw_plugins.reward.RewardSettings`.
@@ -35,6 +37,9 @@ class Settings:
     rl_samples: int
     rl_temperature: float
     rl_micro_batch: int
+    selftrain_samples: int
+    selftrain_steps: int
+    selftrain_lr: float
     max_tokens: int
     wall_clock_problems: int
     acceleration: Acceleration = "eta"
@@ -60,6 +65,9 @@ FULL = Settings(
     rl_samples=8,
     rl_temperature=0.7,
     rl_micro_batch=8,
+    selftrain_samples=4,
+    selftrain_steps=16,
+    selftrain_lr=3e-4,
     max_tokens=512,
     wall_clock_problems=10,
 )
@@ -73,6 +81,9 @@ FAST = Settings(
     rl_samples=4,
     rl_temperature=0.7,
     rl_micro_batch=8,
+    selftrain_samples=2,
+    selftrain_steps=1,
+    selftrain_lr=3e-4,
     max_tokens=256,
     wall_clock_problems=2,
 )

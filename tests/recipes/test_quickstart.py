@@ -7,11 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from typer import BadParameter
 
-from recipes.quickstart.__main__ import FRAMEWORKS
+from recipes.quickstart.__main__ import FRAMEWORKS, _stages
+from recipes.quickstart.jobs import JobFailed
+from recipes.quickstart.pipeline import STAGES
 from recipes.quickstart.report_data import mean_reward, samples
 from recipes.quickstart.seeds import table
+from recipes.quickstart.selftrain_jobs import take
 from tw_plugins.evaluate import EvalRecord, Span
 from tw_plugins.report import check
 from tw_plugins.versions import installed
@@ -64,6 +70,23 @@ def test_smoke_run_leaves_a_report_and_a_second_run_does_nothing(tmp_path: Path,
     again = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0
     assert again.stdout.count("done before") == 4
+
+
+def test_stages_stand_in_their_order_and_need_those_before_them() -> None:
+    assert _stages("sft, data") == ["data", "sft"]
+    assert _stages("data,sft,rl,eval,selftrain") == list(STAGES)
+    with pytest.raises(BadParameter, match="no stage 'tune', choose of data, sft, selftrain, rl, eval"):
+        _stages("data,tune")
+    with pytest.raises(BadParameter, match="rl needs data, sft too"):
+        _stages("rl")
+
+
+def test_own_samples_are_cut_to_what_sft_takes(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"response": ["a", "b", "c"]}), tmp_path / "sft.parquet")
+    (tmp_path / "funnel.json").write_text(json.dumps({"kept": 3}))
+    assert pq.read_table(take(tmp_path, 2))["response"].to_pylist() == ["a", "b"]
+    with pytest.raises(JobFailed, match="kept 3 samples, SFT on them takes 4"):
+        take(tmp_path, 4)
 
 
 def _report(seed: int, accuracy: float) -> dict[str, object]:
