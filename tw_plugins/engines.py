@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from tw_plugins.cache_hits import CacheHits
 from tw_plugins.request import EngineError, completion_of, finish_reason_of, request_params, room_for
 from tw_plugins.units import Completion
 
@@ -154,7 +155,9 @@ class VLLMEngine:
             "disable_log_stats": True,
         }
         self._temperature, self._top_p = temperature, top_p
-        self._llm = AsyncLLM.from_engine_args(AsyncEngineArgs(model=model, **(defaults | engine_args)))
+        args = AsyncEngineArgs(model=model, **(defaults | engine_args))
+        self._hits = None if args.disable_log_stats else CacheHits()
+        self._llm = AsyncLLM.from_engine_args(args, stat_loggers=[self._hits] if self._hits else None)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._serial = itertools.count()
 
@@ -230,18 +233,14 @@ class VLLMEngine:
             raise EngineError("vLLM did not empty its prefix cache: wait for the requests under way")
 
     def prefix_cache_hits(self) -> int:
-        """Prompt tokens served from the prefix cache so far, by vLLM's own counter, over all engines here.
+        """Prompt tokens served from the prefix cache so far, as vLLM's scheduler counts them.
 
         Raises:
             EngineError: vLLM does not count: make the engine with ``disable_log_stats=False``.
         """
-        from vllm.v1.metrics.reader import Counter, get_metrics_snapshot
-
-        metrics = [m for m in get_metrics_snapshot() if m.name == "vllm:prefix_cache_hits"]
-        counts = [metric.value for metric in metrics if isinstance(metric, Counter)]
-        if not counts:
+        if self._hits is None:
             raise EngineError("vLLM keeps no statistics: make the engine with disable_log_stats=False")
-        return sum(counts)
+        return self._hits.tokens
 
     def shutdown(self) -> None:
         """Ends vLLM's processes. May be called twice."""

@@ -213,6 +213,30 @@ def test_real_vllm(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(len(call.completion.logprobs) == len(call.completion.token_ids) for call in rollout.calls)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+def test_each_of_two_engines_counts_its_own_cache_hits(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    options = {"max_model_len": 128, "dtype": "float32", "enforce_eager": True, "block_size": 32}
+    prompt = [*range(3, 73)]  # two blocks and six tokens
+
+    async def ask(engine: VLLMEngine, times: int) -> None:
+        for _ in range(times):
+            await engine.generate(prompt, stop_token_ids=[], max_tokens=2, request_id="a")
+
+    async def go(first: VLLMEngine, second: VLLMEngine) -> None:
+        await ask(first, 3)
+        await ask(second, 2)
+
+    counting = {**options, "disable_log_stats": False}
+    with VLLMEngine(str(tiny_model), **counting) as first, VLLMEngine(str(tiny_model), **counting) as second:
+        asyncio.run(go(first, second))
+        assert (first.prefix_cache_hits(), second.prefix_cache_hits()) == (2 * 64, 64)
+
+
 def _logprobs(folder: Path, prompt: list[int], ids: list[int], temperature: float) -> list[float]:
     """Log-probs of ``ids`` after ``prompt`` by one plain forward pass."""
     import torch

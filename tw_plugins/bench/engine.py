@@ -143,9 +143,9 @@ def bench_replicas(model: str, data: Path, problems: int, batch: int, replicas: 
         for sticky in (True, False):
             for engine in engines:
                 await engine.reset_prefix_cache()
-            before = engines[0].prefix_cache_hits()  # counts over all engines of this process
+            before = sum(engine.prefix_cache_hits() for engine in engines)
             rollouts = await _decode(_Router(engines, sticky), prepared, prompts, "parallel", batch)
-            hits[sticky] = engines[0].prefix_cache_hits() - before
+            hits[sticky] = sum(engine.prefix_cache_hits() for engine in engines) - before
         return ReplicaFigures(
             replicas=replicas,
             batch=batch,
