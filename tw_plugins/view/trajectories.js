@@ -68,13 +68,14 @@ function item(t, top) {
   const verdict = t.correct === undefined ? "" : t.correct ? "good" : "bad";
   const row = html("div", `item ${verdict}`);
   const first = (t.prompt || t.parts.map((part) => part[part.length > 1 ? 2 : 0])[0] || "(empty)").trim().slice(0, 160);
-  const facts = [t.kind, t.mode, `${whole(t.longest)} of ${whole(t.total)} ${t.unit} in sequence`];
-  if (t.blocks) facts.push(plural(t.blocks, "fork"), plural(t.threads, "thread"));
+  const facts = [t.kind, t.blocks ? `${plural(t.blocks, "fork")}, ${plural(t.threads, "thread")}` : "sequential", place(t)];
+  const size = html("span", "size", html("b", "", whole(t.longest)), ` / ${whole(t.total)}`);
+  size.title = `${t.unit} in sequence / in all`;
   const sub = html("span", "sub");
   if (t.reasons) sub.append(html("span", "flag", "malformed"), " · ");
   if (t.limits) sub.append(html("span", "flag", "limit hit"), " · ");
   sub.append(facts.filter(Boolean).join(" · "));
-  row.append(html("span", "title", first), html("span", "place", place(t)), sub);
+  row.append(html("span", "title", first), size, sub);
   row.id = `t${t.place}`;
   row.setAttribute("role", "option");
   row.setAttribute("aria-selected", t === selected);
@@ -115,7 +116,11 @@ function move(step) {
   const next = shown[shown.indexOf(selected) + step];
   if (!next) return;
   select(next);
-  const list = byId("list"), top = shown.indexOf(next) * ROW;
+  bringIntoView();
+}
+
+function bringIntoView() {
+  const list = byId("list"), top = shown.indexOf(selected) * ROW;
   if (top < list.scrollTop) list.scrollTop = top;
   else if (top + ROW > list.scrollTop + list.clientHeight) list.scrollTop = top + ROW - list.clientHeight;
 }
@@ -178,7 +183,7 @@ function facts(t) {
 
 function drawing(t) {
   const drawn = t.timeline, ticks = byClock && drawn.seconds ? drawn.seconds : drawn.ticks;
-  const picture = svg("svg", { viewBox: `0 0 ${data.width} ${drawn.height}`, role: "img", "aria-label": "timeline of the trajectory" });
+  const picture = svg("svg", { viewBox: `0 0 ${data.width} ${drawn.axis + 22}`, role: "img", "aria-label": "timeline of the trajectory" });
   ticks.forEach(([at, label], index) => {
     const unit = index ? "" : byClock && drawn.seconds ? " seconds" : ` ${t.unit}`;
     picture.append(svg("line", { class: "grid", x1: at, x2: at, y1: 0, y2: drawn.axis }),
@@ -290,6 +295,7 @@ function start() {
   refresh();
   const linked = fromHash();
   if (linked ?? all[0]) select(linked ?? all[0], Boolean(linked));
+  bringIntoView();
 }
 
 start();

@@ -86,7 +86,7 @@ def _parts(viewed: Viewed, spans: Sequence[Span]) -> Iterator[list[Any]]:
             if part.text.strip():
                 yield [part.text.strip("\n")]
         else:
-            body = part.text.removesuffix("</Thread>").strip("\n")
+            body = part.text.removesuffix("</Thread>").strip("\n").removeprefix(" ")
             place = (part.block, part.thread)
             yield [*place, body, outlines.get(part.thread, ""), tokens.get(place)]
 
@@ -95,7 +95,6 @@ def _timeline(spans: Sequence[Span], wall_s: float | None, longest: int, unit: s
     """The drawing in lists of numbers; with a second axis in seconds where the trajectory was timed."""
     drawn = timeline([asdict(span) for span in spans], noun=unit)
     return {
-        "height": drawn.height,
         "axis": drawn.axis,
         "lanes": [[o.x, o.y, o.width, o.colour, o.label, o.title, o.wait] for o in drawn.lanes],
         "forks": [[fork.x, fork.end, fork.top, fork.bottom] for fork in drawn.forks],
