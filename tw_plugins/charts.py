@@ -7,10 +7,11 @@ Coordinates are SVG user units, y grows downwards; ``W``×``H`` is a chart's vie
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Bar", "Chart", "Line", "Tick", "histogram", "learning_curve", "nice_ticks"]
+__all__ = ["Bar", "Chart", "Line", "Tick", "histogram", "learning_curve", "nice_ticks", "tally"]
 
 Point = tuple[float, float]
 W, H = 360, 215
@@ -138,15 +139,15 @@ def histogram(
     mark: float | None = 1.0,
     bins: int = 24,
     unit: str = "×",
-    noun: str = "problem",
+    nouns: tuple[str, str] = ("problem", "problems"),
 ) -> Chart:
     """How often each value occurs, a speed-up by default, with a line at the mean.
 
     Args:
         values: at least one.
-        mark: a bin edge and a line lie on it, bars at or above it are ``above``; None has no line, and all are.
+        mark: a bin edge and a line lie on it, bars at or above it are ``above``; None: no line, all are.
         unit: after each number.
-        noun: what is counted.
+        nouns: one, and several, of what is counted.
     """
     mean = sum(values) / len(values)
     shown = [*values] if mark is None else [*values, mark]
@@ -169,7 +170,7 @@ def histogram(
             _bar(
                 (low + i * width, low + (i + 1) * width),
                 count,
-                f"{unit}: {count} {noun}{'s' if count > 1 else ''}",
+                f"{unit}: {count} {nouns[count > 1]}",
                 mark is None or low + (i + 0.5) * width > mark,
                 x,
                 y,
@@ -181,6 +182,40 @@ def histogram(
             *([] if mark is None else [Tick(x(mark), f"{mark:.1f}{unit}")]),
             Tick(x(mean), f"mean {_figure(mean)}{unit}"),
         ),
+    )
+
+
+def tally(values: Sequence[int], nouns: tuple[str, str]) -> Chart:
+    """How often each whole number occurs, one bar each, with a line at the mean.
+
+    Args:
+        values: at least one.
+        nouns: one, and several, of what is counted.
+    """
+    mean, low, high = sum(values) / len(values), min(values), max(values)
+    counts = Counter(values)
+    y_values = [tick for tick in nice_ticks(0, max(counts.values()), 4) if tick == round(tick)]
+    edge = max(1.0, 4 - (high - low) / 2)  # a few bars are not as wide as the chart
+    x = _Scale(low - edge, high + edge, LEFT, WIDE - RIGHT)
+    y = _Scale(0, y_values[-1], TALL - BOTTOM, TOP)
+    labels = [value for value in nice_ticks(low, high, 12) if value == round(value) and low <= value <= high]
+    return Chart(
+        WIDE,
+        TALL,
+        tuple(Tick(x(value), f"{value:g}") for value in labels),
+        tuple(Tick(y(value), f"{value:g}") for value in y_values),
+        bars=tuple(
+            Bar(
+                x(value - 0.35),
+                y(count),
+                round(x(value + 0.35) - x(value - 0.35), 2),
+                round(y(0) - y(count), 2),
+                f"{value}: {count} {nouns[count > 1]}",
+                True,
+            )
+            for value, count in sorted(counts.items())
+        ),
+        marks=(Tick(x(mean), f"mean {mean:.2f}"),),
     )
 
 

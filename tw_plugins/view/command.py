@@ -73,14 +73,21 @@ def _report(reading: Reading, out: Path, console: Console) -> None:
     for one in lost[:NAMED]:
         console.print(f"[yellow]left out:[/] {escape(str(one))}", highlight=False, soft_wrap=True)
     if len(lost) > NAMED:
-        console.print(f"[yellow]left out:[/] {len(lost) - NAMED} more lines, named on the page", highlight=False)
-    left_out = f", {len(lost):,} lines left out" if lost else ""
+        console.print(
+            f"[yellow]left out:[/] {len(lost) - NAMED} more lines, named on the page", highlight=False
+        )
+    left_out = f", {_plural(len(lost), 'line', 'lines')} left out" if lost else ""
     size = out.stat().st_size
     console.print(
-        f"{len(reading.trajectories):,} trajectories of {len(reading.sources)} files{left_out}; "
-        f"{size / 1e6:.1f} MB written to {escape(str(out))}",
+        f"{_plural(len(reading.trajectories), 'trajectory', 'trajectories')} of "
+        f"{_plural(len(reading.sources), 'file', 'files')}{left_out}; "
+        f"{size / 1e6:.2f} MB written to {escape(str(out))}",
         highlight=False,
         soft_wrap=True,
     )
     if size > LARGE:
         console.print("[yellow]a browser is slow to open a page of this size; --limit makes it smaller[/]")
+
+
+def _plural(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"

@@ -16,15 +16,15 @@ __all__ = ["FORMS", "Form", "UnknownRecord", "viewed_from"]
 Record = Mapping[str, Any]
 
 WHOLE_ROW = (
-    "The text is the decoded training row: where threads are branches of the row, threads 2..n stand a second "
-    "time after the answer."
+    "The text is the decoded training row: where threads are branches of the row, threads 2..n stand once more "
+    "after the answer."
 )
 NO_TAGS = (
-    f"{WHOLE_ROW} The framework left out special tokens, and with them the control tags, so the threads cannot "
-    "be told apart here; measures are those of the file."
+    f"{WHOLE_ROW} The framework left out special tokens, and with them the control tags, so threads cannot be "
+    "told apart here; measures are those of the file."
 )
 CUT = (
-    "The framework decoded the whole training row; what followed the answer, threads 2..n a second time, is cut."
+    "The framework decoded the whole training row; what followed the answer, threads 2..n once more, is cut."
 )
 _REPEATED = {"score", "correct", "answer", "reward", "acc"}  # keys that are shown in a place of their own
 
@@ -149,7 +149,11 @@ def _example(record: Record, source: str, line: int) -> Viewed:
 
 
 FORMS = (
-    Form("threadweaver eval or data selftrain", ("prompt", "text", "correct", "well_formed", "spans"), _evaluation),
+    Form(
+        "threadweaver eval or data selftrain",
+        ("prompt", "text", "correct", "well_formed", "spans"),
+        _evaluation,
+    ),
     Form("verl (rollout_data_dir, validation_data_dir)", ("input", "output", "gts", "score", "step"), _verl),
     Form("a sampler (input, output, label, reward)", ("input", "output"), _samples),
     Form("OpenRLHF (the table generated_samples)", ("global_step", "text", "reward"), _logged),

@@ -1,8 +1,8 @@
 """One HTML file: no server, no network, and nothing that a model wrote is ever read as HTML or script.
 
-Data stand in a JSON block whose every ``<`` is escaped, so that no text can end it; the page's script puts them
-into text nodes only. A Content-Security-Policy allows the page's own style and script, by hash, and nothing
-else.
+Data stand in a JSON block whose every ``<`` is escaped, so that no text can end it; the page's script puts
+them into text nodes only. A Content-Security-Policy allows the page's own style and script, by hash, and
+nothing else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from tw_plugins.templates import template
 __all__ = ["embedded", "policy", "write_page"]
 
 
-def write_page(name: str, target: Path, styles: Sequence[str], scripts: Sequence[str] = (), **shown: Any) -> None:
+def write_page(
+    name: str, target: Path, styles: Sequence[str], scripts: Sequence[str] = (), **shown: Any
+) -> None:
     """Writes a page, whole or not at all.
 
     Args:

@@ -56,7 +56,9 @@ def row_of(viewed: Viewed, tokenizer: Any, autoregressive_unit: bool = True) -> 
     except ValueError as error:
         raise ViewError(f"{where} is no row: {error}") from error
     assert isinstance(row, TrieRow)
-    branches = [(block, thread) for block, thread, _ in sampled_texts(response) if block and thread and thread > 1]
+    branches = [
+        (block, thread) for block, thread, _ in sampled_texts(response) if block and thread and thread > 1
+    ]
     texts = {token: tags.decode([token]) for token in sorted(set(row.input_ids))}
     return ShownRow(row, len(prompt_ids), branches, texts, where, note)
 
@@ -93,11 +95,19 @@ def row_data(shown: ShownRow) -> dict[str, Any]:
 def _prompt(viewed: Viewed, tokenizer: Any) -> tuple[list[int], str]:
     """Ids of the prompt, and what to say about them."""
     if viewed.form in _DECODED:
-        note = "The file has decoded text, not ids: the prompt is encoded as it stands, without a chat template."
-        return list(tokenizer.encode(viewed.prompt, add_special_tokens=False)), f"{note} {viewed.note}".strip()
+        note = (
+            "The file has decoded text, not ids: the prompt is encoded as it stands, without a chat template."
+        )
+        return list(
+            tokenizer.encode(viewed.prompt, add_special_tokens=False)
+        ), f"{note} {viewed.note}".strip()
     if viewed.form == "example" and not viewed.messages:
         return list(tokenizer.encode(viewed.prompt, add_special_tokens=False)), ""
     messages = viewed.messages or [{"role": "user", "content": viewed.prompt}]
     ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-    note = "" if viewed.messages else "The record has the user's text alone; a system prompt would be missing here."
+    note = (
+        ""
+        if viewed.messages
+        else "The record has the user's text alone; a system prompt would be missing here."
+    )
     return list(ids), note

@@ -295,7 +295,7 @@ function start() {
   refresh();
   const linked = fromHash();
   if (linked ?? all[0]) select(linked ?? all[0], Boolean(linked));
-  bringIntoView();
+  byId("list").scrollTop = (shown.indexOf(selected) - 2) * ROW;
 }
 
 start();

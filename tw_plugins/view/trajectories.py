@@ -69,16 +69,23 @@ def _entry(viewed: Viewed, file: int, count: Measured | None) -> dict[str, Any]:
         "blocks": latency.blocks,
         "threads": latency.threads,
         "parts": list(_parts(viewed, spans)),
-        "timeline": _timeline(spans, viewed.wall_s, latency.longest, unit) if latency.total and spans else None,
+        "timeline": _timeline(spans, viewed.wall_s, latency.longest, unit)
+        if latency.total and spans
+        else None,
         "note": viewed.note,
         "more": viewed.more,
     }
-    return {key: value for key, value in entry.items() if value not in (None, "") and value != [] and value != {}}
+    return {
+        key: value for key, value in entry.items() if value not in (None, "") and value != [] and value != {}
+    }
 
 
 def _parts(viewed: Viewed, spans: Sequence[Span]) -> Iterator[list[Any]]:
     """Block, thread, text, outline and tokens of each part; sequential text has its text alone."""
-    tokens = {(span.block, span.thread): span.tokens for span in spans if span.block is not None}
+    tokens: dict[tuple[int | None, int | None], int] = {}
+    for span in spans:
+        if span.thread is not None:
+            tokens[span.block, span.thread] = span.tokens
     outlines: dict[int, str] = {}
     for part in parts_of(viewed):
         if part.thread is None:
@@ -87,7 +94,7 @@ def _parts(viewed: Viewed, spans: Sequence[Span]) -> Iterator[list[Any]]:
                 yield [part.text.strip("\n")]
         else:
             body = part.text.removesuffix("</Thread>").strip("\n").removeprefix(" ")
-            place = (part.block, part.thread)
+            place = part.block, part.thread
             yield [*place, body, outlines.get(part.thread, ""), tokens.get(place)]
 
 

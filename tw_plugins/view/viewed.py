@@ -11,7 +11,7 @@ from typing import Any
 from tw_plugins.encoding import sampled_texts
 from tw_plugins.latency import Latency, latency_of
 from tw_plugins.records import Span
-from tw_plugins.trajectory import validate
+from tw_plugins.trajectory import FormatError, validate
 
 __all__ = ["CHARACTERS", "TOKENS", "Measured", "Part", "ViewError", "Viewed", "outlines_of", "parts_of"]
 
@@ -69,12 +69,21 @@ class Viewed:
     more: dict[str, str] = field(default_factory=dict)
 
     @cached_property
+    def errors(self) -> list[FormatError]:
+        """How the text breaks the grammar; empty when the file says that the ids do not."""
+        return [] if self.well_formed else validate(self.text)
+
+    @cached_property
+    def malformed(self) -> bool:
+        """What the file says of the ids, else whether the text breaks the grammar."""
+        return bool(self.errors) if self.well_formed is None else not self.well_formed
+
+    @property
     def reasons(self) -> list[str]:
-        """Why the trajectory is malformed; empty when it is not."""
-        found = [f"{e.message}, at character {e.position} [{e.code}]" for e in validate(self.text)]
-        if self.well_formed is False and not found:
-            return ["malformed by its token ids, which this file does not have: a tag spelled in ordinary tokens"]
-        return [] if self.well_formed else found
+        """Why the trajectory is malformed, in words; empty when it is not."""
+        if self.malformed and not self.errors:
+            return ["by its token ids, which this file does not have: the text alone breaks no rule"]
+        return [f"{e.message}, at character {e.position} [{e.code}]" for e in self.errors]
 
     def measure(self, measured: Measured) -> tuple[tuple[Span, ...], Latency]:
         """Requests and measures: those of the file, else ``measured`` as if decoded in parallel.
