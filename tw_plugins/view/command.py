@@ -49,8 +49,9 @@ def show_row(
     shown = row_of(read_one(file, index), load_tokenizer(tokenizer), autoregressive_unit)
     write_row(shown, out)
     row = shown.row
+    branches = _plural(len(row.branches), "branch", "branches")
     console.print(
-        f"a row of {len(row):,} tokens, {sum(row.loss_mask):,} trained, {len(row.branches)} branches; "
+        f"a row of {len(row):,} tokens, {sum(row.loss_mask):,} trained, {branches}; "
         f"written to {escape(str(out))}",
         highlight=False,
         soft_wrap=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,12 +17,12 @@ __all__ = ["FORMS", "Form", "UnknownRecord", "viewed_from"]
 Record = Mapping[str, Any]
 
 WHOLE_ROW = (
-    "The text is the decoded training row: where threads are branches of the row, threads 2..n stand once more "
-    "after the answer."
+    "The text is the decoded training row: where threads are branches of the row, threads 2..n stand once "
+    "more after the answer."
 )
 NO_TAGS = (
-    f"{WHOLE_ROW} The framework left out special tokens, and with them the control tags, so threads cannot be "
-    "told apart here; measures are those of the file."
+    f"{WHOLE_ROW} The framework left out special tokens, and with them the control tags, so threads cannot "
+    "be told apart here; measures are those of the file."
 )
 CUT = (
     "The framework decoded the whole training row; what followed the answer, threads 2..n once more, is cut."
@@ -56,7 +57,8 @@ def viewed_from(record: Any, source: str, line: int) -> Viewed:
                 return form.read(record, source, line)
             except (TypeError, ValueError, KeyError, AttributeError) as error:
                 raise UnknownRecord(f"not as {form.name} writes it: {error}") from error
-    raise UnknownRecord(f"no known form has the keys {', '.join(map(str, record)) or '(none)'}")
+    keys = ", ".join(json.dumps(str(key))[:60] for key in record)  # ASCII, whatever the key is
+    raise UnknownRecord(f"no known form has the keys {keys or '(none)'}")
 
 
 def _evaluation(record: Record, source: str, line: int) -> Viewed:

@@ -51,7 +51,8 @@ def embedded(data: Any) -> str:
 
 def policy(style: str, script: str) -> str:
     """The Content-Security-Policy of a page with this style and script and nothing else."""
-    return f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'"
+    allowed = f"style-src '{_hash(style)}'" + (f"; script-src '{_hash(script)}'" if script else "")
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 
 
 def _hash(content: str) -> str:

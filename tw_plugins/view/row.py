@@ -54,7 +54,8 @@ def row_of(viewed: Viewed, tokenizer: Any, autoregressive_unit: bool = True) -> 
     try:
         (row,) = maker.rows([(prompt_ids, response)])
     except ValueError as error:
-        raise ViewError(f"{where} is no row: {error}") from error
+        reason = str(error).removeprefix(f"example 0 of {where}: ")
+        raise ViewError(f"{where} makes no row, training leaves it out: {reason}") from error
     assert isinstance(row, TrieRow)
     branches = [
         (block, thread) for block, thread, _ in sampled_texts(response) if block and thread and thread > 1

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from tw_plugins.encoding import sampled_texts
+from tw_plugins.grammar import TAGS
 from tw_plugins.latency import Latency, latency_of
 from tw_plugins.records import Span
 from tw_plugins.trajectory import FormatError, validate
@@ -16,7 +17,8 @@ from tw_plugins.trajectory import FormatError, validate
 __all__ = ["CHARACTERS", "TOKENS", "Measured", "Part", "ViewError", "Viewed", "outlines_of", "parts_of"]
 
 CHARACTERS, TOKENS = "characters", "tokens"
-_OUTLINE = re.compile(r"<Outline>\s*(\d+):\s*(.*?)\s*(?=</Outline>|<|$)", re.DOTALL)
+_ANY_TAG = "|".join(map(re.escape, TAGS))
+_OUTLINE = re.compile(rf"<Outline>\s*(\d+):\s*(.*?)\s*(?={_ANY_TAG}|\Z)", re.DOTALL)
 
 Measured = Callable[[str], int]
 """The length of a text: its tokens, or its characters where there is no tokenizer."""
