@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
+from verl_ext.dumps import ReadableDumps
 from verl_ext.rows import per_row
 
 METRICS = "threadweaver"
@@ -68,5 +69,5 @@ def register(trainer_base: ModuleType) -> None:
     from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
     for name, base in (("sync", PPOTrainerSync), ("colocate_async", PPOTrainerColocateAsync)):
-        with_metrics = type(base.__name__, (ThreadWeaverMetrics, base), {})
+        with_metrics = type(base.__name__, (ReadableDumps, ThreadWeaverMetrics, base), {})
         trainer_base.register_trainer(f"{METRICS}_{name}")(with_metrics)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tw_plugins.latency import Latency
 from tw_plugins.records import Span
+from tw_plugins.summary import EXTRA_FIELD
 from tw_plugins.view.viewed import Viewed
 
 __all__ = ["FORMS", "Form", "UnknownRecord", "viewed_from"]
@@ -80,7 +81,9 @@ def _evaluation(record: Record, source: str, line: int) -> Viewed:
 
 
 def _verl(record: Record, source: str, line: int) -> Viewed:
-    text, note = _main_path(_text(record, "output"))
+    """With what `verl_ext.dumps` adds, if it is there: the joined text, and its measures."""
+    joined = record.get(EXTRA_FIELD) or {}
+    text, note = (_text(joined, "text"), "") if joined else _main_path(_text(record, "output"))
     totals = _totals(record)
     hit = _number(record, "limits_hit")
     formatted = _number(record, "format")
@@ -93,7 +96,8 @@ def _verl(record: Record, source: str, line: int) -> Viewed:
         answer="" if record["gts"] is None else str(record["gts"]),
         correct=_correct(record),
         score=_number(record, "score"),
-        limits={"any": int(hit)} if hit else {},
+        mode=str(joined.get("mode", "")),
+        limits=_limits(joined) or ({"any": int(hit)} if hit else {}),
         well_formed=None if formatted is None else formatted > 0,
         totals=totals,
         note="" if totals is not None and not totals.blocks else note,
@@ -176,6 +180,11 @@ def _main_path(text: str) -> tuple[str, str]:
         return text, WHOLE_ROW
     before, header, _ = tail.partition("<Thread>")
     return (text[:joined] + before.rstrip(), CUT) if header else (text, "")
+
+
+def _limits(joined: Record) -> dict[str, int]:
+    prefix = "limit_"
+    return {key.removeprefix(prefix): int(joined[key]) for key in joined if key.startswith(prefix)}
 
 
 def _span(span: Record) -> Span:
