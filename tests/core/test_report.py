@@ -322,7 +322,7 @@ def test_a_tally_has_one_bar_for_each_whole_number(values: list[int]) -> None:
     assert [int(bar.title.split(":")[0]) for bar in chart.bars] == sorted(set(values))
     assert sum(int(bar.title.split()[1]) for bar in chart.bars) == len(values)
     for bar in chart.bars:
-        assert LEFT <= bar.x and bar.x + bar.width <= WIDE - RIGHT and bar.y >= TOP
+        assert bar.x >= LEFT and bar.x + bar.width <= WIDE - RIGHT and bar.y >= TOP
     (mean,) = chart.marks
     assert chart.bars[0].x < mean.at < chart.bars[-1].x + chart.bars[-1].width
 
