@@ -7,10 +7,11 @@ Coordinates are SVG user units, y grows downwards; ``W``×``H`` is a chart's vie
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Bar", "Chart", "Line", "Tick", "histogram", "learning_curve", "nice_ticks"]
+__all__ = ["Bar", "Chart", "Line", "Tick", "histogram", "learning_curve", "nice_ticks", "tally"]
 
 Point = tuple[float, float]
 W, H = 360, 215
@@ -133,14 +134,24 @@ def learning_curve(curves: Mapping[str, Sequence[Point]]) -> Chart:
     )
 
 
-def histogram(values: Sequence[float], mark: float = 1.0, bins: int = 24) -> Chart:
-    """How often each speed-up occurs; a bin edge lies on ``mark``, bars at or above it are ``above``.
+def histogram(
+    values: Sequence[float],
+    mark: float | None = 1.0,
+    bins: int = 24,
+    unit: str = "×",
+    nouns: tuple[str, str] = ("problem", "problems"),
+) -> Chart:
+    """How often each value occurs, a speed-up by default, with a line at the mean.
 
     Args:
         values: at least one.
+        mark: a bin edge and a line lie on it, bars at or above it are ``above``; None: no line, all are.
+        unit: after each number.
+        nouns: one, and several, of what is counted.
     """
     mean = sum(values) / len(values)
-    edge_values = nice_ticks(min(*values, mark), max(*values, mark), 7)
+    shown = [*values] if mark is None else [*values, mark]
+    edge_values = nice_ticks(min(shown), max(shown), 7)
     step = edge_values[1] - edge_values[0]
     width = step / max(round(bins / (len(edge_values) - 1)), 1)
     low, high = edge_values[0], edge_values[-1]
@@ -153,26 +164,65 @@ def histogram(values: Sequence[float], mark: float = 1.0, bins: int = 24) -> Cha
     return Chart(
         WIDE,
         TALL,
-        tuple(Tick(x(value), f"{value:g}×") for value in edge_values),
+        tuple(Tick(x(value), f"{value:,g}{unit}") for value in edge_values),
         tuple(Tick(y(value), f"{value:g}") for value in y_values),
         bars=tuple(
-            _bar(low + i * width, width, count, mark, x, y) for i, count in enumerate(counts) if count
+            _bar(
+                (low + i * width, low + (i + 1) * width),
+                count,
+                f"{unit}: {count} {nouns[count > 1]}",
+                mark is None or low + (i + 0.5) * width > mark,
+                x,
+                y,
+            )
+            for i, count in enumerate(counts)
+            if count
         ),
-        marks=(Tick(x(mark), f"{mark:.1f}×"), Tick(x(mean), f"mean {mean:.2f}×")),
+        marks=(
+            *([] if mark is None else [Tick(x(mark), f"{mark:.1f}{unit}")]),
+            Tick(x(mean), f"mean {_figure(mean)}{unit}"),
+        ),
     )
 
 
-def _bar(start: float, width: float, count: int, mark: float, x: _Scale, y: _Scale) -> Bar:
-    left, right = x(start), x(start + width)
-    title = f"{start:.2f}× to {start + width:.2f}×: {count} problem{'s' if count > 1 else ''}"
-    return Bar(
-        left + 0.75,
-        y(count),
-        round(right - left - 1.5, 2),
-        round(y(0) - y(count), 2),
-        title,
-        start + width / 2 > mark,
+def tally(values: Sequence[int], nouns: tuple[str, str]) -> Chart:
+    """How often each whole number occurs, one bar each, with a line at the mean.
+
+    Args:
+        values: at least one.
+        nouns: one, and several, of what is counted.
+    """
+    mean, low, high = sum(values) / len(values), min(values), max(values)
+    counts = Counter(values)
+    y_values = [tick for tick in nice_ticks(0, max(counts.values()), 4) if tick == round(tick)]
+    edge = max(1.0, 4 - (high - low) / 2)  # a few bars are not as wide as the chart
+    x = _Scale(low - edge, high + edge, LEFT, WIDE - RIGHT)
+    y = _Scale(0, y_values[-1], TALL - BOTTOM, TOP)
+    labels = [value for value in nice_ticks(low, high, 12) if value == round(value) and low <= value <= high]
+    return Chart(
+        WIDE,
+        TALL,
+        tuple(Tick(x(value), f"{value:g}") for value in labels),
+        tuple(Tick(y(value), f"{value:g}") for value in y_values),
+        bars=tuple(
+            Bar(
+                x(value - 0.35),
+                y(count),
+                round(x(value + 0.35) - x(value - 0.35), 2),
+                round(y(0) - y(count), 2),
+                f"{value}: {count} {nouns[count > 1]}",
+                True,
+            )
+            for value, count in sorted(counts.items())
+        ),
+        marks=(Tick(x(mean), f"mean {mean:.2f}"),),
     )
+
+
+def _bar(edges: Point, count: int, ending: str, above: bool, x: _Scale, y: _Scale) -> Bar:
+    left, right = x(edges[0]), x(edges[1])
+    title = f"{_figure(edges[0])} to {_figure(edges[1])}{ending}"
+    return Bar(left + 0.75, y(count), round(right - left - 1.5, 2), round(y(0) - y(count), 2), title, above)
 
 
 def _path(points: Sequence[Point]) -> str:
@@ -181,3 +231,7 @@ def _path(points: Sequence[Point]) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"

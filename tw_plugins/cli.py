@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from tw_plugins.bench.cli import bench
 from tw_plugins.data.cli import data
+from tw_plugins.view.cli import view
 
 OUR_PACKAGES = ("tw_plugins", "verl_ext", "openrlhf_ext", "recipes")
 
@@ -177,6 +178,7 @@ def report(
 
 app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
+app.add_typer(view, name="view")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ between them as one piece each:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,6 +39,20 @@ def encode_trajectory(text: str, tags: ControlTokens) -> list[int]:
         ids += _injected(match, tags)
         end = match.end()
     return ids + tags.encode(text[end:])
+
+
+def sampled_texts(text: str) -> Iterator[tuple[int | None, int | None, str]]:
+    """What parallel inference samples of a response: block, thread (both None outside a thread) and text.
+
+    Nothing is validated; blocks are counted from 1 as they open.
+    """
+    block, thread, end = 0, None, 0
+    for match in _INJECTED.finditer(text):
+        yield None if thread is None else block, thread, text[end : match.start()]
+        block += match["first"] is not None
+        number = match["first"] or match["sibling"]
+        thread, end = int(number) if number else None, match.end()
+    yield None if thread is None else block, thread, text[end:]
 
 
 def _injected(match: re.Match[str], tags: ControlTokens) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ __all__ = [
     "Progress",
     "evaluate_model",
     "evaluate_modes",
+    "load_tokenizer",
     "prepare",
     "prepare_prompt",
     "record_file",
@@ -126,7 +127,7 @@ class Prepared(NamedTuple):
 
 def prepare(model: str, data: Path, settings: EvalSettings, limit: int | None = None) -> Prepared:
     """Reads tokenizer and problems, fits the limits to the model's context; raises as `evaluate_model`."""
-    tokenizer = _tokenizer(model)
+    tokenizer = load_tokenizer(model)
     tags = ControlTokens.from_tokenizer(tokenizer)
     problems = read_problems(data, tokenizer, limit)
     longest_prompt = max(len(problem.prompt_ids) for problem in problems)
@@ -137,7 +138,7 @@ def prepare_prompt(
     model: str, prompt: str, settings: EvalSettings
 ) -> tuple[ControlTokens, list[int], Limits, dict[str, Any]]:
     """The same for one message of a user: tags, ids of the prompt, limits and `VLLMEngine`'s arguments."""
-    tokenizer = _tokenizer(model)
+    tokenizer = load_tokenizer(model)
     tags = ControlTokens.from_tokenizer(tokenizer)
     ids = tokenizer.apply_chat_template(
         [{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False
@@ -207,7 +208,12 @@ def _for_mode(progress: Progress | None, mode: Mode) -> Callable[[EvalRecord], N
     return None if progress is None else lambda record: progress(mode, record)
 
 
-def _tokenizer(model: str) -> Any:
+def load_tokenizer(model: str) -> Any:
+    """The tokenizer of a model's folder or name.
+
+    Raises:
+        EvaluationError: there is none.
+    """
     from transformers import AutoTokenizer
 
     try:

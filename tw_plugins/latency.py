@@ -13,6 +13,7 @@ sampled when, so a trajectory decoded autoregressively has longest = total, what
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,13 +46,22 @@ class Latency:
 
 def measure(rollout: Rollout) -> Latency:
     """Measures a trajectory from its calls."""
+    return latency_of((call.block, len(call.completion.token_ids)) for call in rollout.calls)
+
+
+def latency_of(requests: Iterable[tuple[int | None, int]]) -> Latency:
+    """Measures a trajectory from its requests.
+
+    Args:
+        requests: number of the block (None outside a thread) and sampled tokens of each.
+    """
     sequential = 0
     blocks: dict[int, list[int]] = defaultdict(list)
-    for call in rollout.calls:
-        if call.block is None:
-            sequential += len(call.completion.token_ids)
+    for block, tokens in requests:
+        if block is None:
+            sequential += tokens
         else:
-            blocks[call.block].append(len(call.completion.token_ids))
+            blocks[block].append(tokens)
     parallel = sum(map(sum, blocks.values()))
     longest = sequential + sum(map(max, blocks.values()))
     total = sequential + parallel

@@ -14,14 +14,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tw_plugins.report_view import view
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from tw_plugins.templates import template
 
 __all__ = ["SHAPE", "ReportError", "check", "read_report", "write_report"]
 
@@ -70,7 +67,7 @@ def write_report(report: Mapping[str, Any], folder: Path) -> Path:
         ReportError: a key is missing.
     """
     check(report)
-    page = _template().render(**view(report))
+    page = template("report.html.j2").render(**view(report))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / JSON_NAME).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     target = folder / HTML_NAME
@@ -104,17 +101,3 @@ def _require(section: Any, path: str, keys: tuple[str, ...]) -> None:
     for key in keys:
         if key not in section:
             raise ReportError(f"the report has no key {f'{path}.{key}'.lstrip('.')}")
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("tw_plugins", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")

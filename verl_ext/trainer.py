@@ -18,6 +18,7 @@ from typing import Any
 
 from tw_plugins.critical_path import with_critical_path_bonus
 from tw_plugins.reward import RewardSettings
+from verl_ext.dumps import ReadableDumps
 from verl_ext.rows import per_row
 from verl_ext.settings import reward_settings
 
@@ -108,5 +109,5 @@ def register(trainer_base: ModuleType) -> None:
     from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
     for name, base in (("sync", PPOTrainerSync), ("colocate_async", PPOTrainerColocateAsync)):
-        ours = type(base.__name__, (ThreadWeaverTraining, base), {})
+        ours = type(base.__name__, (ReadableDumps, ThreadWeaverTraining, base), {})
         trainer_base.register_trainer(f"{METRICS}_{name}")(ours)

@@ -34,7 +34,7 @@ def test_help_lists_the_commands() -> None:
     assert "Usage: threadweaver" in runner.invoke(cli.app, [], prog_name="threadweaver").output
 
 
-@pytest.mark.parametrize("command", ["doctor", "eval", "report"])
+@pytest.mark.parametrize("command", ["doctor", "eval", "report", "view"])
 def test_help_of_each_command(command: str) -> None:
     assert runner.invoke(cli.app, [command, "--help"]).exit_code == 0
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tests.core.fakes import EOS, StoryEngine, control_tokens
 from tw_plugins.control_tokens import TAGS, ControlTokens
-from tw_plugins.encoding import encode_trajectory
+from tw_plugins.encoding import encode_trajectory, sampled_texts
 from tw_plugins.rollout import Limits, fork_join
 from tw_plugins.trie import row_from_ids
 
@@ -76,3 +76,12 @@ def test_tags_that_open_no_block_stay_as_they_are() -> None:
     tags = control_tokens()
     for text in ("", "plain", "a <Thread>\n1: b", "</Outlines>\nc <Thread>\n1:"):
         assert tags.decode(encode_trajectory(text, tags)) == text
+
+
+def test_what_is_sampled_and_by_whom() -> None:
+    text = "a<Outlines></Outlines>\n<Thread>\n1: x</Thread><Thread>\n2: y</Thread>\nb</Outlines><Thread>1: z"
+    assert list(sampled_texts(text)) == [
+        (None, None, "a<Outlines></Outlines>"), (1, 1, " x</Thread>"), (1, 2, " y</Thread>"),
+        (None, None, "b</Outlines>"), (2, 1, " z"),
+    ]  # fmt: skip
+    assert list(sampled_texts("plain")) == [(None, None, "plain")]

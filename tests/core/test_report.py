@@ -24,9 +24,10 @@ from tw_plugins.charts import (
     histogram,
     learning_curve,
     nice_ticks,
+    tally,
 )
 from tw_plugins.report import ReportError, check, read_report, write_report
-from tw_plugins.timeline import coloured, timeline
+from tw_plugins.timeline import axis_ticks, coloured, timeline
 
 VOID = {"meta", "link", "br", "rect", "line", "circle", "path"}
 
@@ -307,3 +308,26 @@ def test_threads_have_the_colours_of_their_lanes() -> None:
         ("text", 0), ("tag", 1), ("thread", 1), ("tag", 1), ("tag", 2), ("thread", 2), ("tag", 2),
         ("text", 0),
     ]  # fmt: skip
+
+
+def test_a_histogram_without_a_mark_has_one_line_and_its_own_unit() -> None:
+    chart = histogram([10.0, 20.0, 20.0], None, unit=" s", nouns=("box", "boxes"))
+    assert [mark.label for mark in chart.marks] == ["mean 16.67 s"] and all(bar.above for bar in chart.bars)
+    assert [bar.title.partition(": ")[2] for bar in chart.bars] == ["1 box", "2 boxes"]
+
+
+@pytest.mark.parametrize("values", [[4], [1, 1, 2, 5], list(range(40))])
+def test_a_tally_has_one_bar_for_each_whole_number(values: list[int]) -> None:
+    chart = tally(values, ("box", "boxes"))
+    assert [int(bar.title.split(":")[0]) for bar in chart.bars] == sorted(set(values))
+    assert sum(int(bar.title.split()[1]) for bar in chart.bars) == len(values)
+    for bar in chart.bars:
+        assert bar.x >= LEFT and bar.x + bar.width <= WIDE - RIGHT and bar.y >= TOP
+    (mean,) = chart.marks
+    assert chart.bars[0].x < mean.at < chart.bars[-1].x + chart.bars[-1].width
+
+
+def test_another_axis_over_the_same_width() -> None:
+    drawn = timeline(spans(10, [5, 20]), noun="characters")
+    assert drawn.ticks == axis_ticks(30) and drawn.lanes[1].title == "block 1, thread 1: 5 characters"
+    assert axis_ticks(1.5)[0].label == "0" and axis_ticks(1.5)[-1].at <= drawn.width

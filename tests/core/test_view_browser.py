@@ -1,0 +1,118 @@
+"""The pages in a real headless browser, from `file://`: what they show, and that nothing fails or runs."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.core.fakes import char_tokenizer
+from tests.core.view_files import BLOCK, FORKED, record, write
+from tests.core.view_files import EVIL as ANY_EVIL
+from tw_plugins.attention import ancestor_mask
+from tw_plugins.view.readers import read, read_one
+from tw_plugins.view.row import row_of, write_row
+from tw_plugins.view.stats import write_stats
+from tw_plugins.view.trajectories import write_browser
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+EVIL = ANY_EVIL.replace("\ud800", "")  # half a character: shown, but --dump-dom cannot print it and aborts
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path")
+
+
+def dom(page: Path, fragment: str = "") -> str:
+    """The document after its scripts have run; a line on the console is an error."""
+    assert CHROMIUM is not None
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
+    profile = f"--user-data-dir={page.parent / 'profile'}"
+    done = subprocess.run(
+        [CHROMIUM, *options, profile, f"{page.as_uri()}{fragment}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert ":CONSOLE" not in done.stderr, done.stderr
+    return done.stdout
+
+
+class Lit(HTMLParser):
+    """Per token of a row's page, in order, whether it is lit."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.all = False
+        self.seen: list[bool] = []
+        self.feed(document.partition('<main id="row"')[2].partition("</main>")[0])
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = (dict(attrs).get("class") or "").split()
+        if "chunk" in names:
+            self.all = "all" in names
+        elif "t" in names:
+            self.seen.append(self.all or "lit" in names)
+
+
+def test_trajectories_hostile_text_included(tmp_path: Path) -> None:
+    hostile = record(text=FORKED.replace("one", EVIL), prompt=EVIL, kind=EVIL, limits_hit={EVIL: 1})
+    reading = read([write(tmp_path / "a.jsonl", record(), hostile, b"{")])
+    write_browser(reading, tmp_path / "page.html")
+    shown = dom(tmp_path / "page.html", "#2").partition('<script type="application/json"')[0]
+    assert "<img" not in shown and "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;" in shown
+    assert shown.count('role="option"') == 2 and shown.count('class="thread ') == 2
+    assert "1 line could not be read" in shown and "wall clock" in shown and "of 2" in shown
+
+
+def test_a_row_lights_what_the_dense_mask_has(tmp_path: Path) -> None:
+    text = FORKED.replace(" b<", f" b {BLOCK} {'long ' * 200}<")
+    path = write(tmp_path / "a.jsonl", {"prompt": "1 + 2?", "response": text})
+    shown = row_of(read_one(path, 0), char_tokenizer())
+    assert len(shown.row.branches) == 2 and len(shown.row) > 1000  # several chunks
+    write_row(shown, tmp_path / "row.html")
+    mask = ancestor_mask(torch.tensor(shown.row.position_ids))
+    for offset in (len(shown.row) - 2, 700):
+        assert Lit(dom(tmp_path / "row.html", f"#{offset}")).seen == mask[offset].tolist()
+
+
+def test_the_rule_is_the_dense_mask(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    rows = [rows_of_positions(rng) for _ in range(30)]
+    rule = files("tw_plugins").joinpath("view/rule.js").read_text(encoding="utf-8")
+    script = (
+        f"const rows = {json.dumps(rows)};"
+        "const all = (positions, made) => positions.map((_, offset) => seenBy(positions, made, offset));"
+        "document.body.textContent = JSON.stringify(rows.map((row) => all(row, segmentsOf(row))));"
+    )
+    (tmp_path / "rule.html").write_text(f"<!doctype html><body><script>{rule}{script}</script></body>")
+    found = re.search(r"<body>(.*)</body>", dom(tmp_path / "rule.html"), re.DOTALL)
+    assert found is not None
+    for positions, seen in zip(rows, json.loads(found[1]), strict=True):
+        mask = ancestor_mask(torch.tensor(positions))
+        for offset, intervals in enumerate(seen):
+            lit = [any(low <= key < high for low, high in intervals) for key in range(len(positions))]
+            assert lit == mask[offset].tolist()
+
+
+def rows_of_positions(rng: random.Random) -> list[int]:
+    """One or several trajectories of a main path and branches, one after the other, perhaps with padding."""
+    positions: list[int] = []
+    for _ in range(rng.randint(1, 3)):
+        main = rng.randint(2, 12)
+        positions += range(main)
+        for _ in range(rng.randint(0, 3)):
+            fork = rng.choice([at for at in range(1, main) if at != positions[-1] + 1] or [1])
+            positions += range(fork, fork + rng.randint(1, 6))
+    return positions + [0] * rng.randint(0, 2)
+
+
+def test_statistics(tmp_path: Path) -> None:
+    write_stats(read([write(tmp_path / "a.jsonl", record(), record())]), tmp_path / "stats.html")
+    assert "self-parallelism" in dom(tmp_path / "stats.html")
