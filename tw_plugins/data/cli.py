@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tw_plugins.data.stage1.cli import register as register_stage1
+
 __all__ = ["data"]
 
 data = typer.Typer(no_args_is_help=True, help="Models and data for training.")
@@ -86,3 +88,6 @@ def selftrain(
     )
     keep = Keep(keep_tokens, min_acceleration, per_prompt)
     run(model, prompts, out, settings, samples, keep, limit, Console())
+
+
+register_stage1(data)
