@@ -1,4 +1,4 @@
-"""What the tests of the upstream kits share: a kit copied away from here, and its scripts run from elsewhere."""
+"""What the tests of the upstream kits share: a kit copied away, and its scripts run from elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def copy_kit(name: str, folder: Path) -> Path:
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Nothing but a path with this environment's commands, this checkout's packages, and a home in ``folder``."""
+    """Nothing but this environment's commands, this checkout's packages, and a home in ``folder``."""
     path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])
     return {"PATH": path, "HOME": str(folder), "PYTHONPATH": str(ROOT), **more}
 

@@ -1,4 +1,4 @@
-"""The folder for verl-recipe: complete by itself, composes against the installed verl, and its smoke job runs."""
+"""The folder for verl-recipe: complete, composes against the installed verl, and its smoke job runs."""
 
 from __future__ import annotations
 

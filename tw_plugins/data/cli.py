@@ -21,7 +21,9 @@ def main() -> None:
 @data.command("toy")
 def toy(
     out: Annotated[Path, typer.Option(help="Folder for model/ and the Parquet files.")],
-    preset: Annotated[str, typer.Option(help="standard, smoke or forking (smoke with threads only).")] = "standard",
+    preset: Annotated[
+        str, typer.Option(help="standard, smoke or forking (smoke with threads only).")
+    ] = "standard",
     seed: Annotated[int, typer.Option(help="Of the model and the training problems.")] = 0,
 ) -> None:
     """Write the toy task: an untrained model, and problems for SFT, RL and evaluation."""

@@ -7,7 +7,7 @@ Usage (pip install tw-plugins[openrlhf]; examples/scripts/train_threadweaver_p_g
     python -m openrlhf_ext.train_ppo_ray \\
         --train.agent_func_path examples/python/threadweaver_agent.py ...
 
-With python -m openrlhf.cli.train_ppo_ray the rollouts and rewards are the same, but nothing there masks branches:
+With python -m openrlhf.cli.train_ppo_ray rollouts and rewards are the same, but nothing there masks branches:
 threads 2..n are then context only and not trained.
 """
 
