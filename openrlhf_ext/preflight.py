@@ -6,6 +6,7 @@ Upstream has no hook there, so the function is wrapped. A wrong flag ends the co
 
 from __future__ import annotations
 
+import argparse
 import logging
 from collections.abc import Iterator
 from functools import wraps
@@ -126,13 +127,12 @@ def keep_padding(args: Any, argv: list[str]) -> None:
     `cli/train_ppo_ray.py:689-705` forces both; dynamic batches work on padded rows too. Packing that was
     asked for stays, with the attention that was asked for: rows are packed under their mask.
     """
-    asked = {flag.split("=")[0]: flag for flag in argv}
-    if "--ds.packing_samples" not in asked:
-        args.ds.packing_samples = False
-    if "--ds.attn_implementation" in asked:
-        flag = asked["--ds.attn_implementation"]
-        value = flag.split("=", 1)[1] if "=" in flag else argv[argv.index(flag) + 1]
-        args.ds.attn_implementation = value
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--ds.packing_samples", dest="packing", action="store_true")
+    parser.add_argument("--ds.attn_implementation", dest="attention", default=args.ds.attn_implementation)
+    asked, _ = parser.parse_known_args(argv)
+    args.ds.packing_samples &= asked.packing
+    args.ds.attn_implementation = asked.attention
 
 
 def register(utils: Any) -> None:

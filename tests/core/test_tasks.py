@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from tw_plugins.cli import app
 from tw_plugins.tasks.dataset import Mixture, make_dataset, sort_within_batches, write_parquet
 from tw_plugins.tasks.digits import KINDS, SMOKE, STANDARD, WARM_UP, Problem, Sizes, draw, split_of
 from tw_plugins.tasks.model import SMOKE_MODEL, make_model, save
@@ -239,3 +241,15 @@ def test_preset_files(tmp_path: Path) -> None:
         batch = slice(start, start + SMOKE_PRESET.sft_batch)
         assert sorted(map(str, prompts["sft"][batch])) == sorted(map(str, prompts["sft_sequential"][batch]))
     assert (paths["model"] / "config.json").exists()
+
+
+def test_the_command_writes_a_preset(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pytest.importorskip("torch")
+    done = CliRunner().invoke(app, ["data", "toy", "--preset", "forking", "--out", str(tmp_path)])
+    assert done.exit_code == 0
+    written = dict(line.split(": ") for line in done.stdout.splitlines())
+    assert set(written) == {"sft", "sft_sequential", "rl", "eval", "model"}
+    assert all("<Thread>" in row["response"] for row in parquet.read_table(written["sft"]).to_pylist())
+    wrong = CliRunner().invoke(app, ["data", "toy", "--preset", "large", "--out", str(tmp_path)])
+    assert wrong.exit_code == 2 and "standard, smoke, forking" in wrong.output

@@ -150,6 +150,15 @@ def test_dynamic_batches_keep_padding_and_the_attention_that_was_asked_for() -> 
     assert (args.ds.packing_samples, args.ds.attn_implementation) == (False, "sdpa")
 
 
+def test_of_a_flag_given_twice_the_last_counts() -> None:
+    asked = ["--ds.attn_implementation", "flex_attention", "--ds.attn_implementation", "sdpa"]
+    args = namespace(
+        "openrlhf.cli.train_ppo_ray", *asked, "--reward.remote_url", "agent", "--vllm.num_engines", "1"
+    )
+    preflight.keep_padding(args, asked)
+    assert args.ds.attn_implementation == "sdpa"
+
+
 def test_packing_that_was_asked_for_stays() -> None:
     asked = ["--ds.packing_samples", "--ds.attn_implementation=sdpa", "--vllm.num_engines", "1"]
     args = namespace("openrlhf.cli.train_ppo_ray", *asked, "--reward.remote_url", "agent")

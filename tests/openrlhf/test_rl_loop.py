@@ -6,7 +6,6 @@ import json
 import re
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,10 @@ from tests.commands import METRICS_FILE, run
 from tests.float_error import Error, check_fidelity, float32_error
 from tests.openrlhf import deaf_worker, recording_agent
 from tests.openrlhf.test_preflight import flags_of, upstreams
-from tw_plugins.tasks.dataset import Mixture
-from tw_plugins.tasks.digits import SMOKE
-from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
+from tw_plugins.tasks.preset import FORKING_PRESET, write_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 RECIPES = Path(__file__).parents[2] / "recipes" / "openrlhf"
-ALWAYS_FORKS = replace(SMOKE_PRESET, sft=Mixture(sizes=SMOKE, decomposable=1.0, p_parallel=1.0))
 SFT_EPOCHS = 12  # of 8 steps; most samples fork then
 SMALL = [
     "--data.max_samples", "8",
@@ -88,7 +84,7 @@ def steps_of(lines: list[dict[str, Any]]) -> list[dict[str, float]]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """The toy's files with a model that SFT taught to fork."""
     folder = tmp_path_factory.mktemp("sft")
-    files = write_files(folder / "files", 0, ALWAYS_FORKS)
+    files = write_files(folder / "files", 0, FORKING_PRESET)
     lines = run(
         folder,
         "bash", str(RECIPES / "train_toy_sft.sh"),

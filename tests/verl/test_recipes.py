@@ -15,6 +15,7 @@ from verl_ext import preflight
 from verl_ext.settings import settings_from
 
 Toy = dict[str, Path]
+BASES = ("toy_rl", "qwen3_8b_rl", "toy_sft_base", "qwen3_8b_sft_base")
 PAPER = [name for name in RL if name.startswith("qwen3")]
 
 
@@ -24,7 +25,7 @@ def plenty_of_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_recipe_is_tested() -> None:
-    assert {path.stem for path in RECIPES.glob("*.yaml")} == {*RL, *SFT, "toy_rl", "qwen3_8b_rl"}
+    assert {path.stem for path in RECIPES.glob("*.yaml")} == {*RL, *SFT, *BASES}
 
 
 @pytest.mark.parametrize(
@@ -32,8 +33,8 @@ def test_every_recipe_is_tested() -> None:
     [
         ("toy_rl", "actor_rollout_ref."),
         ("qwen3_8b_rl", "actor_rollout_ref."),
-        ("toy_sft", ""),
-        ("qwen3_8b_sft", ""),
+        ("toy_sft_base", ""),
+        ("qwen3_8b_sft_base", ""),
     ],
 )
 def test_only_paths_are_left_to_the_user(name: str, prefix: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,11 @@ from tests.commands import METRICS_FILE, run
 from tests.float_error import Error, check_fidelity, float32_error
 from tests.verl import deaf_worker
 from tests.verl.configs import RECIPES, free_port, rl_files
-from tw_plugins.tasks.dataset import Mixture
-from tw_plugins.tasks.digits import SMOKE
-from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
+from tw_plugins.tasks.preset import FORKING_PRESET, write_files
 from verl_ext.settings import KEY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SFT_EPOCHS = 12  # of 8 steps; most samples fork then
-ALWAYS_FORKS = replace(SMOKE_PRESET, sft=Mixture(sizes=SMOKE, decomposable=1.0, p_parallel=1.0))
 SMALL = [
     "data.train_batch_size=4",
     "actor_rollout_ref.rollout.n=4",
@@ -72,7 +68,7 @@ def steps_of(logged: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """The toy's files with a model that SFT taught to fork."""
     folder = tmp_path_factory.mktemp("sft")
-    files = write_files(folder / "files", 0, ALWAYS_FORKS)
+    files = write_files(folder / "files", 0, FORKING_PRESET)
     one_process = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
     steps = verl(
         folder,

@@ -20,6 +20,23 @@ def main() -> None:
     """Models and data for training."""
 
 
+@data.command("toy")
+def toy(
+    out: Annotated[Path, typer.Option(help="Folder for model/ and the Parquet files.")],
+    preset: Annotated[
+        str, typer.Option(help="standard, smoke or forking (smoke with threads only).")
+    ] = "standard",
+    seed: Annotated[int, typer.Option(help="Of the model and the training problems.")] = 0,
+) -> None:
+    """Write the toy task: an untrained model, and problems for SFT, RL and evaluation."""
+    from tw_plugins.tasks.preset import PRESETS, write_files
+
+    if preset not in PRESETS:
+        raise typer.BadParameter(f"choose from {', '.join(PRESETS)}", param_hint="--preset")
+    for name, path in write_files(out, seed, PRESETS[preset]).items():
+        typer.echo(f"{name}: {path}")
+
+
 @data.command("add-tokens")
 def add_tokens(
     model: Annotated[str, typer.Option(help="Folder or name of a Hugging Face causal LM.")],

@@ -51,6 +51,11 @@ SMOKE_PRESET = Preset(
     model=SMOKE_MODEL,
 )
 
+FORKING_PRESET = replace(SMOKE_PRESET, sft=Mixture(sizes=SMOKE, decomposable=1.0, p_parallel=1.0))
+"""Every SFT row has threads: twelve epochs, and most samples fork."""
+
+PRESETS = {"standard": STANDARD_PRESET, "smoke": SMOKE_PRESET, "forking": FORKING_PRESET}
+
 
 def write_files(folder: Path, seed: int, preset: Preset = STANDARD_PRESET) -> dict[str, Path]:
     """Write model folder and data sets; returns their paths by name.
