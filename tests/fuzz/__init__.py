@@ -1,0 +1,1 @@
+"""Generated trajectories through state machine, row, mask, reward and metrics: ``python -m tests.fuzz --help``."""
