@@ -1,1 +1,1 @@
-"""Generated trajectories through state machine, row, mask, reward and metrics: ``python -m tests.fuzz --help``."""
+"""Generated trajectories through the whole path: ``python -m tests.fuzz --help``."""

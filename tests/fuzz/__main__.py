@@ -1,4 +1,6 @@
-"""``python -m tests.fuzz --rollouts 1000000 --jobs 2 --seed 0``: generated trajectories, every invariant checked.
+"""Generated trajectories through state machine, row, mask, reward and metrics, every invariant checked.
+
+    python -m tests.fuzz --rollouts 1000000 --jobs 2 --seed 0
 
 Ends with status 0 and a summary, or with status 1, the seed and number of the case that broke, and the
 shortest case that shows it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -65,19 +66,19 @@ def draw(seed: int, number: int) -> Case:
     rng = Random(f"{seed}/{number}")
     vocabulary = rng.randrange(len(VOCABULARIES))
     tags = VOCABULARIES[vocabulary]
-    wild = rng.choice((0.0, 0.0, 0.1, 0.5))  # how often a piece of text is damaged
+    wild = rng.choice((0.0, 0.0, 0.1, 0.4))  # how often a piece of text is damaged
     faults = rng.random() < 0.06
 
-    def replies(count: int, write: Any) -> tuple[Reply, ...]:
-        return tuple(_reply(rng, tags, write(rng), wild, faults) for _ in range(count))
+    def replies(texts: Iterable[str]) -> tuple[Reply, ...]:
+        return tuple(_reply(rng, tags, text, wild, faults) for text in texts)
 
     return Case(
         vocabulary=vocabulary,
         prompt=tuple(rng.choices(range(HIGHEST_ID), k=rng.randint(1, 4))),
         mode="autoregressive" if rng.random() < 0.05 else "parallel",
         limits=_limits(rng),
-        segments=replies(rng.randint(1, 5), _segment),
-        threads=replies(rng.randint(1, 5), _thread),
+        segments=replies(_segments(rng)),
+        threads=replies(_thread(rng) for _ in range(rng.randint(1, 5))),
         polite=rng.random() < 0.6,
         keeps_stop=rng.random() < 0.7,
         truth=rng.choice(("7", "7", "7", "07", "12", "a")),
@@ -86,13 +87,15 @@ def draw(seed: int, number: int) -> Case:
 
 
 def _limits(rng: Random) -> Limits:
-    total = rng.choice((rng.randint(1, 30), rng.randint(30, 160), 250))
+    total = rng.choice(
+        (rng.randint(1, 30), rng.randint(30, 160), *[rng.randint(100, 200)] * 2)
+    )
     return Limits(
         max_tokens=total,
-        max_thread_tokens=rng.choice((1, rng.randint(1, 20), 300)),
-        max_threads=rng.choice((1, 3, 50)),
-        max_blocks=rng.choice((0, 1, 2, 4)),
-        answer_reserve=rng.choice((0, rng.randrange(total), total // 8)),
+        max_thread_tokens=rng.choice((rng.randint(1, 20), 300)),
+        max_threads=rng.choice((1, 3, 50, 50)),
+        max_blocks=rng.choice((0, 1, 2, 4, 4, 4)),
+        answer_reserve=rng.choice((0, 0, total // 8, rng.randrange(total))),
     )
 
 
@@ -114,7 +117,7 @@ def _reply(rng: Random, tags: ControlTokens, text: str, wild: float, faults: boo
         ids = _damaged(rng, tags, ids)
     return Reply(
         ids=tuple(ids),
-        reason=rng.choices(("stop", "length", "abort", None), (90, 5, 3, 2))[0],
+        reason=rng.choices(("stop", "length", "abort", None), (94, 3, 1.5, 1.5))[0],
         logprobs=rng.random() < 0.97,
         delay=rng.randint(1, 4),
         fault=rng.choice(FAULTS) if faults and rng.random() < 0.3 else None,
@@ -136,13 +139,24 @@ def _damaged(rng: Random, tags: ControlTokens, ids: list[int]) -> list[int]:
     return ids[:place] + noise[:3] + ids[place + rng.randint(0, 2) :]
 
 
-def _segment(rng: Random) -> str:
-    lead = rng.choice(("", "<think>", "\n</Parallel>", "\n</Parallel>\n", "<Conclusion>\na\n</Conclusion>\n</Parallel>"))
-    if rng.random() < 0.65:
-        return f"{lead}{_words(rng)}{_outlines(rng)}{rng.choice(('', '', _words(rng)))}"
+def _segments(rng: Random) -> list[str]:
+    """Half of all cases tell a story that ends with an answer, the other half writes in no order."""
+    if rng.random() < 0.5:
+        return [_fork(rng) if rng.random() < 0.6 else _ending(rng) for _ in range(rng.randint(1, 5))]
+    forks = [_fork(rng, lead) for lead in ("<think>", *["\n</Parallel>\n"] * rng.randrange(3))]
+    return [*forks, "\n</Parallel>" + _ending(rng)]
+
+
+def _fork(rng: Random, lead: str | None = None) -> str:
+    conclusion = "<Conclusion>\na\n</Conclusion>\n</Parallel>"
+    lead = rng.choice(("", "<think>", "\n</Parallel>", conclusion)) if lead is None else lead
+    return f"{lead}{_words(rng)}{_outlines(rng)}{rng.choice(('', '', _words(rng)))}"
+
+
+def _ending(rng: Random) -> str:
     answer = rng.choice(("7", "7", "+7", "12", "7}\\boxed{12", "{7}", "", "a"))
     box = rng.choice((f"\\boxed{{{answer}}}", f"\\boxed{{{answer}}}", f"\\boxed{{{answer}", ""))
-    return f"{lead}{_words(rng)}{rng.choice(('</think>', ''))}{box}{rng.choice((*EOS, EOS[0], ''))}"
+    return f"{_words(rng)}{rng.choice(('</think>', ''))}{box}{rng.choice((*EOS, EOS[0], ''))}"
 
 
 def _outlines(rng: Random) -> str:
@@ -161,7 +175,9 @@ def _thread(rng: Random) -> str:
         return ""
     if kind < 0.1:
         return _words(rng) * 40  # endless
-    return _words(rng) + rng.choice(("\n</Thread>", "</Thread>", "\n</Thread>", EOS[0], "", "</Outlines>", "\\boxed{7}"))
+    return _words(rng) + rng.choice(
+        ("\n</Thread>", "</Thread>", "\n</Thread>", EOS[0], "", "</Outlines>", "\\boxed{7}")
+    )
 
 
 def _words(rng: Random) -> str:

@@ -13,8 +13,8 @@ from tests.fuzz.cases import Case
 from tests.fuzz.engine import CaseEngine, made_up
 from tests.fuzz.oracle import Oracle, is_well_formed
 from tw_plugins.attention import ancestor_mask, has_branches
-from tw_plugins.rollout import Rollout, fork_join
 from tw_plugins.reward import RewardSettings, compute_score
+from tw_plugins.rollout import Rollout, fork_join
 from tw_plugins.summary import EXTRA_FIELD, summarise
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
 
@@ -78,7 +78,9 @@ def _check_rollout(case: Case, rollout: Rollout, oracle: Oracle) -> None:
     assert [
         (call.context_ids, list(call.completion.token_ids), call.block, call.thread) for call in calls
     ] == oracle.calls, "the calls are others"
-    assert rollout.limits_hit == dict(oracle.hits), f"limits hit {rollout.limits_hit}, not {dict(oracle.hits)}"
+    assert rollout.limits_hit == dict(oracle.hits), (
+        f"limits hit {rollout.limits_hit}, not {dict(oracle.hits)}"
+    )
     assert rollout.malformed_forks == oracle.malformed, "forks are counted wrongly"
     lengths = [len(call.completion.token_ids) for call in calls]
     assert max(sum(lengths), len(rollout.response_ids)) <= limits.max_tokens, "max_tokens is not kept"
@@ -95,26 +97,28 @@ def _check_rollout(case: Case, rollout: Rollout, oracle: Oracle) -> None:
 
 def _check_row(row: TrieRow, rollout: Rollout, oracle: Oracle) -> None:
     """Every sampled token is trained once, after its true context, and sees nothing else."""
-    ids, loss = np.array(row.input_ids), np.array(row.loss_mask)
-    positions = np.array(row.position_ids)
-    mask = ancestor_mask(torch.tensor(row.position_ids)).numpy()
+    ids, loss, count = np.array(row.input_ids), np.array(row.loss_mask), np.arange(len(row))
+    position_ids = torch.tensor(row.position_ids)
+    positions, mask = position_ids.numpy(), ancestor_mask(position_ids).numpy()
     main = row.branches[0].start if row.branches else len(row)
     assert row.input_ids[:main] == oracle.path, "the main path is not the joined path"
     assert (mask == _reference_mask(row, main)).all(), "the mask does not follow the branches"
-    assert has_branches(torch.tensor(row.position_ids)) == bool(row.branches)
-    wanted: Counter[tuple[tuple[int, ...], float]] = Counter()
+    assert has_branches(position_ids) == bool(row.branches)
+    wanted: Counter[tuple[bytes, float]] = Counter()  # (context and token, log-prob): one each
     for number, (context, body, _, _) in enumerate(oracle.calls):
         given = rollout.calls[number].completion.logprobs is not None
+        unit = np.array([*context, *body]).tobytes()
         for place in range(len(body)):
             logprob = _logprob(rollout, number, place) if given and row.logprobs else 0.0
-            wanted[(*context, *body[: place + 1]), logprob] += 1
-    for index in np.flatnonzero(loss):
-        seen = np.flatnonzero(mask[index - 1])
-        assert index > 0 and (positions[seen] == np.arange(len(seen))).all(), "positions do not count up"
+            wanted[unit[: ids.itemsize * (len(context) + place + 1)], logprob] += 1
+    for index in loss.nonzero()[0]:
+        seen = mask[index - 1].nonzero()[0]
+        assert index > 0 and (positions[seen] == count[: len(seen)]).all(), "positions do not count up"
         assert positions[index] == len(seen), "a trained token has not the position after its context"
         logprob = row.logprobs[index] if row.logprobs else 0.0
-        wanted[(*ids[seen].tolist(), int(ids[index])), logprob] -= 1
-    assert not any(wanted.values()), f"tokens trained too rarely (+) or too often (−): {+wanted} {-wanted}"
+        wanted[ids[seen].tobytes() + ids[index].tobytes(), logprob] -= 1
+    rarely, often = (+wanted).total(), (-wanted).total()
+    assert not rarely and not often, f"{rarely} tokens are not trained as sampled, {often} where none was"
     filled = [call.completion for call in rollout.calls if len(call.completion.token_ids)]
     assert (row.logprobs is None) == any(completion.logprobs is None for completion in filled)
     if row.logprobs:

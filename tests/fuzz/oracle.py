@@ -1,4 +1,4 @@
-"""What the state machine must do with a case, written a second time: in order, on text, with regular expressions.
+"""What the state machine must do with a case, written a second time: in order, with regular expressions.
 
 Nothing of the code under test is used but the plain data classes and the tokenizer's own tables. Control
 tokens become single private characters, so that text which merely spells a tag stays text.
@@ -110,7 +110,13 @@ class Oracle:
         return self.limits.max_tokens - max(len(self.path) - self.prompt, sampled)
 
     def _answer(
-        self, context: list[int], stops: set[int], budget: int, limit: str, block: int | None, thread: int | None
+        self,
+        context: list[int],
+        stops: set[int],
+        budget: int,
+        limit: str,
+        block: int | None,
+        thread: int | None,
     ) -> tuple[list[int], Completion, bool]:
         """Checks one request; its sampled ids, and whether they were cut."""
         request = self.log[len(self.calls)]

@@ -16,7 +16,7 @@ _HALVES = (b"\xc3", b"\xa9")  # é together, nothing readable apart
 
 
 class ByteTokenizer:
-    """What :class:`ControlTokens` needs of a Hugging Face tokenizer; an id without a token decodes to nothing."""
+    """What :class:`ControlTokens` needs of a tokenizer; an id without a token decodes to nothing."""
 
     unk_token_id, eos_token_id = 1, 2
 
