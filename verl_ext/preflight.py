@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import wraps
 from typing import Any
 
@@ -25,6 +26,7 @@ from verl_ext.versions import SUPPORTED
 logger = logging.getLogger(__name__)
 
 AGENT_LOOP, ESTIMATOR, OUR_REWARD = "threadweaver", "p_grpo", "verl_ext.reward"
+REWARD_KEY = "reward.custom_reward_function.reward_kwargs"
 
 
 def uses_threadweaver(config: Any) -> bool:
@@ -116,10 +118,14 @@ def _reward_problems(config: Any) -> Iterator[str]:
     """Settings of our reward function; another's are its own business."""
     function = config.reward.custom_reward_function
     if OUR_REWARD in str(function.get("path")):
+        given, known = function.get("reward_kwargs") or {}, [field.name for field in fields(RewardSettings)]
+        if unknown := sorted(set(given) - set(known)):
+            yield f"{REWARD_KEY} has no setting {', '.join(unknown)}; the settings are {', '.join(known)}"
+            return
         try:
-            RewardSettings(**(function.get("reward_kwargs") or {}))
+            RewardSettings(**given)
         except (TypeError, ValueError) as error:
-            yield f"reward.custom_reward_function.reward_kwargs: {error}"
+            yield f"{REWARD_KEY}: {error}"
 
 
 def _deviations(config: Any, layout: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""20,000 generated trajectories through the whole path, and the harness itself; `make fuzz` runs a million."""
+"""20,000 generated trajectories through the whole path, and the harness itself; `make fuzz` runs more."""
 
 from __future__ import annotations
 

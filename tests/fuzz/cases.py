@@ -87,9 +87,7 @@ def draw(seed: int, number: int) -> Case:
 
 
 def _limits(rng: Random) -> Limits:
-    total = rng.choice(
-        (rng.randint(1, 30), rng.randint(30, 160), *[rng.randint(100, 200)] * 2)
-    )
+    total = rng.choice((rng.randint(1, 30), rng.randint(30, 160), *[rng.randint(100, 200)] * 2))
     return Limits(
         max_tokens=total,
         max_thread_tokens=rng.choice((rng.randint(1, 20), 300)),
