@@ -224,7 +224,7 @@ OURS = {
     "engine argument": ([*EVAL, "--engine-arg", "dtype"], "'dtype' is not NAME=VALUE: write it as in"),
     "mode of a rollout": (
         ["rollout", "--model", "m", "--prompt", "p", "--mode", "both"],
-        "mode is 'both'.*(choose|must be) one of",
+        "mode is 'both': choose parallel or autoregressive",
     ),
     "engine argument of a rollout": (
         ["rollout", "--model", "m", "--prompt", "p", "--engine-arg", "x"],

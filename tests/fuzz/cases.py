@@ -117,7 +117,7 @@ def _reply(rng: Random, tags: ControlTokens, text: str, wild: float, faults: boo
         ids=tuple(ids),
         reason=rng.choices(("stop", "length", "abort", None), (94, 3, 1.5, 1.5))[0],
         logprobs=rng.random() < 0.97,
-        delay=rng.randint(1, 4),
+        delay=rng.choice((1, 2, 3, rng.randint(1, 15))),
         fault=rng.choice(FAULTS) if faults and rng.random() < 0.3 else None,
     )
 
@@ -153,7 +153,9 @@ def _fork(rng: Random, lead: str | None = None) -> str:
 
 def _ending(rng: Random) -> str:
     answer = rng.choice(("7", "7", "+7", "12", "7}\\boxed{12", "{7}", "", "a"))
-    box = rng.choice((f"\\boxed{{{answer}}}", f"\\boxed{{{answer}}}", f"\\boxed{{{answer}", ""))
+    box = rng.choice(
+        (f"\\boxed{{{answer}}}", f"\\boxed{{{answer}}}", f"\\boxed{{{answer}", "\\boxed{7}\\boxed{\\}", "")
+    )
     return f"{_words(rng)}{rng.choice(('</think>', ''))}{box}{rng.choice((*EOS, EOS[0], ''))}"
 
 

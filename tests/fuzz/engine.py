@@ -31,6 +31,7 @@ class CaseEngine:
         log: all requests, in the order they came.
         raised: what it raised.
         running: requests that have neither ended nor been cancelled.
+        failed, overtime: whether a request failed, and how many turns of the loop another went on after that.
         clock: sampled ids one after the other so far. All siblings are asked before any answers (every reply
             takes a turn of the loop), so a request begins when the last answer before it has come.
     """
@@ -40,6 +41,8 @@ class CaseEngine:
     raised: list[BaseException] = field(default_factory=list)
     running: int = 0
     clock: int = 0
+    failed: bool = False
+    overtime: int = 0
     caller: asyncio.Task[object] | None = None
 
     async def generate(
@@ -53,8 +56,11 @@ class CaseEngine:
         begun = self.clock
         self.running += 1
         try:
+            turns = 0  # since a sibling failed
             for _ in range(reply.delay):
                 await asyncio.sleep(0)
+                turns += self.failed
+                self.overtime = max(self.overtime, turns)
             if reply.fault:
                 await self._fail(reply.fault)
         finally:
@@ -64,6 +70,7 @@ class CaseEngine:
         return request.completion
 
     async def _fail(self, fault: str) -> None:
+        self.failed = True
         if fault == "cancel":
             assert self.caller is not None
             self.caller.cancel()

@@ -18,6 +18,8 @@ from tw_plugins.rollout import Rollout, fork_join
 from tw_plugins.summary import EXTRA_FIELD, summarise
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
 
+TURNS_TO_CANCEL = 4  # of the event loop, from an error in one task to the cancellation of another
+
 
 class Broken(AssertionError):
     """An invariant does not hold, or something raised; the message says which and the case shows it."""
@@ -68,6 +70,7 @@ def _check_fault(engine: CaseEngine, error: BaseException) -> Counter[str]:
     if not isinstance(error, asyncio.CancelledError):
         assert error is engine.raised[0], "another error came out than the engine's first"
     assert engine.running == 0, "siblings of a failed request are still running"
+    assert engine.overtime <= TURNS_TO_CANCEL, "siblings of a failed request went on"
     return Counter({"fault " + type(error).__name__: 1, "rollouts": 1})
 
 
