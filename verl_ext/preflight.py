@@ -110,7 +110,7 @@ def _length_problems(config: Any, layout: str, max_tokens: int) -> Iterator[str]
         if room < need:
             yield (
                 f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={room} is less than a trie row can have, "
-                f"data.max_prompt_length + 2 · {KEY}.max_tokens = {need}: verl would stop at such a row"
+                f"data.max_prompt_length + 2 · {KEY}.max_tokens = {need}: raise it, or verl stops there"
             )
 
 

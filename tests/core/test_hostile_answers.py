@@ -33,7 +33,7 @@ QUICK = [
 def pool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[GradingPool]:
     """The process's own pool with the deadline that a fast test can wait for, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    pool = GradingPool(size=2, deadline=2.0)
+    pool = GradingPool(size=2, deadline=1.0)
     monkeypatch.setattr(grading._grader, "pool", pool)
     yield pool
     pool.close()
