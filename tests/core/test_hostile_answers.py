@@ -24,12 +24,10 @@ ENDLESS = ("exponents", "factorials", "sums", "nesting")  # families that mostly
 HONEST = (r"\frac{14}{2}", "7.0", "x=7", r"\sqrt{49}")
 CASES = [(family, answer) for family, answers in ANSWERS.items() for answer in answers]
 QUICK = [
-    *(
-        (family, answer)
-        for family, answer in CASES
-        if family not in ENDLESS and not 400 < len(answer) <= 2000
-    ),
-    *((family, ANSWERS[family][0]) for family in ENDLESS),
+    (family, answer)
+    for family, answers in ANSWERS.items()
+    for answer in answers[: 1 if family in ENDLESS else 10]
+    if not 400 < len(answer) <= 2000  # parsing takes a second
 ]
 
 
