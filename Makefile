@@ -2,13 +2,15 @@
 FRAMEWORK ?= verl
 FRAMEWORKS := verl openrlhf
 SEED ?= 0
+ROLLOUTS ?= 1000000
+JOBS ?= 2
 # PYTHON=… and TORCH_INDEX=… reach scripts/setup_env.sh, which says what they do.
 
 BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test test-fast test-slow format lint types bench clean doctor
+.PHONY: help setup quickstart fuzz test test-fast test-slow format lint types bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +36,9 @@ test-fast: setup ## the tests of FRAMEWORK without real engines
 test-slow: setup ## the tests of FRAMEWORK with real engines, minutes
 	@echo "== slow tests, $(FRAMEWORK) (real engines, minutes)"
 	@$(BIN)/python -m pytest -m slow -v --durations=5
+
+fuzz: setup ## ROLLOUTS=1000000 generated trajectories through the whole path, JOBS=2 processes, SEED=0
+	@$(BIN)/python -m tests.fuzz --rollouts $(ROLLOUTS) --jobs $(JOBS) --seed $(SEED)
 
 format: setup ## rewrite the code in the project's style
 	@$(BIN)/ruff format .

@@ -53,7 +53,7 @@ def check_sft(args: Any) -> None:
     SUPPORTED.check()
     found = list(_attention_problems(args))
     if not args.data.output_key:
-        found.append("--data.output_key is missing: the column of the trajectories")
+        found.append("--data.output_key is missing: give the column of the trajectories")
     if args.data.multiturn or args.model.pretrain_mode_enable:
         found.append("--data.multiturn and --model.pretrain_mode_enable have no trie rows: leave them out")
     if found:
@@ -79,7 +79,7 @@ def _rl_problems(args: Any, settings: RLSettings) -> Iterator[str]:
             "trie row as one sequence: set --algo.advantage.estimator p_grpo"
         )
     if not args.data.label_key:
-        yield "--data.label_key is missing: the column of the reference answers"
+        yield "--data.label_key is missing: give the column of the reference answers"
     if args.data.max_images_per_prompt > 0:
         yield "--data.max_images_per_prompt: ThreadWeaver is for text, set it to 0"
     room, longest = args.rollout.max_new_tokens, args.data.max_len
@@ -116,7 +116,7 @@ def _check_files(datasets: str | None, columns: list[str]) -> None:
     """Local Parquet files; others are upstream's to read."""
     for path in (datasets or "").split(","):
         if path and Path(path).suffix in (".json", ".jsonl", ".csv", ".arrow") and not Path(path).is_file():
-            raise DataFileError(f"{path} is not a file")
+            raise DataFileError(f"{path} is not a file: check the path")
         if path.endswith(".parquet"):
             check_columns([path], columns)
 

@@ -146,9 +146,11 @@ class RLSettings(Common):
         try:
             given = json.loads(self.vllm_args)
         except ValueError as error:
-            raise SettingsError(f"--{PREFIX}vllm_args {self.vllm_args!r} is not JSON: {error}") from error
+            raise SettingsError(
+                f"--{PREFIX}vllm_args {self.vllm_args!r} is not JSON: {error}. Write an object."
+            ) from error
         if not isinstance(given, dict):
-            raise SettingsError(f"--{PREFIX}vllm_args {self.vllm_args!r} is not a JSON object")
+            raise SettingsError(f"--{PREFIX}vllm_args {self.vllm_args!r} is not a JSON object: write one")
         return given
 
 

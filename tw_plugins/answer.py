@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _BOXED = re.compile(r"\\boxed\s*\{")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
 def extract_answer(text: str) -> str | None:
@@ -15,22 +16,24 @@ def extract_answer(text: str) -> str | None:
     """
     _, closed, after = text.partition("</think>")
     scope = after if closed else text
+    closing = _closing_braces(scope)
     for opening in reversed(list(_BOXED.finditer(scope))):
-        end = _closing_brace(scope, opening.end())
+        end = closing.get(opening.end() - 1)
         if end is not None:
             return scope[opening.end() : end].strip() or None
     return None
 
 
-def _closing_brace(text: str, start: int) -> int | None:
-    r"""Position of the ``}`` that closes the group opened just before ``start``. ``\}`` does not count."""
-    depth, i = 1, start
-    while i < len(text):
-        if text[i] == "\\":
-            i += 2
-            continue
-        depth += {"{": 1, "}": -1}.get(text[i], 0)
-        if depth == 0:
-            return i
-        i += 1
-    return None
+def _closing_braces(text: str) -> dict[int, int]:
+    r"""Position of each ``{`` that is closed → that of its ``}``. ``\{`` and ``\}`` do not count.
+
+    One pass over the text: a response may be a hundred thousand boxes that are never closed.
+    """
+    closing: dict[int, int] = {}
+    opened: list[int] = []
+    for match in _BRACE.finditer(text):
+        if match[0] == "{":
+            opened.append(match.start())
+        elif match[0] == "}" and opened:
+            closing[opened.pop()] = match.start()
+    return closing

@@ -47,7 +47,7 @@ def parse_engine_args(given: Iterable[str]) -> dict[str, Any]:
     for entry in given:
         name, separator, value = entry.partition("=")
         if not separator:
-            raise EvaluationError(f"--engine-arg {entry!r} is not NAME=VALUE")
+            raise EvaluationError(f"--engine-arg {entry!r} is not NAME=VALUE: write it as in dtype=float32")
         try:
             found[name] = json.loads(value)
         except json.JSONDecodeError:

@@ -27,13 +27,17 @@ def _check_file(path: Path, needed: Sequence[str]) -> None:
     import pyarrow.parquet as pq
 
     if not path.is_file():
-        raise DataFileError(f"{path} is not a file")
+        raise DataFileError(f"{path} is not a file: check the path in the setting")
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataFileError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0]
+        raise DataFileError(f"{path} cannot be read as Parquet: {reason}. Write the file again.") from error
     columns = file.schema_arrow.names
     if missing := [name for name in needed if name not in columns]:
-        raise DataFileError(f"{path} lacks the column {', '.join(missing)}; it has {', '.join(columns)}")
+        raise DataFileError(
+            f"{path} lacks the column {', '.join(missing)}; it has {', '.join(columns)}: "
+            "add it to the file, or name another in the setting"
+        )
     if file.metadata.num_rows == 0:
-        raise DataFileError(f"{path} has no rows")
+        raise DataFileError(f"{path} has no rows: give a file that has some")

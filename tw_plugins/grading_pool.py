@@ -22,13 +22,15 @@ class PoolStats:
     """Outcomes so far.
 
     ``graded``: comparisons that ended or were cut off · ``timeouts``: cut off at the deadline · ``crashes``:
-    deaths of a process · ``errors``: comparisons that raised inside it.
+    deaths of a process · ``errors``: comparisons that raised inside it · ``swollen``: processes replaced
+    because an answer made them use very much memory.
     """
 
     graded: int = 0
     timeouts: int = 0
     crashes: int = 0
     errors: int = 0
+    swollen: int = 0
 
 
 class GradingPool:
@@ -87,7 +89,11 @@ class GradingPool:
             worker = slot or self._start()
             slot = None  # until it has answered, the worker is not fit for anyone else
             reply = self._ask(worker, request)
-            slot = worker
+            if reply.get("swollen"):
+                self._discard(worker)
+                self._count(swollen=1)
+            else:
+                slot = worker
         finally:
             self._slots.put(slot)
         return bool(reply["equal"])

@@ -5,7 +5,10 @@ hang or die on such text; the pool kills and replaces it. Two more guards live h
 nothing is evaluated. SymPy turns a string into an expression by `eval` (in `eval_expr`). LaTeX is parsed by a
 grammar, which needs that function only for literal numbers and symbols: here it builds those and no more.
 
-    → {"answer": "\\frac{1}{2}", "reference": "0.5", "seconds": 5}      ← {"equal": true}
+    → {"answer": "\\frac{1}{2}", "reference": "0.5", "seconds": 5}      ← {"equal": true, "swollen": false}
+
+``swollen``: the process has used so much memory that it should be replaced. What runs out of memory is not
+equivalent; math-verify takes that for any other failure.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 MEMORY_BYTES = 2 << 30
+SWOLLEN_BYTES = 1 << 30
 _LITERAL = re.compile(r"\s*([+-]?)\s*(Integer|Float|Symbol)\s*\(\s*'?([\w.+-]+)'?\s*\)\s*")
 
 
@@ -41,6 +45,25 @@ def build_literal(code: str, *_: object) -> Any:
     return -value if sign == "-" else value
 
 
+def is_infinite(value: Any) -> bool:
+    r"""Whether a parsed answer comes to an infinity or to no number, as ``\infty^{\infty}`` and ``1/0`` do.
+
+    math-verify finds some of these equal to a number now and then: it simplifies the difference of the two.
+    """
+    import sympy
+
+    if not isinstance(value, sympy.Expr):
+        return False  # an interval may end at an infinity
+    done = value.doit()
+    infinities = (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan)
+    return done.has(*infinities) and not done.has(sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit)
+
+
+def is_swollen() -> bool:
+    """Whether this process has ever used more memory than honest answers need."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > SWOLLEN_BYTES
+
+
 def load_equal() -> Callable[[str, str], bool]:
     """Imports math-verify, takes `eval` away from SymPy, and returns the comparison."""
     import sympy.parsing.sympy_parser as sympy_parser
@@ -56,7 +79,10 @@ def load_equal() -> Callable[[str, str], bool]:
         return parse(f"\\boxed{{{text}}}", extraction_config=config, parsing_timeout=None)
 
     def equal(answer: str, reference: str) -> bool:
-        return bool(verify(parsed(reference), parsed(answer), timeout_seconds=None))
+        right, given = parsed(reference), parsed(answer)
+        if any(map(is_infinite, right)) != any(map(is_infinite, given)):
+            return False
+        return bool(verify(right, given, timeout_seconds=None))
 
     return equal
 
@@ -72,6 +98,7 @@ def serve(requests: IO[str], replies: IO[str], equal: Callable[[str, str], bool]
         except (Exception, MemoryError, RecursionError) as error:
             reply = {"equal": False, "error": type(error).__name__}
         signal.alarm(0)
+        reply["swollen"] = is_swollen()
         print(json.dumps(reply), file=replies, flush=True)
 
 

@@ -138,7 +138,9 @@ def run(model: str, prompt: str, mode: str, settings: EvalSettings, console: Con
     if not prompt.strip():
         raise EvaluationError("--prompt is empty")
     if len(modes := parse_modes(mode)) != 1:
-        raise EvaluationError(f"--mode is {mode!r}: one trajectory is decoded in one mode")
+        raise EvaluationError(
+            f"--mode is {mode!r}: choose parallel or autoregressive, one trajectory has one mode"
+        )
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported
     with console.status(f"{model} …"):
         tags, prompt_ids, limits, engine_args = prepare_prompt(model, prompt, settings)

@@ -47,7 +47,7 @@ def read_problems(path: Path, tokenizer: Any, limit: int | None = None) -> list[
     """
     rows = _rows(path)[: None if limit is None else limit]
     if not rows:
-        raise EvaluationError(f"{path}: no problem to evaluate")
+        raise EvaluationError(f"{path}: no problem to evaluate. Give a file that has rows.")
     return [problem_of(row, place, tokenizer, f"{path}, row {place}") for place, row in enumerate(rows)]
 
 
@@ -91,10 +91,11 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         table = pq.read_table(path)
     except pa.ArrowInvalid as error:
         reason = str(error).splitlines()[0]
-        raise EvaluationError(f"{path} cannot be read as Parquet: {reason}") from error
+        raise EvaluationError(f"{path} cannot be read as Parquet: {reason}. Write the file again.") from error
     if missing := [name for name in _COLUMNS if name not in table.column_names]:
         raise EvaluationError(
-            f"{path} lacks the column {', '.join(missing)}; it has {', '.join(table.column_names)}"
+            f"{path} lacks the column {', '.join(missing)}; it has {', '.join(table.column_names)}. "
+            "Write it with prompt (chat messages) and reward_model (with ground_truth)."
         )
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows

@@ -54,9 +54,9 @@ def read_report(folder: Path) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ReportError(f"{path} is not JSON (line {error.lineno}: {error.msg})") from error
+        raise ReportError(f"{path} is not JSON (line {error.lineno}: {error.msg}): write it again") from error
     if not isinstance(report, dict):
-        raise ReportError(f"{path} holds a {type(report).__name__}, not an object")
+        raise ReportError(f"{path} holds a {type(report).__name__}, not an object: write it again")
     return report
 
 
@@ -86,7 +86,9 @@ def check(report: Mapping[str, Any]) -> None:
     for model in MODELS:
         modes = report["eval"][model]
         if not isinstance(modes, Mapping) or not set(MODES) & set(modes):
-            raise ReportError(f"the report has no key eval.{model}.parallel nor eval.{model}.autoregressive")
+            raise ReportError(
+                f"the report has no key eval.{model}.parallel nor eval.{model}.autoregressive: add one"
+            )
         for mode in set(MODES) & set(modes):
             _require(modes[mode], f"eval.{model}.{mode}", _FIGURES)
     _require(report["eval"]["rl"], "eval.rl", ("parallel",))
@@ -100,4 +102,5 @@ def _require(section: Any, path: str, keys: tuple[str, ...]) -> None:
         raise ReportError(f"the report's key {path} must be an object, it is {type(section).__name__}")
     for key in keys:
         if key not in section:
-            raise ReportError(f"the report has no key {f'{path}.{key}'.lstrip('.')}")
+            name = f"{path}.{key}".lstrip(".")
+            raise ReportError(f"the report has no key {name}: add it, tw_plugins.report.SHAPE has all")

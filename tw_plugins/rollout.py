@@ -117,11 +117,10 @@ class _Trajectory:
         while going:
             # A model that only ever writes </Outlines> must not cost a request per token.
             forking = max(self._blocks, self._refused) < self.limits.max_blocks
+            asked = len(self.calls)
             going = await self.sequential(forking)
-            if not forking and (
-                missed := list(self.calls[-1].completion.token_ids).count(self.tags.outlines_end)
-            ):
-                self.hits["max_blocks"] += missed
+            if not forking:
+                self._count_missed(self.calls[asked:])
             if going and (count := self._read_fork()):
                 going = await self._parallel(count)
 
@@ -139,6 +138,11 @@ class _Trajectory:
         self.path += call.completion.token_ids
         cut = self._cut_short(call.completion, stops, room, "max_tokens")
         return forking and not cut and self._at_fork(call.completion, stops)
+
+    def _count_missed(self, calls: Sequence[Call]) -> None:
+        """Forks written after the last that may be made; there is no call where nothing had room."""
+        if missed := sum(list(call.completion.token_ids).count(self.tags.outlines_end) for call in calls):
+            self.hits["max_blocks"] += missed
 
     def _at_fork(self, completion: Completion, stops: Sequence[int]) -> bool:
         """Whether a segment ended at ``</Outlines>``; puts it in where the engine left the stop token out."""

@@ -53,7 +53,7 @@ class RowMaker:
         if self.pack_tokens is not None and self.pack_tokens < self.max_length:
             raise ValueError(
                 f"pack_tokens is {self.pack_tokens}, less than the {self.max_length} tokens that "
-                f"{self.length_setting} allows a row"
+                f"{self.length_setting} allows a row: raise it to that"
             )
 
     def rows(self, examples: Iterable[tuple[Sequence[int], str]]) -> CompactRows | PackedRows:
@@ -65,7 +65,10 @@ class RowMaker:
         """
         rows = CompactRows(self._usable(examples))
         if not rows:
-            raise NoExamples(f"{self.source}: no example is left; left out: {dict(self.left_out)}")
+            raise NoExamples(
+                f"{self.source}: no example is left; left out: {dict(self.left_out)}. "
+                "Mend the data, or raise the length."
+            )
         if lost := self.left_out.total():
             total = len(rows) + lost
             logger.warning("%d of %d examples are left out: %s", lost, total, dict(self.left_out))

@@ -27,7 +27,10 @@ def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> None:
         config = AutoConfig.from_pretrained(model_path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise VocabularyError(f"no tokenizer and config can be loaded from {model_path}: {reason}") from error
+        raise VocabularyError(
+            f"no tokenizer and config can be loaded from {model_path}: {reason} "
+            "Give the folder of a Hugging Face model."
+        ) from error
     ControlTokens.from_tokenizer(tokenizer)
     rows = config.get_text_config().vocab_size
     check_embedding(model_path, rows, len(tokenizer))

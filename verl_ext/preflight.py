@@ -107,7 +107,7 @@ def _length_problems(config: Any, layout: str, max_tokens: int) -> Iterator[str]
         if room < need:
             yield (
                 f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={room} is less than a trie row can have, "
-                f"data.max_prompt_length + 2 · {KEY}.max_tokens = {need}: verl would stop at such a row"
+                f"data.max_prompt_length + 2 · {KEY}.max_tokens = {need}: raise it, or verl stops there"
             )
 
 
@@ -115,8 +115,8 @@ def _reward_problems(config: Any) -> Iterator[str]:
     """Settings of our reward function; another's are its own business."""
     try:
         settings = reward_settings(config)
-    except (TypeError, ValueError) as error:
-        yield f"reward.custom_reward_function.reward_kwargs: {error}"
+    except ValueError as error:
+        yield str(error)
         return
     mode = config.trainer.v1.trainer_mode
     if settings and settings.acceleration == "critical_path" and not mode.startswith(AGENT_LOOP):

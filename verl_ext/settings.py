@@ -20,6 +20,7 @@ LAYOUTS = ("trie", "rows")
 REQUEST_IDS = ("trajectory", "thread")
 KEY = "actor_rollout_ref.rollout.custom.threadweaver"
 OUR_REWARD = "verl_ext.reward"
+REWARD_KEY = "reward.custom_reward_function.reward_kwargs"
 
 
 class SettingsError(ValueError):
@@ -92,10 +93,17 @@ def reward_settings(config: Any) -> RewardSettings | None:
     """Settings of our reward function; None where the run has another, whose settings are its own business.
 
     Raises:
-        TypeError: a setting that `RewardSettings` does not have.
-        ValueError: a value that is not allowed.
+        SettingsError: a setting that `RewardSettings` does not have, or a value that is not allowed.
     """
     function = config.reward.custom_reward_function
     if OUR_REWARD not in str(function.get("path")):
         return None
-    return RewardSettings(**(function.get("reward_kwargs") or {}))
+    given, known = function.get("reward_kwargs") or {}, [field.name for field in fields(RewardSettings)]
+    if unknown := sorted(set(given) - set(known)):
+        raise SettingsError(
+            f"{REWARD_KEY} has no setting {', '.join(unknown)}; the settings are {', '.join(known)}"
+        )
+    try:
+        return RewardSettings(**given)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{REWARD_KEY}: {error}") from error

@@ -153,6 +153,12 @@ def test_after_max_blocks_the_tag_no_longer_stops() -> None:
     assert rollout.limits_hit == {"max_blocks": 2}
 
 
+def test_no_fork_is_missed_where_nothing_had_room_to_write_one() -> None:
+    engine = ScriptedEngine.from_texts(TAGS, "a</Outlines>")
+    rollout = run(engine, Limits(max_tokens=2, max_blocks=1, answer_reserve=0))
+    assert (rollout.limits_hit, rollout.malformed_forks) == ({"max_tokens": 1}, 1)
+
+
 def test_an_engine_may_leave_the_stop_token_out() -> None:
     replies = [FORK2.removesuffix("</Outlines>"), " one\n", " two\n", "\n</Parallel>b"]
     rollout = run(ScriptedEngine.from_texts(TAGS, *replies))

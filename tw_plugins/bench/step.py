@@ -84,9 +84,13 @@ def _steps(metrics: Path) -> list[dict[str, float]]:
     try:
         lines = [json.loads(line)["data"] for line in metrics.read_text(encoding="utf-8").splitlines()]
     except OSError as error:
-        raise StepError(f"{metrics} cannot be read: {error.strerror}") from error
+        raise StepError(
+            f"{metrics} cannot be read: {error.strerror}. Give the run's metrics file."
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise StepError(f"{metrics} is not a metrics file: one JSON object with `data` per line") from error
+        raise StepError(
+            f"{metrics} is not a metrics file: it must have one JSON object with `data` per line"
+        ) from error
     return [line for line in lines if any(key in line for key in WHOLE.values())]
 
 

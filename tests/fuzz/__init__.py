@@ -1,0 +1,1 @@
+"""Generated trajectories through the whole path: ``python -m tests.fuzz --help``."""
