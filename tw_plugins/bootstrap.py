@@ -19,7 +19,7 @@ import numpy as np
 __all__ = ["BootstrapError", "Interval", "difference_of_means", "mean", "ratio_of_means"]
 
 LEVEL = 0.95
-RESAMPLES = 10_000
+RESAMPLES = 5_000
 SEED = 0
 _CHUNK = 1 << 21  # drawn problems held at a time: 16 MiB of indices
 
