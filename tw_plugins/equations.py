@@ -60,7 +60,7 @@ def equations(text: str) -> set[Equation]:
 
 
 def _left_side(parts: list[str]) -> str:
-    """Joined, from the first part that no bracket opened before ``parts`` and closed behind it has hold of."""
+    """Joined; what stands up to an unmatched bracket, or leads as an operator, belongs to something else."""
     first = 0
     depth: list[int] = []
     for index, part in enumerate(parts):
