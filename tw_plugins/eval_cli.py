@@ -17,7 +17,7 @@ evaluation = typer.Typer(no_args_is_help=True, help="Evaluate a model, and compa
 def eval_run(
     model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
     data: Annotated[Path, typer.Option(help="Parquet file of problems, as RL reads it.")],
-    out: Annotated[Path, typer.Option(help="Folder for MODE.jsonl and summary.json.")],
+    out: Annotated[Path, typer.Option(help="Folder for MODE.jsonl, summary.json and report.md.")],
     mode: Annotated[str, typer.Option(help="parallel, autoregressive or both.")] = "both",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")] = None,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.0,
@@ -66,3 +66,19 @@ def eval_run(
         engine_args=parse_engine_args(engine_arg or []),
     )
     run(model, data, parse_modes(mode), out, settings, limit, Console())
+
+
+@evaluation.command("compare")
+def eval_compare(
+    own: Annotated[Path, typer.Argument(metavar="A", help="Folder of an evaluation.")],
+    baseline: Annotated[Path, typer.Argument(metavar="B", help="Folder of the baseline's.")],
+    mode_a: Annotated[str, typer.Option(help="Mode of A: parallel or autoregressive.")] = "parallel",
+    mode_b: Annotated[str, typer.Option(help="Mode of B.")] = "autoregressive",
+    out: Annotated[Path | None, typer.Option(help="Write the Markdown here instead of showing it.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
+) -> None:
+    """Compare A with B on the same problems: accuracy, speed-up, redundancy, with confidence intervals."""
+    from tw_plugins.compare_command import compare_folders
+
+    text = compare_folders(own, baseline, mode_a, mode_b, out, json_out)
+    typer.echo(text if out is None else out)

@@ -13,7 +13,7 @@ from tw_plugins.redundancy import Redundancy, measure_redundancy
 from tw_plugins.scores import EvaluationError
 from tw_plugins.trajectory import TrajectoryError
 
-__all__ = ["ALL", "Figures", "as_interval", "by_kind", "by_problem", "describe"]
+__all__ = ["ALL", "Figures", "Measure", "as_interval", "by_kind", "by_problem", "describe"]
 
 ALL = "all problems"
 Figures = dict[str, Any]
