@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tw_plugins import bootstrap
-from tw_plugins.figures import Figures, Measure, as_interval, by_kind, by_problem, describe
+from tw_plugins.figures import Figures, as_interval, by_kind, describe
 from tw_plugins.records import EvalRecord
-from tw_plugins.scores import EvaluationError, speedup, speedups
+from tw_plugins.scores import EvaluationError, Measure, by_problem, speedup, speedups
 
 __all__ = ["compare", "compare_by_kind"]
 

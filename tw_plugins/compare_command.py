@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import get_args
 
+from tw_plugins.atomic import write_text
 from tw_plugins.compare import compare_by_kind
-from tw_plugins.eval_report import comparison_markdown, write_text
+from tw_plugins.eval_report import comparison_markdown
 from tw_plugins.evaluate_model import record_file
 from tw_plugins.records import EvalRecord, read_records
 from tw_plugins.scores import EvaluationError

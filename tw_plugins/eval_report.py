@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.atomic import write_text
 from tw_plugins.compare import compare_by_kind
 from tw_plugins.figures import Figures, by_kind, describe
 from tw_plugins.markdown import markdown_table
 from tw_plugins.records import EvalRecord
 from tw_plugins.units import Mode
 
-__all__ = ["comparison_markdown", "evaluation_markdown", "write_report", "write_text"]
+__all__ = ["comparison_markdown", "evaluation_markdown", "write_report"]
 
 FIGURES, REPORT = "figures.json", "report.md"
 NOTE = (
@@ -38,14 +39,6 @@ def write_report(results: Mapping[Mode, Sequence[EvalRecord]], out: Path) -> Non
         figures["parallel_against_autoregressive"] = against
     write_text(out / FIGURES, json.dumps(figures, indent=2) + "\n")
     write_text(out / REPORT, evaluation_markdown(figures))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
 
 
 def evaluation_markdown(figures: Figures) -> str:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import fmean
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tw_plugins import bootstrap
 from tw_plugins.records import EvalRecord
 from tw_plugins.redundancy import Redundancy, measure_redundancy
-from tw_plugins.scores import EvaluationError
+from tw_plugins.scores import EvaluationError, Measure, by_problem
 from tw_plugins.trajectory import TrajectoryError
 
-__all__ = ["ALL", "Figures", "Measure", "as_interval", "by_kind", "by_problem", "describe"]
+__all__ = ["ALL", "Figures", "as_interval", "by_kind", "describe"]
 
 ALL = "all problems"
 Figures = dict[str, Any]
-Measure = Callable[[EvalRecord], float | None]
 
 
 def by_kind(records: Sequence[EvalRecord]) -> dict[str, list[EvalRecord]]:
@@ -25,15 +23,6 @@ def by_kind(records: Sequence[EvalRecord]) -> dict[str, list[EvalRecord]]:
     kinds = list(dict.fromkeys(record.kind for record in records))
     parts = {kind: [record for record in records if record.kind == kind] for kind in sorted(kinds)}
     return {ALL: list(records), **(parts if len(parts) > 1 else {})}
-
-
-def by_problem(records: Iterable[EvalRecord], measure: Measure) -> dict[int, float]:
-    """Mean over each problem's samples, by index; samples without a value, and problems of such, are left out."""
-    values: dict[int, list[float]] = defaultdict(list)
-    for record in records:
-        if (value := measure(record)) is not None:
-            values[record.index].append(value)
-    return {index: fmean(values[index]) for index in sorted(values)}
 
 
 def describe(records: Sequence[EvalRecord]) -> Figures:
