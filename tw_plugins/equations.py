@@ -1,7 +1,7 @@
 r"""Equations ``lhs = value`` in text: the intermediate results that a piece of reasoning has worked out.
 
 The left side is what stands before the sign on its line: numbers, single letters, LaTeX commands, names of
-functions before their bracket, operators, brackets. A word, a full stop, a comma or a colon ends it, so
+functions before their bracket, operators, brackets. A word, a full stop, a colon or a comma outside of brackets ends it, so
 of "so the sum is 3 + 4 = 7." the equation is ``3+4 = 7``. The right side is a number, a fraction ``a/b`` or a
 ``\boxed`` one, and nothing that goes on after it: ``x = 2y`` and ``x = 2 + y`` have no value yet.
 """
@@ -18,7 +18,7 @@ _LEXEME = re.compile(
     (?P<end>   ^[^\S\n]*[-+*•][^\S\n]+ | \n )              # a bullet, a new line
   | (?P<space> [^\S\n]+ | & | \$ | \\[,;:!\ ] | \\left\b | \\right\b )
   | (?P<part>  \d+(?:,\d{3}(?!\d))*(?:\.\d+)? | \\[A-Za-z]+ | [A-Za-z]+(?=\()
-             | (?<![A-Za-z])[A-Za-z](?![A-Za-z]) | [+\-−*/^×·÷()\[\]{}_!%|] )
+             | (?<![A-Za-z])[A-Za-z](?![A-Za-z]) | [+\-−*/^×·÷()\[\]{}_!%|,] )
   | (?P<equals> (?<![=<>!≤≥:])=(?!=) )
   | (?P<other> . )
     """,
@@ -71,6 +71,8 @@ def _left_side(parts: list[str]) -> str:
                 depth.pop()
             else:
                 first = index + 1
+        elif part == "," and not depth:
+            first = index + 1
     if depth:
         first = max(first, depth[-1] + 1)
     while first < len(parts) and parts[first] in "+*/^×·÷":
