@@ -1,9 +1,10 @@
 r"""Equations ``lhs = value`` in text: the intermediate results that a piece of reasoning has worked out.
 
 The left side is what stands before the sign on its line: numbers, single letters, LaTeX commands, names of
-functions before their bracket, operators, brackets. A word, a full stop, a colon or a comma outside of brackets ends it, so
-of "so the sum is 3 + 4 = 7." the equation is ``3+4 = 7``. The right side is a number, a fraction ``a/b`` or a
-``\boxed`` one, and nothing that goes on after it: ``x = 2y`` and ``x = 2 + y`` have no value yet.
+functions before their bracket, operators, brackets. A word, a full stop, a colon or a comma outside of
+brackets ends it, so of "so the sum is 3 + 4 = 7." the equation is ``3+4 = 7``. The right side is a number, a
+fraction ``a/b`` or a ``\boxed`` one, and nothing that goes on after it: ``x = 2y`` and ``x = 2 + y`` have no
+value yet. Other ways to write the same thing (``4+3``, ``7.0``) are other equations.
 """
 
 from __future__ import annotations

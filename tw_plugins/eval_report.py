@@ -12,6 +12,7 @@ from tw_plugins.compare import compare_by_kind
 from tw_plugins.figures import Figures, by_kind, describe
 from tw_plugins.markdown import markdown_table
 from tw_plugins.records import EvalRecord
+from tw_plugins.redundancy import N
 from tw_plugins.units import Mode
 
 __all__ = ["comparison_markdown", "evaluation_markdown", "write_report"]
@@ -19,7 +20,13 @@ __all__ = ["comparison_markdown", "evaluation_markdown", "write_report"]
 FIGURES, REPORT = "figures.json", "report.md"
 NOTE = (
     "In brackets: 95 % confidence, percentile bootstrap over problems. "
-    "A problem counts as the mean over its samples (avg@k)."
+    "A problem counts as the mean over its samples (avg@k). "
+    "Where every problem has the same figure the bracket has no width; that is no certainty."
+)
+REDUNDANCY_NOTE = (
+    f"Shared {N}-grams: of threads from the second on, the share that an earlier sibling has too. Repeated "
+    "results: equations that two siblings have, per trajectory and of all equations. Neither counts what stood "
+    "in the context before the fork. Malformed trajectories are not looked into."
 )
 NONE = "–"
 Rows = Sequence[tuple[str, Figures]]
@@ -44,7 +51,9 @@ def write_report(results: Mapping[Mode, Sequence[EvalRecord]], out: Path) -> Non
 def evaluation_markdown(figures: Figures) -> str:
     """The report of one evaluation; ``figures`` as in ``figures.json``."""
     rows = [
-        (f"{mode}, {kind}", found) for mode, kinds in figures["modes"].items() for kind, found in kinds.items()
+        (f"{mode}, {kind}", found)
+        for mode, kinds in figures["modes"].items()
+        for kind, found in kinds.items()
     ]
     parts = ["# Evaluation", NOTE, *_sections(rows)]
     if against := figures["parallel_against_autoregressive"]:
@@ -60,7 +69,10 @@ def comparison_markdown(comparison: Mapping[str, Figures], own: str, baseline: s
         for kind, found in comparison.items()
     ]
     names = f"A: {own}  \nB, the baseline: {baseline}"
-    return "\n\n".join(["# Comparison", names, NOTE, "## A against B", _against(comparison), *_sections(rows)]) + "\n"
+    return (
+        "\n\n".join(["# Comparison", names, NOTE, "## A against B", _against(comparison), *_sections(rows)])
+        + "\n"
+    )
 
 
 def _sections(rows: Rows) -> list[str]:
@@ -102,11 +114,17 @@ def _sections(rows: Rows) -> list[str]:
             ],
         ),
         "## Redundancy between sibling threads",
-        "Shared 8-grams: of threads from the second on, share that an earlier sibling has too. Repeated results: "
-        "equations that two siblings have. Neither counts what stood in the context before the fork. Malformed "
-        "trajectories are not looked into.",
+        REDUNDANCY_NOTE,
         markdown_table(
-            ["", "trajectories", "blocks", "malformed", "shared 8-grams", "repeated results", "… of equations"],
+            [
+                "",
+                "trajectories",
+                "blocks",
+                "malformed",
+                f"shared {N}-grams",
+                "repeated results",
+                "… of equations",
+            ],
             [_redundancy_cells(name, found["redundancy"]) for name, found in rows],
         ),
     ]
@@ -155,7 +173,9 @@ def _points(interval: Any) -> str:
 def _number(interval: Any, digits: int, unit: str = "") -> str:
     if interval is None:
         return NONE
-    return f"{interval['value']:.{digits}f}{unit} [{interval['low']:.{digits}f}, {interval['high']:.{digits}f}]"
+    return (
+        f"{interval['value']:.{digits}f}{unit} [{interval['low']:.{digits}f}, {interval['high']:.{digits}f}]"
+    )
 
 
 def _times(value: float | None) -> str:

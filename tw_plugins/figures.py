@@ -1,4 +1,4 @@
-"""Figures of one evaluation in one mode, each with its bootstrap interval: what reports and comparisons show."""
+"""Figures of one evaluation in one mode with their bootstrap intervals: what reports and comparisons show."""
 
 from __future__ import annotations
 

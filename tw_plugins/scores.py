@@ -34,8 +34,8 @@ def summarise(records: Sequence[EvalRecord]) -> dict[str, Any]:
     """One model in one mode.
 
     Returns:
-        Shares in 0..1, token counts as means over problems of means over samples (avg@k), ``wall_s_mean`` over
-        those that were timed (None when none was), ``n`` problems::
+        Means over problems of means over samples (avg@k): shares in 0..1, token counts, ``wall_s_mean`` over
+        what was timed (None when nothing was); ``n`` counts problems::
 
             n, accuracy, format, token_latency, total_tokens, activation {kind: share with a block},
             wall_s_mean, accuracy_by_kind {kind: …}, token_latency_by_kind {kind: …}
@@ -115,9 +115,7 @@ def _of_kind(records: Iterable[EvalRecord], kind: str | None) -> list[EvalRecord
     return [record for record in records if kind in (None, record.kind)]
 
 
-def _ratios(
-    own: Iterable[EvalRecord], baseline: Iterable[EvalRecord], measure: Measure
-) -> dict[int, float]:
+def _ratios(own: Iterable[EvalRecord], baseline: Iterable[EvalRecord], measure: Measure) -> dict[int, float]:
     """Baseline / own, for problems that both have a value of."""
     ours, theirs = by_problem(own, measure), by_problem(baseline, measure)
     return {index: theirs[index] / value for index, value in ours.items() if index in theirs}
