@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tw_plugins.eval_report import write_report
 from tw_plugins.evaluate_model import EvalSettings, evaluate_model
 from tw_plugins.records import EvalRecord
 from tw_plugins.rollout import Mode
@@ -64,7 +65,7 @@ def run(
     limit: int | None,
     console: Console,
 ) -> dict[Mode, Summary]:
-    """Evaluates, writes ``out/<mode>.jsonl`` and ``out/summary.json``, and prints the figures."""
+    """Evaluates, writes ``out/<mode>.jsonl``, ``summary.json`` and the report, and prints the figures."""
     (out / SUMMARY).unlink(missing_ok=True)  # its presence says that the evaluation is whole
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported: its log hides the bars
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -74,6 +75,7 @@ def run(
             model, data, modes, out, settings, limit, lambda mode, _: bars.advance(tasks[mode])
         )
     summaries = {mode: summarise(records) for mode, records in results.items()}
+    write_report(results, out)
     (out / SUMMARY).write_text(json.dumps(summaries, indent=2) + "\n", encoding="utf-8")
     console.print(table(results))
     console.print(summary_line(summaries), highlight=False, soft_wrap=True)

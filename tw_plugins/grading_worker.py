@@ -32,11 +32,16 @@ _LITERAL = re.compile(r"\s*([+-]?)\s*(Integer|Float|Symbol)\s*\(\s*'?([\w.+-]+)'
 def build_literal(code: str, *_: object) -> Any:
     """Stands in for SymPy's `eval_expr`: builds ``Integer (7 )``, ``Float ('0.5' )`` or ``Symbol ('x' )``.
 
+    A quotient of two such numbers too: SymPy's own tables of sums are written with them (``S('3/2')``).
+
     Raises:
         ValueError: ``code`` is anything else.
     """
     import sympy
 
+    above, quotient, below = code.partition("/")
+    if quotient and "Symbol" not in code and "/" not in below:
+        return build_literal(above) / build_literal(below)
     match = _LITERAL.fullmatch(code)
     if match is None:
         raise ValueError("not a literal, and text is never evaluated here")
@@ -54,9 +59,9 @@ def is_infinite(value: Any) -> bool:
 
     if not isinstance(value, sympy.Expr):
         return False  # an interval may end at an infinity
-    done = value.doit()
-    infinities = (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan)
-    return done.has(*infinities) and not done.has(sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit)
+    if value.has(sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit):
+        return False  # so may their bounds
+    return bool(value.doit().has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan))
 
 
 def is_swollen() -> bool:

@@ -9,22 +9,33 @@ from typing import Any
 
 from tw_plugins.records import EvalRecord
 
-__all__ = ["EvaluationError", "speedup", "speedups", "summarise"]
+__all__ = ["EvaluationError", "Measure", "by_problem", "speedup", "speedups", "summarise"]
 
-Samples = dict[int, list[EvalRecord]]
-Measure = Callable[[EvalRecord], float]
+Measure = Callable[[EvalRecord], float | None]
 
 
 class EvaluationError(ValueError):
     """An evaluation that cannot be made, or whose records cannot be compared."""
 
 
+def by_problem(records: Iterable[EvalRecord], measure: Measure) -> dict[int, float]:
+    """Mean over each problem's samples, by index.
+
+    A sample whose measure is None does not count, and a problem without any other is left out.
+    """
+    values: dict[int, list[float]] = defaultdict(list)
+    for record in records:
+        if (value := measure(record)) is not None:
+            values[record.index].append(value)
+    return {index: fmean(values[index]) for index in sorted(values)}
+
+
 def summarise(records: Sequence[EvalRecord]) -> dict[str, Any]:
     """One model in one mode.
 
     Returns:
-        Shares in 0..1, token counts as means over records, ``wall_s_mean`` over those that were timed (None
-        when none was)::
+        Means over problems of means over samples (avg@k): shares in 0..1, token counts, ``wall_s_mean`` over
+        what was timed (None when nothing was); ``n`` counts problems::
 
             n, accuracy, format, token_latency, total_tokens, activation {kind: share with a block},
             wall_s_mean, accuracy_by_kind {kind: …}, token_latency_by_kind {kind: …}
@@ -34,15 +45,14 @@ def summarise(records: Sequence[EvalRecord]) -> dict[str, Any]:
     """
     if not records:
         raise EvaluationError("there is no record to summarise")
-    timed = [record.wall_s for record in records if record.wall_s is not None]
     return {
-        "n": len(records),
-        "accuracy": fmean(record.correct for record in records),
-        "format": fmean(record.well_formed for record in records),
-        "token_latency": fmean(record.longest for record in records),
-        "total_tokens": fmean(record.total for record in records),
+        "n": len({record.index for record in records}),
+        "accuracy": _mean(records, lambda record: record.correct),
+        "format": _mean(records, lambda record: record.well_formed),
+        "token_latency": _mean(records, lambda record: record.longest),
+        "total_tokens": _mean(records, lambda record: record.total),
         "activation": _by_kind(records, lambda record: record.blocks > 0),
-        "wall_s_mean": fmean(timed) if timed else None,
+        "wall_s_mean": _mean(records, lambda record: record.wall_s),
         "accuracy_by_kind": _by_kind(records, lambda record: record.correct),
         "token_latency_by_kind": _by_kind(records, lambda record: record.longest),
     }
@@ -67,20 +77,14 @@ def speedup(
         EvaluationError: the two have not answered the same problems, or none of ``kind``.
     """
     ratios = speedups(own, baseline, kind)
-    own_samples, base_samples = _samples(own, kind), _samples(baseline, kind)
+    own, baseline = _of_kind(own, kind), _of_kind(baseline, kind)
+    correct = _ratios(own, baseline, lambda record: _token_latency(record) if record.correct else None)
+    timed = _ratios(own, baseline, lambda record: record.wall_s)
     return {
         "token_latency": fmean(ratios.values()),
-        "token_latency_correct_only": _mean_ratio(
-            _only(own_samples, lambda record: record.correct),
-            _only(base_samples, lambda record: record.correct),
-            _token_latency,
-        ),
+        "token_latency_correct_only": fmean(correct.values()) if correct else None,
         "token_latency_max": max(ratios.values()),
-        "wall_clock": _mean_ratio(
-            _only(own_samples, lambda record: record.wall_s is not None),
-            _only(base_samples, lambda record: record.wall_s is not None),
-            lambda record: record.wall_s or 0.0,
-        ),
+        "wall_clock": fmean(timed.values()) if timed else None,
     }
 
 
@@ -92,51 +96,38 @@ def speedups(
     Raises:
         EvaluationError: as :func:`speedup`.
     """
-    own_samples, base_samples = _samples(own, kind), _samples(baseline, kind)
-    if different := own_samples.keys() ^ base_samples.keys():
+    own, baseline = _of_kind(own, kind), _of_kind(baseline, kind)
+    if different := {record.index for record in own} ^ {record.index for record in baseline}:
         raise EvaluationError(
             f"{len(different)} problems were answered by only one of the two models, the first has index "
             f"{min(different)}: evaluate both on the same file with the same limit"
         )
-    if not own_samples:
+    if not own:
         raise EvaluationError(f"there is no {kind or ''} problem to compare".replace("  ", " "))
-    return _ratios(own_samples, base_samples, _token_latency)
+    return _ratios(own, baseline, _token_latency)
 
 
 def _token_latency(record: EvalRecord) -> float:
     return max(record.longest, 1)
 
 
-def _samples(records: Iterable[EvalRecord], kind: str | None) -> Samples:
-    """Records of a kind by problem."""
-    samples: Samples = defaultdict(list)
-    for record in records:
-        if kind in (None, record.kind):
-            samples[record.index].append(record)
-    return dict(sorted(samples.items()))
+def _of_kind(records: Iterable[EvalRecord], kind: str | None) -> list[EvalRecord]:
+    return [record for record in records if kind in (None, record.kind)]
 
 
-def _only(samples: Samples, wanted: Callable[[EvalRecord], bool]) -> Samples:
-    """The wanted records; problems without any are left out."""
-    kept = {index: [record for record in records if wanted(record)] for index, records in samples.items()}
-    return {index: records for index, records in kept.items() if records}
-
-
-def _ratios(own: Samples, baseline: Samples, measure: Measure) -> dict[int, float]:
-    """Baseline / own, for problems that both have."""
-    return {
-        index: fmean(map(measure, baseline[index])) / fmean(map(measure, records))
-        for index, records in own.items()
-        if index in baseline
-    }
-
-
-def _mean_ratio(own: Samples, baseline: Samples, measure: Measure) -> float | None:
-    ratios = _ratios(own, baseline, measure)
-    return fmean(ratios.values()) if ratios else None
+def _ratios(own: Iterable[EvalRecord], baseline: Iterable[EvalRecord], measure: Measure) -> dict[int, float]:
+    """Baseline / own, for problems that both have a value of."""
+    ours, theirs = by_problem(own, measure), by_problem(baseline, measure)
+    return {index: theirs[index] / value for index, value in ours.items() if index in theirs}
 
 
 def _by_kind(records: Sequence[EvalRecord], measure: Measure) -> Mapping[str, float]:
     """Mean by kind, decomposable problems before others."""
     kinds = sorted({record.kind for record in records}, key=lambda kind: (kind != "decomposable", kind))
-    return {kind: fmean(measure(record) for record in records if record.kind == kind) for kind in kinds}
+    means = {kind: _mean([r for r in records if r.kind == kind], measure) for kind in kinds}
+    return {kind: mean for kind, mean in means.items() if mean is not None}
+
+
+def _mean(records: Iterable[EvalRecord], measure: Measure) -> float | None:
+    values = by_problem(records, measure).values()
+    return fmean(values) if values else None

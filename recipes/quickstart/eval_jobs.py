@@ -1,4 +1,4 @@
-"""The quickstart's evaluations as commands of `threadweaver eval`, and their records read back."""
+"""The quickstart's evaluations as commands of `threadweaver eval run`, and their records read back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def eval_job(name: str, folder: Path, model: Path, problems: Path, settings: Set
     arguments = [str(part) for option in options.items() for part in option]
     return Job(
         name=name,
-        command=[sys.executable, "-m", "tw_plugins.cli", "eval", *arguments],
+        command=[sys.executable, "-m", "tw_plugins.cli", "eval", "run", *arguments],
         log=folder / "log.txt",
         counters=tuple(record_file(folder, mode) for mode in MODES),
         steps=len(MODES) * 2 * settings.preset.eval_per_kind,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tw_plugins.markdown import markdown_table
 from tw_plugins.report import read_report
 
 Report = Mapping[str, Any]
@@ -54,11 +55,11 @@ ROWS: dict[str, tuple[Callable[[Report], float], Callable[[float], str]]] = {
 def table(reports: list[Report]) -> str:
     """A Markdown table: one column per run, and their mean."""
     head = ["", *(f"seed {report['seed']}" for report in reports), "mean"]
-    lines = [head, ["---", *["---:"] * (len(reports) + 1)]]
+    rows = []
     for name, (figure, text) in ROWS.items():
         values = [figure(report) for report in reports]
-        lines.append([name, *map(text, values), text(fmean(values))])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        rows.append([name, *map(text, values), text(fmean(values))])
+    return markdown_table(head, rows)
 
 
 def main(folders: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")]) -> None:

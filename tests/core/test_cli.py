@@ -24,7 +24,7 @@ from tw_plugins.report import ReportError, write_report
 from tw_plugins.scores import EvaluationError, summarise
 
 runner = CliRunner()
-EVAL = ["eval", "--model", "m", "--data", "d.parquet", "--out", "o"]
+EVAL = ["eval", "run", "--model", "m", "--data", "d.parquet", "--out", "o"]
 
 
 def test_help_lists_the_commands() -> None:

@@ -232,8 +232,9 @@ def test_a_foreign_record_is_named(tmp_path: Path, change: Any, message: str) ->
 
 
 def test_summary_by_hand() -> None:
-    chain = replace(RECORD, kind="chain", correct=False, blocks=0, threads=0, total=60, longest=60)
-    summary = summarise([RECORD, replace(RECORD, blocks=0, well_formed=False, longest=40, wall_s=2.0), chain])
+    chain = replace(RECORD, index=2, kind="chain", correct=False, blocks=0, threads=0, total=60, longest=60)
+    second = replace(RECORD, index=1, blocks=0, well_formed=False, longest=40, wall_s=2.0)
+    summary = summarise([RECORD, second, chain])
     assert summary == {
         "n": 3,
         "accuracy": pytest.approx(2 / 3),

@@ -1,0 +1,84 @@
+"""`threadweaver eval`: the sub-commands and their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+__all__ = ["evaluation"]
+
+evaluation = typer.Typer(no_args_is_help=True, help="Evaluate a model, and compare two evaluations.")
+
+
+@evaluation.command("run")
+def eval_run(
+    model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
+    data: Annotated[Path, typer.Option(help="Parquet file of problems, as RL reads it.")],
+    out: Annotated[Path, typer.Option(help="Folder for MODE.jsonl, summary.json and report.md.")],
+    mode: Annotated[str, typer.Option(help="parallel, autoregressive or both.")] = "both",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.0,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 takes all.")] = 1.0,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
+    ] = 40_000,
+    max_thread_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
+    ] = None,
+    max_threads: Annotated[int, typer.Option(min=1, help="Threads per block.")] = 50,
+    max_blocks: Annotated[int, typer.Option(min=0, help="Blocks per trajectory.")] = 32,
+    concurrency: Annotated[int, typer.Option(min=1, help="Trajectories decoded at a time.")] = 64,
+    wall_clock: Annotated[
+        int, typer.Option(min=0, help="Decomposable problems decoded one at a time, to read the clock.")
+    ] = 0,
+    turns: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that evaluations beside this one name too: they wait for each other's clock."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the engine.")] = 0,
+    engine_arg: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of vLLM's AsyncEngineArgs; may be repeated.")
+    ] = None,
+) -> None:
+    """Evaluate a model on problems of known answers, with vLLM in this process.
+
+    Prints accuracy, format, token latency and activation; the last line is a summary.
+    """
+    from tw_plugins.eval_command import parse_engine_args, parse_modes, run
+    from tw_plugins.evaluate_model import EvalSettings
+
+    settings = EvalSettings(
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        max_thread_tokens=max_thread_tokens,
+        max_threads=max_threads,
+        max_blocks=max_blocks,
+        concurrency=concurrency,
+        wall_clock_problems=wall_clock,
+        turns=turns,
+        seed=seed,
+        engine_args=parse_engine_args(engine_arg or []),
+    )
+    run(model, data, parse_modes(mode), out, settings, limit, Console())
+
+
+@evaluation.command("compare")
+def eval_compare(
+    own: Annotated[Path, typer.Argument(metavar="A", help="Folder of an evaluation.")],
+    baseline: Annotated[Path, typer.Argument(metavar="B", help="Folder of the baseline's.")],
+    mode_a: Annotated[str, typer.Option(help="Mode of A: parallel or autoregressive.")] = "parallel",
+    mode_b: Annotated[str, typer.Option(help="Mode of B.")] = "autoregressive",
+    out: Annotated[Path | None, typer.Option(help="Write the Markdown here instead of showing it.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
+) -> None:
+    """Compare A with B on the same problems: accuracy, speed-up, redundancy, with confidence intervals."""
+    from tw_plugins.compare_command import compare_folders
+
+    text = compare_folders(own, baseline, mode_a, mode_b, out, json_out)
+    typer.echo(text if out is None else out)

@@ -1,0 +1,182 @@
+"""An evaluation, or a comparison of two, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tw_plugins.atomic import write_text
+from tw_plugins.compare import compare_by_kind
+from tw_plugins.figures import Figures, by_kind, describe
+from tw_plugins.markdown import markdown_table
+from tw_plugins.records import EvalRecord
+from tw_plugins.redundancy import N
+from tw_plugins.units import Mode
+
+__all__ = ["comparison_markdown", "evaluation_markdown", "write_report"]
+
+FIGURES, REPORT = "figures.json", "report.md"
+NOTE = (
+    "In brackets: 95 % confidence, percentile bootstrap over problems. "
+    "A problem counts as the mean over its samples (avg@k). "
+    "Where every problem has the same figure the bracket has no width; that is no certainty."
+)
+REDUNDANCY_NOTE = (
+    f"Shared {N}-grams: of threads from the second on, the share that an earlier sibling has too. Repeated "
+    "results: equations that two siblings have, per trajectory and of all equations. Neither counts what "
+    "stood in the context before the fork. Malformed trajectories are not looked into."
+)
+NONE = "–"
+Rows = Sequence[tuple[str, Figures]]
+
+
+def write_report(results: Mapping[Mode, Sequence[EvalRecord]], out: Path) -> None:
+    """Writes ``out/report.md`` and ``out/figures.json``: every mode, and the two against each other."""
+    figures: Figures = {
+        "modes": {
+            mode: {kind: describe(records) for kind, records in by_kind(found).items()}
+            for mode, found in results.items()
+        },
+        "parallel_against_autoregressive": None,
+    }
+    if results.keys() >= {"parallel", "autoregressive"}:
+        against = compare_by_kind(results["parallel"], results["autoregressive"])
+        figures["parallel_against_autoregressive"] = against
+    write_text(out / FIGURES, json.dumps(figures, indent=2) + "\n")
+    write_text(out / REPORT, evaluation_markdown(figures))
+
+
+def evaluation_markdown(figures: Figures) -> str:
+    """The report of one evaluation; ``figures`` as in ``figures.json``."""
+    rows = [
+        (f"{mode}, {kind}", found)
+        for mode, kinds in figures["modes"].items()
+        for kind, found in kinds.items()
+    ]
+    parts = ["# Evaluation", NOTE, *_sections(rows)]
+    if against := figures["parallel_against_autoregressive"]:
+        parts += ["## Parallel against autoregressive, the same model", _against(against)]
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_markdown(comparison: Mapping[str, Figures], own: str, baseline: str) -> str:
+    """The report of what `tw_plugins.compare.compare_by_kind` found; A is ``own``, B the baseline."""
+    rows = [
+        (f"{side}, {kind}", found[name])
+        for side, name in (("A", "own"), ("B", "baseline"))
+        for kind, found in comparison.items()
+    ]
+    names = f"A: {own}  \nB, the baseline: {baseline}"
+    return (
+        "\n\n".join(["# Comparison", names, NOTE, "## A against B", _against(comparison), *_sections(rows)])
+        + "\n"
+    )
+
+
+def _sections(rows: Rows) -> list[str]:
+    return [
+        "## Accuracy and token latency",
+        markdown_table(
+            ["", "problems", "samples", "accuracy", "token latency", "total tokens", "self-parallelism"],
+            [
+                [
+                    name,
+                    str(found["problems"]),
+                    str(found["samples"]),
+                    _share(found["accuracy"]),
+                    _number(found["token_latency"], 1),
+                    _number(found["total_tokens"], 1),
+                    _number(found["self_parallelism"], 2, "×"),
+                ]
+                for name, found in rows
+            ],
+        ),
+        "## Wall clock at batch size 1",
+        markdown_table(
+            ["", "timed problems", "seconds"],
+            [[name, str(found["wall_s_problems"]), _number(found["wall_s"], 3)] for name, found in rows],
+        ),
+        "## Forks, format and limits",
+        "Hits of a limit are counted; the share is of trajectories with any.",
+        markdown_table(
+            ["", "forked", "well-formed", "hit a limit", "limits"],
+            [
+                [
+                    name,
+                    _share(found["activation"]),
+                    _share(found["format"]),
+                    _share(found["limited"]),
+                    ", ".join(f"{limit} {hits}" for limit, hits in found["limits_hit"].items()) or NONE,
+                ]
+                for name, found in rows
+            ],
+        ),
+        "## Redundancy between sibling threads",
+        REDUNDANCY_NOTE,
+        markdown_table(
+            [
+                "",
+                "trajectories",
+                "blocks",
+                "malformed",
+                f"shared {N}-grams",
+                "repeated results",
+                "… of equations",
+            ],
+            [_redundancy_cells(name, found["redundancy"]) for name, found in rows],
+        ),
+    ]
+
+
+def _redundancy_cells(name: str, found: Figures) -> list[str]:
+    return [
+        name,
+        *(str(found[count]) for count in ("trajectories", "blocks", "malformed")),
+        _share(found["ngram_share"]),
+        _number(found["repeated"], 2),
+        _share(found["equation_share"]),
+    ]
+
+
+def _against(comparison: Mapping[str, Figures]) -> str:
+    return markdown_table(
+        ["", "accuracy", "speed-up", "of means", "correct only", "max", "wall clock", "timed"],
+        [
+            [
+                kind,
+                _points(found["accuracy_difference"]),
+                _number(found["speedup"], 2, "×"),
+                _number(found["speedup_of_means"], 2, "×"),
+                _times(found["speedup_correct_only"]),
+                _times(found["speedup_max"]),
+                _number((found["wall_clock"] or {}).get("speedup_of_means"), 2, "×"),
+                str((found["wall_clock"] or {}).get("problems", 0)),
+            ]
+            for kind, found in comparison.items()
+        ],
+    )
+
+
+def _share(interval: Any) -> str:
+    if interval is None:
+        return NONE
+    return f"{interval['value']:.1%} [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
+
+
+def _points(interval: Any) -> str:
+    value, low, high = (100 * interval[name] for name in ("value", "low", "high"))
+    return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+
+
+def _number(interval: Any, digits: int, unit: str = "") -> str:
+    if interval is None:
+        return NONE
+    return (
+        f"{interval['value']:.{digits}f}{unit} [{interval['low']:.{digits}f}, {interval['high']:.{digits}f}]"
+    )
+
+
+def _times(value: float | None) -> str:
+    return NONE if value is None else f"{value:.2f}×"
