@@ -25,8 +25,8 @@ NOTE = (
 )
 REDUNDANCY_NOTE = (
     f"Shared {N}-grams: of threads from the second on, the share that an earlier sibling has too. Repeated "
-    "results: equations that two siblings have, per trajectory and of all equations. Neither counts what stood "
-    "in the context before the fork. Malformed trajectories are not looked into."
+    "results: equations that two siblings have, per trajectory and of all equations. Neither counts what "
+    "stood in the context before the fork. Malformed trajectories are not looked into."
 )
 NONE = "–"
 Rows = Sequence[tuple[str, Figures]]

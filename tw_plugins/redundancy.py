@@ -22,7 +22,7 @@ from statistics import fmean
 from tw_plugins.equations import Equation, equations
 from tw_plugins.trajectory import Block, parse
 
-__all__ = ["N", "BlockRedundancy", "Redundancy", "measure_redundancy"]
+__all__ = ["BlockRedundancy", "N", "Redundancy", "measure_redundancy"]
 
 N = 8
 MAX_WORD = 20  # characters per word, on average, up to which text counts as words
@@ -126,7 +126,7 @@ def _block(block: Block, context: _Context, split: Split, n: int) -> BlockRedund
 
 
 def _shares(threads: Sequence[Ngrams], known: set[tuple[str, ...]]) -> Iterator[float]:
-    """Of each thread from the second on: share of its n-grams that earlier ones have and ``known`` has not."""
+    """Of each thread but the first: share of its n-grams that earlier ones have and ``known`` has not."""
     earlier = set(threads[0])
     for ngrams in threads[1:]:
         if ngrams:
