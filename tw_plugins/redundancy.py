@@ -85,6 +85,8 @@ def measure_redundancy(text: str, prompt: str = "", n: int = N) -> Redundancy:
         TrajectoryError: the text is malformed: which thread said what is a guess then.
     """
     trajectory = parse(text)
+    if not trajectory.blocks:
+        return Redundancy(())
     split = _splitting(thread.text for block in trajectory.blocks for thread in block.threads)
     context = _Context(split, n)
     context.add([prompt])
