@@ -5,8 +5,9 @@ independent. A problem enters as the mean over its samples, so the mean over pro
 evaluations of the same problems are drawn together, which is what makes the interval of their difference
 narrower than either's own.
 
-The interval says how far the figure would move on other problems of the same kind. Few problems make it too
-narrow (at 95 %: about 92 % of the truth with 20 problems, 94.5 % with 100), and one problem makes it a point.
+The interval says how far the figure would move on other problems of the same kind. On few problems it is
+too narrow: of normal values it held the true mean in 90 % of 1500 trials with 10 problems, 92 % with 20 and
+95 % with 100. Where all problems have the same value (one problem, every answer right) it has no width.
 """
 
 from __future__ import annotations

@@ -25,6 +25,15 @@ __all__ = ["EngineError", "OpenAICompatibleEngine", "VLLMEngine"]
 # A server may take other values from the model's generation_config.json when these are not given.
 _PLAIN_SAMPLING = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 
+_BUSY = (429, 500, 502, 503, 504)
+_LONGEST_PAUSE_S = 30.0
+
+
+def _pause(retry_after: str | None, attempt: int) -> float:
+    """Seconds until the next attempt: what the server asks for, in seconds, else 1, 2, 4, …"""
+    asked = float(retry_after) if retry_after and retry_after.isdigit() else 2.0**attempt
+    return min(asked, _LONGEST_PAUSE_S)
+
 
 class OpenAICompatibleEngine:
     """Requests to ``{base_url}/completions`` with token-id prompts (vLLM; servers with ``return_token_ids``).
@@ -38,6 +47,8 @@ class OpenAICompatibleEngine:
             completion of finish reason "length" instead of an HTTP error.
         api_key: sent as a bearer token.
         timeout: seconds for one whole answer.
+        retries: after a rate limit or an error of the server (429, 5xx), with growing pauses or the server's
+            ``Retry-After``.
         extra_body: more fields of the request; they win over the ones above.
     """
 
@@ -51,12 +62,13 @@ class OpenAICompatibleEngine:
         max_model_len: int | None = None,
         api_key: str | None = None,
         timeout: float = 3600.0,
+        retries: int = 4,
         extra_body: Mapping[str, Any] | None = None,
     ) -> None:
         import httpx
 
         self.url = f"{base_url.rstrip('/')}/completions"
-        self.max_model_len = max_model_len
+        self.max_model_len, self.retries = max_model_len, retries
         self._body: dict[str, Any] = {"model": model, "temperature": temperature, "top_p": top_p}
         self._body |= {**_PLAIN_SAMPLING, "logprobs": 1, "return_token_ids": True, **(extra_body or {})}
         self._client = httpx.AsyncClient(
@@ -82,16 +94,24 @@ class OpenAICompatibleEngine:
     async def _post(self, body: dict[str, Any], request_id: str) -> Any:
         import httpx
 
-        try:
-            answer = await self._client.post(self.url, json=body, headers={"X-Request-Id": request_id})
-        except httpx.TimeoutException as error:
+        for attempt in range(self.retries + 1):
+            try:
+                answer = await self._client.post(self.url, json=body, headers={"X-Request-Id": request_id})
+            except httpx.TimeoutException as error:
+                raise EngineError(
+                    f"{self.url} did not answer in time ({type(error).__name__}): raise timeout"
+                ) from error
+            except httpx.HTTPError as error:
+                raise EngineError(
+                    f"cannot reach {self.url}: {error}. Is the server up, and base_url right?"
+                ) from error
+            if attempt == self.retries or answer.status_code not in _BUSY:
+                break
+            await asyncio.sleep(_pause(answer.headers.get("Retry-After"), attempt))
+        if answer.status_code in (401, 403):
             raise EngineError(
-                f"{self.url} did not answer in time ({type(error).__name__}): raise timeout"
-            ) from error
-        except httpx.HTTPError as error:
-            raise EngineError(
-                f"cannot reach {self.url}: {error}. Is the server up, and base_url right?"
-            ) from error
+                f"{self.url} does not accept the key (HTTP {answer.status_code}): set OPENAI_API_KEY, or api_key"
+            )
         if answer.status_code != 200:
             raise EngineError(f"{self.url} answered HTTP {answer.status_code}: {answer.text[:500]}")
         try:

@@ -23,6 +23,10 @@ NOTE = (
     "A problem counts as the mean over its samples (avg@k). "
     "Where every problem has the same figure the bracket has no width; that is no certainty."
 )
+CLOCK_NOTE = (
+    "The bracket holds how problems differ, not what the machine did: two evaluations of the same tokens "
+    "may differ by more than it says."
+)
 REDUNDANCY_NOTE = (
     f"Shared {N}-grams: of threads from the second on, the share that an earlier sibling has too. Repeated "
     "results: equations that two siblings have, per trajectory and of all equations. Neither counts what "
@@ -94,6 +98,7 @@ def _sections(rows: Rows) -> list[str]:
             ],
         ),
         "## Wall clock at batch size 1",
+        CLOCK_NOTE,
         markdown_table(
             ["", "timed problems", "seconds"],
             [[name, str(found["wall_s_problems"]), _number(found["wall_s"], 3)] for name, found in rows],

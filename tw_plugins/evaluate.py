@@ -100,20 +100,26 @@ async def evaluate_timed(
     Args:
         turns: shared with evaluations in other processes, which wait while this one reads the clock.
     """
-    candidates = [problem for problem in problems if problem.kind == "decomposable"] or problems
-    timed = candidates[: max(wall_clock_problems, 0)]
-    chosen = {id(problem) for problem in timed}
-    rest = [problem for problem in problems if id(problem) not in chosen]
+    places = [place for place, problem in enumerate(problems) if problem.kind == "decomposable"]
+    timed = (places or list(range(len(problems))))[: max(wall_clock_problems, 0)]
+    rest = sorted(set(range(len(problems))) - set(timed))
     with turns.together():
         # Even a single trajectory at a time is not timed here: these problems were not asked for.
-        others = await evaluate(engine, tags, rest, mode, limits, max(concurrency, 2), progress)
-    records: list[EvalRecord] = []
+        others = [problems[place] for place in rest]
+        made = dict(
+            zip(
+                rest,
+                await evaluate(engine, tags, others, mode, limits, max(concurrency, 2), progress),
+                strict=True,
+            )
+        )
     if timed:
         with turns.alone():
             await evaluate(engine, tags, problems[-WARM_UP:], mode, limits, 1)
-            records = await evaluate(engine, tags, timed, mode, limits, 1, progress)
-    made = dict(zip(map(id, [*timed, *rest]), [*records, *others], strict=True))
-    return [made[id(problem)] for problem in problems]
+            chosen = [problems[place] for place in timed]
+            records = await evaluate(engine, tags, chosen, mode, limits, 1, progress)
+        made |= dict(zip(timed, records, strict=True))
+    return [made[place] for place in range(len(problems))]
 
 
 def _record(problem: EvalProblem, rollout: Rollout, tags: ControlTokens, wall_s: float | None) -> EvalRecord:

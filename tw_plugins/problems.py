@@ -1,17 +1,22 @@
-"""Problems of known answers, read from the Parquet files that RL reads too."""
+"""Problems of known answers: files that RL reads too, benchmarks, and files with a benchmark's columns."""
 
 from __future__ import annotations
 
 import errno
+import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tw_plugins import benchmarks
 from tw_plugins.scores import EvaluationError
 
 __all__ = ["EvalProblem", "problem_of", "read_messages", "read_problems"]
+
+logger = logging.getLogger(__name__)
 
 _COLUMNS = ("prompt", "reward_model")
 
@@ -35,15 +40,19 @@ class EvalProblem:
     reference: str
 
 
-def read_problems(path: Path, tokenizer: Any, limit: int | None = None) -> list[EvalProblem]:
-    """The first ``limit`` problems of a Parquet file (None: all), through the tokenizer's chat template.
+def read_problems(path: Path | str, tokenizer: Any, limit: int | None = None) -> list[EvalProblem]:
+    """The first ``limit`` problems (None: all), through the tokenizer's chat template.
 
     Columns: ``prompt`` (chat messages), ``reward_model.ground_truth``, and if present
-    ``extra_info.index`` and ``extra_info.kind``.
+    ``extra_info.index`` and ``extra_info.kind``; or ``problem`` and ``answer``, see `tw_plugins.benchmarks`.
+
+    Args:
+        path: a Parquet or JSON Lines file, or the name of a benchmark. A line of JSON that cannot be read is
+            named in the log and left out.
 
     Raises:
         FileNotFoundError: there is no such file.
-        EvaluationError: it is no Parquet file, lacks a column, has no rows, or a row has no reference answer.
+        EvaluationError: it cannot be read, lacks a column, has no rows, or a row has no reference answer.
     """
     rows = _rows(path)[: None if limit is None else limit]
     if not rows:
@@ -51,7 +60,7 @@ def read_problems(path: Path, tokenizer: Any, limit: int | None = None) -> list[
     return [problem_of(row, place, tokenizer, f"{path}, row {place}") for place, row in enumerate(rows)]
 
 
-def read_messages(path: Path, limit: int | None = None) -> list[list[dict[str, Any]]]:
+def read_messages(path: Path | str, limit: int | None = None) -> list[list[dict[str, Any]]]:
     """The chat messages of the same problems; raises as `read_problems`."""
     return [row["prompt"] for row in _rows(path)[: None if limit is None else limit]]
 
@@ -81,21 +90,57 @@ def problem_of(row: Mapping[str, Any], place: int, tokenizer: Any, where: str) -
     )
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
+def _rows(path: Path | str) -> list[dict[str, Any]]:
+    """Rows as RL has them."""
+    if str(path) in benchmarks.BENCHMARKS:
+        rows = benchmarks.load(str(path))
+    elif not Path(path).exists():
+        if not Path(path).suffix:
+            raise EvaluationError(
+                f"{path} is neither a file nor a benchmark: the benchmarks are "
+                f"{', '.join(benchmarks.BENCHMARKS)}"
+            )
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    else:
+        rows = _lines(Path(path)) if Path(path).suffix in (".jsonl", ".json") else _parquet(Path(path))
+    return [_row(row, path) for row in rows]
+
+
+def _row(row: dict[str, Any], path: Path | str) -> dict[str, Any]:
+    if all(name in row for name in _COLUMNS):
+        return row
+    if (chat := benchmarks.as_chat(row)) is not None:
+        return chat
+    problem, answer = (" or ".join(names) for names in (benchmarks.PROBLEMS, benchmarks.ANSWERS))
+    lacks = ", ".join(name for name in _COLUMNS if name not in row)
+    raise EvaluationError(
+        f"{path} lacks the column {lacks}; it has {', '.join(row)}. "
+        f"Write it with prompt (chat messages) and reward_model (with ground_truth), or with {problem} and "
+        f"{answer}."
+    )
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    rows = []
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line) if line.strip() else None
+            except (ValueError, RecursionError):
+                logger.warning("%s, line %d is not a whole JSON record: left out", path, number)
+                continue
+            if isinstance(row, dict):
+                rows.append(row)
+    return rows
+
+
+def _parquet(path: Path) -> list[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     except pa.ArrowInvalid as error:
         reason = str(error).splitlines()[0]
         raise EvaluationError(f"{path} cannot be read as Parquet: {reason}. Write the file again.") from error
-    if missing := [name for name in _COLUMNS if name not in table.column_names]:
-        raise EvaluationError(
-            f"{path} lacks the column {', '.join(missing)}; it has {', '.join(table.column_names)}. "
-            "Write it with prompt (chat messages) and reward_model (with ground_truth)."
-        )
-    rows: list[dict[str, Any]] = table.to_pylist()
     return rows

@@ -85,6 +85,8 @@ def measure_redundancy(text: str, prompt: str = "", n: int = N) -> Redundancy:
         TrajectoryError: the text is malformed: which thread said what is a guess then.
     """
     trajectory = parse(text)
+    if not trajectory.blocks:
+        return Redundancy(())
     split = _splitting(thread.text for block in trajectory.blocks for thread in block.threads)
     context = _Context(split, n)
     context.add([prompt])
@@ -126,7 +128,7 @@ def _block(block: Block, context: _Context, split: Split, n: int) -> BlockRedund
 
 
 def _shares(threads: Sequence[Ngrams], known: set[tuple[str, ...]]) -> Iterator[float]:
-    """Of each thread from the second on: share of its n-grams that earlier ones have, ``known`` not."""
+    """Of each thread but the first: share of its n-grams that earlier ones have and ``known`` has not."""
     earlier = set(threads[0])
     for ngrams in threads[1:]:
         if ngrams:

@@ -39,8 +39,14 @@ def test_help_of_each_command(command: str) -> None:
     assert runner.invoke(cli.app, [command, "--help"]).exit_code == 0
 
 
+def test_eval_has_sub_commands() -> None:
+    shown = runner.invoke(cli.app, ["eval", "--help"])
+    assert shown.exit_code == 0 and "compare" in shown.output and "run" in shown.output
+    assert runner.invoke(cli.app, ["eval", "--model", "m"]).exit_code == 2, "options belong to `eval run`"
+
+
 def test_import_is_cheap() -> None:
-    heavy = "{'torch', 'transformers', 'verl', 'vllm', 'ray', 'jinja2'}"
+    heavy = "{'torch', 'transformers', 'verl', 'vllm', 'ray', 'jinja2', 'numpy'}"
     code = f"import sys, tw_plugins.cli; print(*{heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
@@ -157,6 +163,7 @@ def test_run_writes_and_prints_a_table_and_a_last_line(
     summaries = run("m", Path("d"), ["parallel"], tmp_path, EvalSettings(), None, console)
     assert summaries == {"parallel": summarise(records)}
     assert read_records(tmp_path / "parallel.jsonl") == records and (tmp_path / "summary.json").exists()
+    assert "| parallel, all problems | 2 | 2 | 50.0% [" in (tmp_path / "report.md").read_text()
     lines = console.export_text().strip().splitlines()
     assert lines[-1] == summary_line(summaries)
     assert lines[-1] == (

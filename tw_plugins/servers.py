@@ -1,0 +1,78 @@
+"""Which engine decodes: vLLM in this process, or a server that is up already."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+from tw_plugins.engines import OpenAICompatibleEngine, VLLMEngine
+from tw_plugins.rollout import Engine
+from tw_plugins.scores import EvaluationError
+from tw_plugins.sglang_engine import SGLangEngine
+
+__all__ = ["KEY_VARIABLE", "Server", "decode_with"]
+
+T = TypeVar("T")
+Kind = Literal["openai", "sglang"]
+KEY_VARIABLE = "OPENAI_API_KEY"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that others share.
+
+    Attributes:
+        base_url: ``http://localhost:8000/v1`` (openai), ``http://localhost:30000`` (sglang).
+        model: name under which it serves the model.
+        kind: "openai" for any OpenAI-compatible server that returns token ids (vLLM), "sglang" for SGLang's own.
+
+    Raises:
+        EvaluationError: another kind.
+    """
+
+    base_url: str
+    model: str
+    kind: Kind = "openai"
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise EvaluationError(f"--server is {self.kind!r}: choose one of {', '.join(get_args(Kind))}")
+
+    def engine(self, temperature: float, top_p: float, max_model_len: int) -> OpenAICompatibleEngine:
+        """An engine of it; its key comes from the environment (OPENAI_API_KEY) and is written nowhere."""
+        made = SGLangEngine if self.kind == "sglang" else OpenAICompatibleEngine
+        return made(
+            self.base_url,
+            self.model,
+            temperature=temperature,
+            top_p=top_p,
+            max_model_len=max_model_len,
+            api_key=os.environ.get(KEY_VARIABLE),
+        )
+
+
+def decode_with(
+    model: str, engine_args: Mapping[str, Any], server: Server | None, work: Callable[[Engine], Awaitable[T]]
+) -> T:
+    """Run `work` on an engine that is shut down afterwards.
+
+    Args:
+        engine_args: of `VLLMEngine`; a server gets ``temperature``, ``top_p`` and ``max_model_len`` of them.
+    """
+    if server is None:
+        with VLLMEngine(model, **engine_args) as engine:
+            return asyncio.run(_awaited(work(engine)))
+
+    async def on_server() -> T:
+        names = ("temperature", "top_p", "max_model_len")
+        async with server.engine(**{name: engine_args[name] for name in names}) as engine:
+            return await work(engine)
+
+    return asyncio.run(on_server())
+
+
+async def _awaited(work: Awaitable[T]) -> T:
+    return await work

@@ -1,0 +1,44 @@
+"""SGLang's own endpoint, ``/generate``: its OpenAI-compatible one returns no token ids.
+
+Written from SGLang's documentation and tested against a server of that shape; it has not run against a real
+SGLang.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tw_plugins.engines import OpenAICompatibleEngine
+from tw_plugins.request import EngineError, finish_reason_of, room_for
+from tw_plugins.units import Completion
+
+
+class SGLangEngine(OpenAICompatibleEngine):
+    """As `OpenAICompatibleEngine`, with ``base_url`` up to the port, e.g. ``http://localhost:30000``."""
+
+    def __init__(self, base_url: str, model: str, **settings: Any) -> None:
+        super().__init__(base_url, model, **settings)
+        self.url = f"{base_url.rstrip('/').removesuffix('/v1')}/generate"
+
+    async def generate(
+        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
+    ) -> Completion:
+        """See :class:`tw_plugins.rollout.Engine`; raises as `OpenAICompatibleEngine.generate` does."""
+        room = room_for(prompt_ids, max_tokens, self.max_model_len)
+        if room < 1:
+            return Completion([], [], "length")
+        sampling = {name: self._body[name] for name in ("temperature", "top_p", "top_k", "min_p")}
+        sampling |= {"max_new_tokens": room, "stop_token_ids": list(stop_token_ids)}
+        body = {"input_ids": list(prompt_ids), "sampling_params": sampling, "return_logprob": True}
+        answer = await self._post(body, request_id)
+        try:
+            ids, meta = list(answer["output_ids"]), answer["meta_info"]
+            logprobs = [float(entry[0]) for entry in meta["output_token_logprobs"]]
+            reason = meta["finish_reason"]["type"]
+        except (KeyError, IndexError, TypeError) as error:
+            raise EngineError(
+                f"{self.url} answered without output_ids, their log-probs or a finish reason: is it SGLang, 0.4 "
+                f"or later? It begins: {str(answer)[:200]}"
+            ) from error
+        return Completion(ids, logprobs, finish_reason_of(reason, self.url))
