@@ -66,8 +66,8 @@ def load(name: str) -> list[dict[str, Any]]:
         ) from error
     if len(rows) != benchmark.problems:
         raise EvaluationError(
-            f"{benchmark.repository} has {len(rows)} problems, {name} has {benchmark.problems}: it is not the "
-            f"data set that was meant. {instead}"
+            f"{benchmark.repository} has {len(rows)} problems, {name} has {benchmark.problems}: it is not "
+            f"the data set that was meant. {instead}"
         )
     return list(rows)
 

@@ -110,7 +110,7 @@ class OpenAICompatibleEngine:
             await asyncio.sleep(_pause(answer.headers.get("Retry-After"), attempt))
         if answer.status_code in (401, 403):
             raise EngineError(
-                f"{self.url} does not accept the key (HTTP {answer.status_code}): set OPENAI_API_KEY, or api_key"
+                f"{self.url} does not accept the key (HTTP {answer.status_code}): set OPENAI_API_KEY"
             )
         if answer.status_code != 200:
             raise EngineError(f"{self.url} answered HTTP {answer.status_code}: {answer.text[:500]}")

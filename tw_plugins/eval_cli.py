@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tw_plugins.server_options import BaseUrl, ServedName, ServerKind
+
 __all__ = ["evaluation"]
 
 evaluation = typer.Typer(no_args_is_help=True, help="Evaluate a model, and compare two evaluations.")
@@ -16,7 +18,13 @@ evaluation = typer.Typer(no_args_is_help=True, help="Evaluate a model, and compa
 @evaluation.command("run")
 def eval_run(
     model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
-    data: Annotated[Path, typer.Option(help="Parquet file of problems, as RL reads it.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="aime24, aime25, amc23, math500, minerva_math or olympiadbench; or a Parquet or JSON Lines "
+            "file with RL's columns or a benchmark's (problem, answer)."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for MODE.jsonl, summary.json and report.md.")],
     mode: Annotated[str, typer.Option(help="parallel, autoregressive or both.")] = "both",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")] = None,
@@ -40,17 +48,23 @@ def eval_run(
             help="File that evaluations beside this one name too: they wait for each other's clock."
         ),
     ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Trajectories per problem: k of avg@k.")] = 1,
+    base_url: BaseUrl = None,
+    served_model_name: ServedName = None,
+    server: ServerKind = "openai",
     seed: Annotated[int, typer.Option(help="Of the engine.")] = 0,
     engine_arg: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of vLLM's AsyncEngineArgs; may be repeated.")
     ] = None,
 ) -> None:
-    """Evaluate a model on problems of known answers, with vLLM in this process.
+    """Evaluate a model on problems of known answers, with vLLM in this process or on a server.
 
-    Prints accuracy, format, token latency and activation; the last line is a summary.
+    Prints accuracy, format, token latency and activation; the last line is a summary. Broken off, the same
+    command goes on where it was. A server's key is read from OPENAI_API_KEY.
     """
     from tw_plugins.eval_command import parse_engine_args, parse_modes, run
     from tw_plugins.evaluate_model import EvalSettings
+    from tw_plugins.servers import server_of
 
     settings = EvalSettings(
         temperature=temperature,
@@ -62,10 +76,12 @@ def eval_run(
         concurrency=concurrency,
         wall_clock_problems=wall_clock,
         turns=turns,
+        samples=samples,
         seed=seed,
         engine_args=parse_engine_args(engine_arg or []),
     )
-    run(model, data, parse_modes(mode), out, settings, limit, Console())
+    where = server_of(base_url, served_model_name or model, server)
+    run(model, data, parse_modes(mode), out, settings, limit, Console(), where)
 
 
 @evaluation.command("compare")

@@ -18,6 +18,7 @@ from tw_plugins.evaluate_model import EvalSettings, evaluate_model
 from tw_plugins.records import EvalRecord
 from tw_plugins.rollout import Mode
 from tw_plugins.scores import EvaluationError, summarise
+from tw_plugins.servers import Server
 
 __all__ = ["parse_engine_args", "parse_modes", "run", "summary_line", "table"]
 
@@ -58,22 +59,26 @@ def parse_engine_args(given: Iterable[str]) -> dict[str, Any]:
 
 def run(
     model: str,
-    data: Path,
+    data: Path | str,
     modes: Sequence[Mode],
     out: Path,
     settings: EvalSettings,
     limit: int | None,
     console: Console,
+    server: Server | None = None,
 ) -> dict[Mode, Summary]:
     """Evaluates, writes ``out/<mode>.jsonl``, ``summary.json`` and the report, and prints the figures."""
     (out / SUMMARY).unlink(missing_ok=True)  # its presence says that the evaluation is whole
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported: its log hides the bars
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bars:
-        tasks = {mode: bars.add_task(mode, total=limit) for mode in modes}
-        results = evaluate_model(
-            model, data, modes, out, settings, limit, lambda mode, _: bars.advance(tasks[mode])
-        )
+        total = limit and limit * settings.samples
+        tasks = {mode: bars.add_task(mode, total=total) for mode in modes}
+
+        def advance(mode: Mode, record: EvalRecord) -> None:
+            bars.advance(tasks[mode])
+
+        results = evaluate_model(model, data, modes, out, settings, limit, advance, server)
     summaries = {mode: summarise(records) for mode, records in results.items()}
     write_report(results, out)
     (out / SUMMARY).write_text(json.dumps(summaries, indent=2) + "\n", encoding="utf-8")

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tw_plugins.control_tokens import ControlTokens
-from tw_plugins.engines import VLLMEngine
 from tw_plugins.evaluate import evaluate_timed
 from tw_plugins.grammar import MAX_THREADS
 from tw_plugins.problems import EvalProblem, read_problems
-from tw_plugins.records import EvalRecord, append_record, write_records
+from tw_plugins.records import (
+    EvalRecord,
+    append_record,
+    drop_unfinished_line,
+    read_records,
+    write_records,
+)
+from tw_plugins.resume import check_settings, missing
 from tw_plugins.rollout import Engine, Limits, Mode
 from tw_plugins.scores import EvaluationError
+from tw_plugins.servers import Server, decode_with
 from tw_plugins.turns import Turns
 
 __all__ = [
@@ -33,6 +39,9 @@ __all__ = [
 Progress = Callable[[Mode, EvalRecord], None]
 
 
+_NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems", "turns")
+
+
 @dataclass(frozen=True)
 class EvalSettings:
     """How to decode.
@@ -46,6 +55,7 @@ class EvalSettings:
         concurrency: trajectories decoded at a time, where no clock is read.
         wall_clock_problems: decomposable problems that are decoded one at a time, to read the clock.
         turns: file that evaluations beside this one name too; they wait while one of them reads the clock.
+        samples: trajectories per problem, k of avg@k; only the first of a problem is ever timed.
         seed: of the engine.
         engine_args: further fields of vLLM's ``AsyncEngineArgs``; they win over ours.
     """
@@ -60,8 +70,20 @@ class EvalSettings:
     concurrency: int = 64
     wall_clock_problems: int = 0
     turns: Path | None = None
+    samples: int = 1
     seed: int = 0
     engine_args: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.samples > 1 and self.temperature == 0:
+            raise EvaluationError(
+                f"{self.samples} samples at temperature 0 are all the same: raise --temperature"
+            )
+
+    def sampling(self) -> dict[str, Any]:
+        """What changes a sample; the rest may change between two runs that share their samples."""
+        own = {**asdict(self), "engine_args": dict(self.engine_args)}
+        return {name: value for name, value in own.items() if name not in _NOT_SAMPLING}
 
     def limits(self, context: int) -> Limits:
         """The limits of a trajectory that has ``context`` tokens left after its prompt.
@@ -83,37 +105,65 @@ class EvalSettings:
 
 def evaluate_model(
     model: str,
-    data: Path,
+    data: Path | str,
     modes: Sequence[Mode],
     out: Path,
     settings: EvalSettings = EvalSettings(),
     limit: int | None = None,
     progress: Progress | None = None,
+    server: Server | None = None,
 ) -> dict[Mode, list[EvalRecord]]:
     """Evaluates a Hugging Face model, and writes ``out/<mode>.jsonl`` for each mode.
 
-    A file grows while its mode is evaluated, one line per answered problem; in the end it is in the order of
-    the problems. Files of an earlier evaluation are removed first.
+    A file grows while its mode is evaluated, one line per sample; in the end it is in the order of the
+    problems. What is there already, of the same settings, is not decoded again.
 
     Args:
-        model: folder or name.
-        data: Parquet file of problems, see :func:`tw_plugins.problems.read_problems`.
+        model: folder or name; of its tokenizer and config where a server decodes.
+        data: file of problems or name of a benchmark, see :func:`tw_plugins.problems.read_problems`.
         limit: only the first so many problems.
+        progress: called with every record, those that are there first.
+        server: None decodes with vLLM in this process.
 
     Raises:
         FileNotFoundError: there is no data file.
+        ResumeError: `out` holds samples of another model, of other problems or settings.
         ControlTokenError: the model's tokenizer lacks a control token.
         EvaluationError: there is no such model, the data cannot be used, or a prompt leaves no room for a
             response.
         EngineError: vLLM is missing or fails.
     """
     tags, problems, limits, engine_args = prepare(model, data, settings, limit)
-    with VLLMEngine(model, **engine_args) as engine:
-        watched = _watched(out, modes, progress)
-        results = asyncio.run(evaluate_modes(engine, tags, problems, modes, limits, settings, watched))
+    check_settings(out, {"model": model, "data": str(data), "limit": limit, **settings.sampling()})
+    there = {mode: _there(record_file(out, mode)) for mode in modes}
+    todo = {mode: missing(problems, there[mode], settings.samples) for mode in modes}
+    if progress:
+        for mode in modes:
+            for record in there[mode]:
+                progress(mode, record)
+
+    async def decode(engine: Engine) -> None:
+        for mode in modes:
+            timed = sum(record.wall_s is not None for record in there[mode])
+            left = replace(settings, wall_clock_problems=max(settings.wall_clock_problems - timed, 0))
+            await evaluate_modes(engine, tags, todo[mode], [mode], limits, left, _kept(out, progress))
+
+    if any(todo.values()):
+        # another seed than the run that was broken off, or it would sample the same again
+        again = {**engine_args, "seed": settings.seed + sum(map(len, there.values()))}
+        decode_with(model, again, server, decode)
+    places = {problem.index: place for place, problem in enumerate(problems)}
+    results = {mode: _there(record_file(out, mode)) for mode in modes}
     for mode, records in results.items():
+        records.sort(key=lambda record: places[record.index])
         write_records(records, record_file(out, mode))
     return results
+
+
+def _there(path: Path) -> list[EvalRecord]:
+    """Records of a run that may have been broken off."""
+    drop_unfinished_line(path)
+    return read_records(path) if path.exists() else []
 
 
 class Prepared(NamedTuple):
@@ -125,7 +175,7 @@ class Prepared(NamedTuple):
     engine_args: dict[str, Any]
 
 
-def prepare(model: str, data: Path, settings: EvalSettings, limit: int | None = None) -> Prepared:
+def prepare(model: str, data: Path | str, settings: EvalSettings, limit: int | None = None) -> Prepared:
     """Reads tokenizer and problems, fits the limits to the model's context; raises as `evaluate_model`."""
     tokenizer = load_tokenizer(model)
     tags = ControlTokens.from_tokenizer(tokenizer)
@@ -191,17 +241,15 @@ def record_file(out: Path, mode: Mode) -> Path:
     return out / f"{mode}.jsonl"
 
 
-def _watched(out: Path, modes: Sequence[Mode], progress: Progress | None) -> Progress:
-    """Progress that is in the record files too, beginning with none."""
-    for mode in modes:
-        record_file(out, mode).unlink(missing_ok=True)
+def _kept(out: Path, progress: Progress | None) -> Progress:
+    """Progress that is in the record files too."""
 
-    def watched(mode: Mode, record: EvalRecord) -> None:
+    def kept(mode: Mode, record: EvalRecord) -> None:
         append_record(record, record_file(out, mode))
         if progress:
             progress(mode, record)
 
-    return watched
+    return kept
 
 
 def _for_mode(progress: Progress | None, mode: Mode) -> Callable[[EvalRecord], None] | None:

@@ -13,7 +13,7 @@ from tw_plugins.rollout import Engine
 from tw_plugins.scores import EvaluationError
 from tw_plugins.sglang_engine import SGLangEngine
 
-__all__ = ["KEY_VARIABLE", "Server", "decode_with"]
+__all__ = ["KEY_VARIABLE", "Server", "decode_with", "server_of"]
 
 T = TypeVar("T")
 Kind = Literal["openai", "sglang"]
@@ -27,7 +27,8 @@ class Server:
     Attributes:
         base_url: ``http://localhost:8000/v1`` (openai), ``http://localhost:30000`` (sglang).
         model: name under which it serves the model.
-        kind: "openai" for any OpenAI-compatible server that returns token ids (vLLM), "sglang" for SGLang's own.
+        kind: "openai" for any OpenAI-compatible server that returns token ids (vLLM), "sglang" for SGLang's
+            own endpoint.
 
     Raises:
         EvaluationError: another kind.
@@ -52,6 +53,11 @@ class Server:
             max_model_len=max_model_len,
             api_key=os.environ.get(KEY_VARIABLE),
         )
+
+
+def server_of(base_url: str | None, model: str, kind: str) -> Server | None:
+    """What the command line says; None without a URL."""
+    return None if base_url is None else Server(base_url, model, kind)  # type: ignore[arg-type]
 
 
 def decode_with(

@@ -38,7 +38,7 @@ class SGLangEngine(OpenAICompatibleEngine):
             reason = meta["finish_reason"]["type"]
         except (KeyError, IndexError, TypeError) as error:
             raise EngineError(
-                f"{self.url} answered without output_ids, their log-probs or a finish reason: is it SGLang, 0.4 "
-                f"or later? It begins: {str(answer)[:200]}"
+                f"{self.url} answered without output_ids, their log-probs or a finish reason: is it SGLang, "
+                f"0.4 or later? It begins: {str(answer)[:200]}"
             ) from error
         return Completion(ids, logprobs, finish_reason_of(reason, self.url))

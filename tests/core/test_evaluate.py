@@ -29,7 +29,7 @@ from tw_plugins.evaluate import (
 )
 from tw_plugins.evaluate_model import (
     EvalSettings,
-    _watched,
+    _kept,
     evaluate_model,
     evaluate_modes,
     record_file,
@@ -196,12 +196,11 @@ def test_a_file_grows_by_records(tmp_path: Path) -> None:
         assert [record.index for record in read_records(path)] == list(range(index + 1))
 
 
-async def test_progress_is_in_the_files_of_this_evaluation_only(tmp_path: Path) -> None:
+async def test_progress_is_in_the_files(tmp_path: Path) -> None:
     seen: list[int] = []
-    append_record(replace(RECORD, index=99), record_file(tmp_path, "parallel"))
-    watched = _watched(tmp_path, ["parallel"], lambda mode, record: seen.append(record.index))
+    kept = _kept(tmp_path, lambda mode, record: seen.append(record.index))
     problems = [problem(0), problem(1)]
-    await evaluate_modes(Counting(), TAGS, problems, ["parallel"], LIMITS, EvalSettings(), watched)
+    await evaluate_modes(Counting(), TAGS, problems, ["parallel"], LIMITS, EvalSettings(), kept)
     assert [record.index for record in read_records(record_file(tmp_path, "parallel"))] == seen == [0, 1]
 
 

@@ -114,7 +114,14 @@ def test_text_is_not_evaluated(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["__import__('os')", "Integer (7 ).__class__", "Integer (2 )**Integer (9 )", "f(2 )/Integer (3 )", "Symbol ('x' );1", ""],
+    [
+        "__import__('os')",
+        "Integer (7 ).__class__",
+        "Integer (2 )**Integer (9 )",
+        "f(2 )/Integer (3 )",
+        "Symbol ('x' );1",
+        "",
+    ],
 )
 def test_only_literals_are_built(code: str) -> None:
     with pytest.raises(ValueError, match="never evaluated"):

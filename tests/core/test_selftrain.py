@@ -17,12 +17,14 @@ from typer.testing import CliRunner
 from tests.commands import run
 from tests.core.fakes import EOS, char_tokenizer, control_tokens
 from tests.core.test_evaluate import CLOSE, OPEN, RECORD, THREADS
+from tw_plugins import servers
 from tw_plugins.cli import app
 from tw_plugins.data import selftrain as module
-from tw_plugins.data.selftrain import Funnel, Keep, SelfTrainError, selftrain, sift
+from tw_plugins.data.selftrain import Funnel, Keep, selftrain, sift
 from tw_plugins.evaluate_model import EvalSettings, Prepared
 from tw_plugins.problems import read_problems
 from tw_plugins.records import read_records
+from tw_plugins.resume import ResumeError
 from tw_plugins.rollout import Completion, Limits
 from tw_plugins.sft import RowMaker
 from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
@@ -76,7 +78,7 @@ def prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         return Prepared(TAGS, read_problems(data, tokenizer, limit), limits, {"seed": settings.seed})
 
     monkeypatch.setattr(module, "prepare", prepare)
-    monkeypatch.setattr(module, "VLLMEngine", Engine)
+    monkeypatch.setattr(servers, "VLLMEngine", Engine)
     Engine.made, Engine.trajectories = [], 0
     yield tmp_path / "rl.parquet"
 
@@ -133,7 +135,7 @@ def test_a_second_run_samples_what_is_missing(prompts: Path, tmp_path: Path) -> 
 
 def test_samples_of_other_settings_are_not_mixed(prompts: Path, tmp_path: Path) -> None:
     selftrain("m", prompts, tmp_path / "out", SETTINGS, samples=1)
-    with pytest.raises(SelfTrainError, match=r"other settings: temperature was 1.0, is 0.5. Give another"):
+    with pytest.raises(ResumeError, match=r"other settings: temperature was 1.0, is 0.5. Give another"):
         selftrain("m", prompts, tmp_path / "out", replace(SETTINGS, temperature=0.5), samples=1)
     selftrain("m", prompts, tmp_path / "out", replace(SETTINGS, concurrency=7), samples=1)
 
@@ -141,7 +143,7 @@ def test_samples_of_other_settings_are_not_mixed(prompts: Path, tmp_path: Path) 
 def test_prompts_that_share_an_index(prompts: Path, tmp_path: Path) -> None:
     rows = [{**row, "extra_info": {"index": 5}} for row in pq.read_table(prompts).to_pylist()]
     pq.write_table(pa.Table.from_pylist(rows), prompts)
-    with pytest.raises(SelfTrainError, match=r"extra_info\.index 5 is there twice"):
+    with pytest.raises(ResumeError, match=r"extra_info\.index 5 is there twice"):
         selftrain("m", prompts, tmp_path / "out", SETTINGS, samples=1)
 
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from tw_plugins.data.stage1.cli import register as register_stage1
+from tw_plugins.server_options import BaseUrl, ServedName, ServerKind
 
 __all__ = ["data"]
 
@@ -80,6 +81,9 @@ def selftrain(
         int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Trajectories decoded at a time.")] = 64,
+    base_url: BaseUrl = None,
+    served_model_name: ServedName = None,
+    server: ServerKind = "openai",
     seed: Annotated[int, typer.Option(help="Of the engine.")] = 0,
     engine_arg: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of vLLM's AsyncEngineArgs; may be repeated.")
@@ -93,6 +97,7 @@ def selftrain(
     from tw_plugins.data.selftrain_command import run
     from tw_plugins.eval_command import parse_engine_args
     from tw_plugins.evaluate_model import EvalSettings
+    from tw_plugins.servers import server_of
 
     settings = EvalSettings(
         temperature=temperature,
@@ -104,7 +109,8 @@ def selftrain(
         engine_args=parse_engine_args(engine_arg or []),
     )
     keep = Keep(keep_tokens, min_acceleration, per_prompt)
-    run(model, prompts, out, settings, samples, keep, limit, Console())
+    where = server_of(base_url, served_model_name or model, server)
+    run(model, prompts, out, settings, samples, keep, limit, Console(), where)
 
 
 register_stage1(data)

@@ -8,28 +8,24 @@ other constraints sift the same samples again without decoding any.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tw_plugins.control_tokens import ControlTokens
-from tw_plugins.engines import VLLMEngine
 from tw_plugins.evaluate import evaluate
 from tw_plugins.evaluate_model import EvalSettings, prepare
 from tw_plugins.problems import EvalProblem, read_messages
 from tw_plugins.records import EvalRecord, append_record, drop_unfinished_line, read_records
+from tw_plugins.resume import check_settings, missing
+from tw_plugins.servers import Server, decode_with
 
-__all__ = ["Funnel", "Keep", "SelfTrainError", "selftrain", "sift"]
+__all__ = ["Funnel", "Keep", "selftrain", "sift"]
 
-SAMPLES, SFT, FUNNEL, SETTINGS = "samples.jsonl", "sft.parquet", "funnel.json", "settings.json"
-
-
-class SelfTrainError(ValueError):
-    """A folder of other samples, or prompts that cannot be told apart."""
+SAMPLES, SFT, FUNNEL = "samples.jsonl", "sft.parquet", "funnel.json"
 
 
 @dataclass(frozen=True)
@@ -111,6 +107,7 @@ def selftrain(
     keep: Keep = Keep(),
     limit: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    server: Server | None = None,
 ) -> Funnel:
     """Sample every prompt `samples` times in parallel mode and write the SFT set of what is right.
 
@@ -120,17 +117,18 @@ def selftrain(
         out: folder; samples that it has count.
         limit: only the first so many prompts.
         progress: called with how many samples are there and how many there will be.
+        server: None decodes with vLLM in this process.
 
     Raises:
-        SelfTrainError: `out` holds samples of another model, of other prompts or settings.
+        ResumeError: `out` holds samples of another model, of other prompts or settings.
         EvaluationError, ControlTokenError, EngineError: see `tw_plugins.evaluate_model.evaluate_model`.
     """
     prepared = prepare(model, prompts, settings, limit)
-    _check_settings(out, {"model": model, "prompts": str(prompts), **_sampling(settings)})
+    check_settings(out, {"model": model, "prompts": str(prompts), **settings.sampling()})
     path = out / SAMPLES
     drop_unfinished_line(path)
     there = read_records(path) if path.exists() else []
-    todo = _missing(prepared.problems, there, samples)
+    todo = missing(prepared.problems, there, samples)
     total, done = len(there) + len(todo), len(there)
     progress(done, total)
 
@@ -143,21 +141,16 @@ def selftrain(
     if todo:
         # another seed than the run that was broken off, or it would sample the same again
         engine_args = {**prepared.engine_args, "seed": settings.seed + len(there)}
-        with VLLMEngine(model, **engine_args) as engine:
-            limits, tags, width = prepared.limits, prepared.tags, settings.concurrency
-            asyncio.run(evaluate(engine, tags, todo, "parallel", limits, width, keep_sample))
+        limits, tags, width = prepared.limits, prepared.tags, settings.concurrency
+        decode_with(
+            model,
+            engine_args,
+            server,
+            lambda engine: evaluate(engine, tags, todo, "parallel", limits, width, keep_sample),
+        )
     asked = {problem.index for problem in prepared.problems}
     records = [record for record in read_records(path) if record.index in asked]
     return _write(out, records, prepared.tags, prepared.problems, read_messages(prompts, limit), keep)
-
-
-def _missing(problems: Sequence[EvalProblem], there: Iterable[EvalRecord], samples: int) -> list[EvalProblem]:
-    """Each problem as often as it still has to be sampled; round by round, so that all get their first."""
-    indices = Counter(problem.index for problem in problems)
-    if twice := [index for index, times in indices.items() if times > 1]:
-        raise SelfTrainError(f"extra_info.index {twice[0]} is there twice: each prompt needs its own")
-    have = Counter(record.index for record in there)
-    return [problem for turn in range(samples) for problem in problems if have[problem.index] <= turn]
 
 
 def _write(
@@ -188,21 +181,3 @@ def _write(
         (out / SFT).unlink(missing_ok=True)  # of a run with other constraints
     (out / FUNNEL).write_text(json.dumps(asdict(funnel), indent=2) + "\n", encoding="utf-8")
     return funnel
-
-
-def _sampling(settings: EvalSettings) -> dict[str, Any]:
-    """What changes the samples; the rest may change between two runs."""
-    plain = asdict(replace(settings, concurrency=1, wall_clock_problems=0, turns=None))
-    return json.loads(json.dumps({**plain, "engine_args": dict(settings.engine_args)}))
-
-
-def _check_settings(out: Path, settings: dict[str, Any]) -> None:
-    path = out / SETTINGS
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if changed := [name for name, value in settings.items() if before.get(name) != value]:
-            was = ", ".join(f"{name} was {before.get(name)!r}, is {settings[name]!r}" for name in changed)
-            raise SelfTrainError(f"{out} holds samples of other settings: {was}. Give another --out.")
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

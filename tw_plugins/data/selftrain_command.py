@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tw_plugins.data.selftrain import SFT, Funnel, Keep, selftrain
 from tw_plugins.evaluate_model import EvalSettings
+from tw_plugins.servers import Server
 
 __all__ = ["run", "table"]
 
@@ -27,6 +28,7 @@ def run(
     keep: Keep,
     limit: int | None,
     console: Console,
+    server: Server | None = None,
 ) -> Funnel:
     """Sample, sift, and print the funnel."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported: its log hides the bar
@@ -42,6 +44,7 @@ def run(
             keep,
             limit,
             lambda done, total: bars.update(task, completed=done, total=total),
+            server,
         )
     console.print(table(funnel))
     where = f"written to {out / SFT}" if funnel.kept else "nothing is kept, so there is no set"

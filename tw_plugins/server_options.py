@@ -1,0 +1,15 @@
+"""Options of the commands that can decode on a server."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["BaseUrl", "ServedName", "ServerKind"]
+
+BaseUrl = Annotated[
+    str | None, typer.Option(help="A server instead of vLLM in this process, as http://localhost:8000/v1.")
+]
+ServedName = Annotated[str | None, typer.Option(help="Its name for the model; --model when not given.")]
+ServerKind = Annotated[str, typer.Option(help="openai (vLLM and others) or sglang.")]
