@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,9 +19,24 @@ OUR_PACKAGES = ("tw_plugins", "verl_ext", "openrlhf_ext", "recipes")
 
 
 def is_explained(error: Exception) -> bool:
-    """Whether an error's message is meant for the user: one of our own classes, or a missing file."""
+    """Whether an error's message is meant for the user: one of our own classes, or the file system's."""
     package = type(error).__module__.partition(".")[0]
-    return package in OUR_PACKAGES or isinstance(error, FileNotFoundError)
+    return (
+        package in OUR_PACKAGES or isinstance(error, FileNotFoundError | PermissionError) or _is_full(error)
+    )
+
+
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _message(error: Exception) -> str:
+    if _is_full(error):
+        return "the disk is full; what was finished is kept. Make room and run the same command again."
+    if isinstance(error, PermissionError):
+        return f"no permission for {error.filename}: choose another place"
+    named = getattr(error, "filename", None)
+    return f"no such file: {named}" if named else str(error)
 
 
 class OneLineErrors(TyperGroup):
@@ -32,9 +48,7 @@ class OneLineErrors(TyperGroup):
         except Exception as error:
             if not is_explained(error):
                 raise
-            named = getattr(error, "filename", None)
-            message = f"no such file: {named}" if named else str(error)
-            Console(stderr=True).print(f"[bold red]error:[/] {_plain(message)}", soft_wrap=True)
+            Console(stderr=True).print(f"[bold red]error:[/] {_plain(_message(error))}", soft_wrap=True)
             raise typer.Exit(2) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from dataclasses import replace
@@ -179,3 +180,13 @@ def test_table_of_one_kind_has_one_row_per_mode() -> None:
 
 def test_errors_of_evaluation_are_ours() -> None:
     assert cli.is_explained(EvaluationError("x")) and not cli.is_explained(typer.BadParameter("x"))
+
+
+def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tw_plugins.report.read_report", full)
+    result = runner.invoke(cli.app, ["report", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "the disk is full; what was finished is kept. Make room" in " ".join(result.output.split())

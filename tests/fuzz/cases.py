@@ -105,7 +105,7 @@ def _reward(rng: Random) -> dict[str, Any]:
         "rho_clip": rng.choice((0.0, 0.2, 1.0)),
         "wrong": rng.choice((0.0, -0.5)),
         "format_weight": rng.choice((0.0, 0.1)),
-        "acceleration_bonus": rng.random() < 0.7,
+        "acceleration": rng.choice(("eta", "eta", "critical_path", "none")),
     }
 
 

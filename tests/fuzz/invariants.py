@@ -166,7 +166,7 @@ def _check_reward(case: Case, rollout: Rollout, oracle: Oracle, critical_path: i
     assert all(type(value) is float and math.isfinite(value) for value in scores.values())
     settings = RewardSettings(**case.reward)
     correct = _is_correct(case.tags.decode(rollout.response_ids), case.truth, scores["acc"] == 1.0)
-    bonus = settings.acceleration_bonus and case.mode == "parallel" and total
+    bonus = settings.acceleration == "eta" and case.mode == "parallel" and total
     paid = min(settings.rho * (total - critical_path) / total, settings.rho_clip) if bonus else 0.0
     score = (1 + paid if correct else settings.wrong) + settings.format_weight * well_formed
     assert scores["acc"] == correct and math.isclose(scores["score"], score, abs_tol=1e-9), (

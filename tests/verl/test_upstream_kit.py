@@ -99,14 +99,14 @@ def test_the_qwen3_configs_are_our_recipes(kit: Path, tmp_path: Path, toy: Toy) 
 def test_overrides_follow_the_stage(kit: Path, tmp_path: Path, toy: Toy) -> None:
     """The README's sequential baseline is our recipe's."""
     custom = "actor_rollout_ref.rollout.custom.threadweaver.mode=autoregressive"
-    bonus = "+reward.custom_reward_function.reward_kwargs.acceleration_bonus=false"
+    bonus = "reward.custom_reward_function.reward_kwargs.acceleration=none"
     readme = (kit / "README.md").read_text()
     assert custom in readme and bonus in readme
     found = composed(kit, tmp_path, "rl", custom, bonus, **variables(toy))
     baseline = yaml.safe_load((RECIPES / "qwen3_8b_grpo_sequential.yaml").read_text())
     assert found.actor_rollout_ref.rollout.custom.threadweaver.mode == "autoregressive"
     assert baseline["actor_rollout_ref"]["rollout"]["custom"]["threadweaver"]["mode"] == "autoregressive"
-    assert found.reward.custom_reward_function.reward_kwargs.acceleration_bonus is False
+    assert found.reward.custom_reward_function.reward_kwargs.acceleration == "none"
 
 
 def test_what_is_missing_is_said(kit: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@
 #
 # The data set has the columns `prompt` (chat messages) and `label` (the reference answer).
 # Flags after the script's name win over those in it; the sequential baseline is
-#   --tw.mode autoregressive --no-tw.acceleration_bonus
+#   --tw.mode autoregressive --tw.acceleration none
 
 set -euo pipefail
 
