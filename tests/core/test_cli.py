@@ -132,7 +132,7 @@ def test_eval_hands_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
     done = runner.invoke(cli.app, [*EVAL, *options])
     assert done.exit_code == 0, done.output
     settings = EvalSettings(temperature=0.5, max_tokens=99, wall_clock_problems=3, engine_args={"seed": 4})
-    assert given[:6] == ["m", Path("d.parquet"), ["parallel"], Path("o"), settings, 7]
+    assert given[:6] == ["m", "d.parquet", ["parallel"], Path("o"), settings, 7]
 
 
 def test_modes_and_engine_arguments() -> None:
