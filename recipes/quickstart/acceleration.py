@@ -1,7 +1,7 @@
-"""`python -m recipes.quickstart.acceleration runs/quickstart/verl*`: what the bonus pays for, compared.
+"""`python -m recipes.quickstart.acceleration`: what the bonus pays for, compared.
 
-RL again from the SFT models of finished runs, on problems of which half gain nothing from a fork, once with
-the paper's `eta` and once with `critical_path`. Two short threads behind their outlines end no sooner than
+SFT and RL of the quickstart on problems of which half gain nothing from a fork, RL once with the paper's
+`eta` and once with `critical_path`. Two short threads behind their outlines end no sooner than
 plain reasoning does; four long ones do.
 """
 
@@ -20,34 +20,30 @@ from rich.console import Console
 from recipes.quickstart.eval_jobs import eval_job
 from recipes.quickstart.jobs import run_side_by_side
 from recipes.quickstart.pipeline import Framework
-from recipes.quickstart.settings import FULL, Settings
+from recipes.quickstart.settings import FAST, FULL, Settings
 from recipes.quickstart.stages import Pipeline, Stage
 from tw_plugins.evaluate import EvalRecord, read_records
 from tw_plugins.evaluate_model import record_file
-from tw_plugins.report import read_report
 from tw_plugins.reward import Acceleration
 from tw_plugins.tasks.dataset import Mixture, make_dataset, write_parquet
 from tw_plugins.tasks.digits import STANDARD, Sizes
+from tw_plugins.tasks.preset import write_files
 
 SHAPES = {"forking saves nothing": Sizes(shapes=((2, 4),)), "forking saves": STANDARD}
 """By what a fork does to the token latency: 74 tokens become 80, 166 become 122."""
+BOTH = Sizes(shapes=tuple(shape for sizes in SHAPES.values() for shape in sizes.shapes))
 BONUSES = tuple(name for name in get_args(Acceleration) if name != "none")
 Records = Mapping[str, list[EvalRecord]]
 
 
 def write_problems(folder: Path, settings: Settings) -> None:
-    """`rl.parquet` with both shapes, and held-out problems of each."""
-    both = Sizes(shapes=tuple(shape for sizes in SHAPES.values() for shape in sizes.shapes))
-    preset = settings.preset
-    mixture = Mixture(sizes=both, decomposable=1.0)
-    write_parquet(
-        make_dataset(preset.rl_prompts, f"{settings.seed}/rl", "train", mixture), folder / "rl.parquet"
-    )
+    """The quickstart's files, but for `eval.parquet`: held-out problems of one shape after the other."""
+    write_files(folder, settings.seed, settings.preset)
     held_out = [
         record
         for title, sizes in SHAPES.items()
         for record in make_dataset(
-            preset.eval_per_kind, f"eval/{title}", "test", Mixture(sizes=sizes, decomposable=1.0)
+            settings.preset.eval_per_kind, f"eval/{title}", "test", Mixture(sizes=sizes, decomposable=1.0)
         )
     ]
     for index, record in enumerate(held_out):
@@ -55,21 +51,29 @@ def write_problems(folder: Path, settings: Settings) -> None:
     write_parquet(held_out, folder / "eval.parquet")
 
 
-def compare(folder: Path, console: Console) -> dict[str, Records]:
-    """RL and evaluation with each bonus, from the SFT model of the run in `folder`; done stages are kept.
+def settings_of(seed: int, fast: bool) -> Settings:
+    """The quickstart's, with problems of both shapes, all of which can be forked in RL."""
+    settings = replace(FAST if fast else FULL, seed=seed, wall_clock_problems=0)
+    sft = replace(settings.preset.sft, sizes=BOTH)
+    return replace(settings, preset=replace(settings.preset, sft=sft, rl_decomposable=1.0))
+
+
+def compare(name: str, folder: Path, settings: Settings, console: Console) -> dict[str, Records]:
+    """SFT, then RL and evaluation with each bonus; stages that are done are kept.
 
     Returns:
         Bonus ("SFT" for the model before RL) → what forking does → records in parallel mode.
     """
-    report = read_report(folder)
-    settings = replace(FULL, seed=report["seed"], wall_clock_problems=0)
-    framework = cast(Framework, importlib.import_module(f"recipes.quickstart.{report['framework']}_jobs"))
-    pipeline = Pipeline(folder / "acceleration", settings.fingerprint(), console)
-    data, rl, evaluation = (pipeline.path(name) for name in ("data", "rl", "eval"))
-    start = framework.sft_model(folder / "sft" / "threads", settings)
-    held_out = data / "eval.parquet"
+    framework = cast(Framework, importlib.import_module(f"recipes.quickstart.{name}_jobs"))
+    pipeline = Pipeline(folder, settings.fingerprint(), console)
+    data, sft, rl, evaluation = (pipeline.path(stage) for stage in ("data", "sft", "rl", "eval"))
+    start, held_out = framework.sft_model(sft, settings), data / "eval.parquet"
 
-    def train(to: Path) -> None:
+    def train_sft(to: Path) -> None:
+        job = framework.sft_job("SFT with threads", to, data / "model", data / "sft.parquet", settings)
+        run_side_by_side([job], console)
+
+    def train_rl(to: Path) -> None:
         jobs = [
             framework.rl_job(
                 f"P-GRPO, {bonus}", to / bonus, False, start, data / "rl.parquet", held_out,
@@ -82,19 +86,24 @@ def compare(folder: Path, console: Console) -> dict[str, Records]:
     models = {"SFT": start, **{bonus: framework.rl_model(rl / bonus, settings) for bonus in BONUSES}}
 
     def evaluate(to: Path) -> None:
-        run_side_by_side(
-            [eval_job(name, to / name, model, held_out, settings) for name, model in models.items()], console
-        )
+        jobs = [eval_job(title, to / title, model, held_out, settings) for title, model in models.items()]
+        run_side_by_side(jobs, console)
 
     pipeline.run(
         [
-            Stage("data", f"problems, seed {settings.seed}", lambda to: write_problems(to, settings)),
-            Stage("rl", f"RL with {' and '.join(BONUSES)}, seed {settings.seed}", train),
+            Stage(
+                "data",
+                f"problems of both shapes, seed {settings.seed}",
+                lambda to: write_problems(to, settings),
+            ),
+            Stage("sft", f"SFT, seed {settings.seed}", train_sft),
+            Stage("rl", f"RL with {' and '.join(BONUSES)}, seed {settings.seed}", train_rl),
             Stage("eval", f"evaluation, seed {settings.seed}", evaluate),
         ]
     )
     return {
-        name: _by_shape(read_records(record_file(evaluation / name, "parallel")), settings) for name in models
+        title: _by_shape(read_records(record_file(evaluation / title, "parallel")), settings)
+        for title in models
     }
 
 
@@ -125,11 +134,23 @@ def table(results: Mapping[int, Mapping[str, Records]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main(folders: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")]) -> None:
+def main(
+    framework: Annotated[str, typer.Option(help="verl or openrlhf.")] = "verl",
+    seed: Annotated[
+        list[int] | None, typer.Option(min=0, help="May be repeated; 0, 1, 2 if not given.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder; each seed gets one of its own there.")] = Path(
+        "runs/acceleration"
+    ),
+    fast: Annotated[bool, typer.Option("--fast", help="A smoke run: nothing is learned.")] = False,
+) -> None:
     """Compare the two bonuses where half of the problems gain nothing from a fork."""
     console = Console()
-    results = {read_report(folder)["seed"]: compare(folder.resolve(), console) for folder in folders}
-    typer.echo(table(dict(sorted(results.items()))))
+    results = {}
+    for one in seed or (0, 1, 2):
+        folder = out / f"{framework}{'-fast' if fast else ''}-seed{one}"
+        results[one] = compare(framework, folder.resolve(), settings_of(one, fast), console)
+    typer.echo(table(results))
 
 
 if __name__ == "__main__":

@@ -74,8 +74,8 @@ def test_hostile_answers_are_wrong_and_honest_ones_right(pool: GradingPool) -> N
 
 
 @pytest.mark.slow
-def test_all_hostile_answers_at_the_real_deadline(pool: GradingPool) -> None:
-    pool.deadline = GradingPool(size=1).deadline
+@pytest.mark.timeout(900)
+def test_all_hostile_answers(pool: GradingPool) -> None:
     assert graded(CASES, pool) == []
     assert pool.stats.timeouts >= 30 and pool.stats.crashes == 0
     check_honest(pool)
