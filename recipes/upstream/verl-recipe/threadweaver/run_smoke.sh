@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Both stages in about two minutes on two CPU cores: a toy model, real vLLM and Ray, nothing downloaded.
+# Both stages in a few minutes on two CPU cores: a toy model, real vLLM and Ray, nothing downloaded.
 #   bash run_smoke.sh [folder]        the CPU build of vLLM is needed: pip install "tw-plugins[verl,cpu]"
 set -euo pipefail
 

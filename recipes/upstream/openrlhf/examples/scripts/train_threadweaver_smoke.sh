@@ -1,5 +1,5 @@
 #!/bin/bash
-# The two ThreadWeaver scripts, one after the other, in about two minutes on two CPU cores: a toy model, real Ray,
+# The two ThreadWeaver scripts, one after the other, in a few minutes on two CPU cores: a toy model, real Ray,
 # DeepSpeed and vLLM, nothing downloaded.
 #
 #   pip install tw-plugins[openrlhf,cpu]      # vLLM's CPU build; DeepSpeed needs g++
