@@ -247,3 +247,11 @@ def test_settings_are_checked() -> None:
     for bad in ({"size": 0}, {"deadline": 0.0}):
         with pytest.raises(ValueError, match="size >= 1 and deadline > 0"):
             GradingPool(**bad)  # type: ignore[arg-type]
+
+
+def test_a_large_parent_does_not_make_its_workers_swollen() -> None:
+    """A trainer's process has many gigabytes; its workers would be replaced after every answer."""
+    large = bytearray(b"x" * (300 << 20))
+    code = "from tw_plugins.grading_worker import peak_bytes; print(peak_bytes())"
+    peak = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    assert 0 < peak < len(large) / 2
