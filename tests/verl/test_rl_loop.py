@@ -15,6 +15,7 @@ from tests.float_error import Error, check_fidelity, float32_error
 from tests.verl import deaf_worker
 from tests.verl.configs import RECIPES, free_port, rl_files
 from tw_plugins.tasks.preset import FORKING_PRESET, write_files
+from tw_plugins.view.readers import read
 from verl_ext.settings import KEY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -104,7 +105,8 @@ def ray_folder() -> Iterator[str]:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str, float32: Error) -> None:
-    logged = rl(trained, tmp_path, ray_folder, *RUNS[name])
+    dumps = tmp_path / "dumps"
+    logged = rl(trained, tmp_path, ray_folder, *RUNS[name], f"trainer.rollout_data_dir={dumps}")
     steps = steps_of(logged)
     assert len(steps) == (1 if "reference" in name else 2)
     check_fidelity(steps[0], float32)
@@ -120,6 +122,7 @@ def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str, float32: E
         assert step["actor/ppo_kl"] == pytest.approx(0, abs=1e-5) or name == "rows"
     if name == "trie":
         check_validation(logged)
+        check_dumps(dumps)
     if "reference" in name:
         assert steps[0]["actor/kl_loss"] == pytest.approx(0, abs=1e-5)  # the actor is still its reference
 
@@ -134,6 +137,15 @@ def test_weights_that_do_not_arrive_are_seen(
     check_fidelity(first, float32)
     with pytest.raises(AssertionError):
         check_fidelity(second, float32)
+
+
+def check_dumps(folder: Path) -> None:
+    """`threadweaver view` reads what verl wrote of the training rollouts: joined trajectories, not rows."""
+    reading = read([folder])
+    assert len(reading.sources) == 2 and len(reading.trajectories) == 32 and not reading.unreadable
+    forked = [viewed for viewed in reading.trajectories if "<Thread>" in viewed.text]
+    assert forked and all(viewed.mode == "parallel" for viewed in forked)
+    assert all(viewed.measure(len)[1].blocks > 0 for viewed in forked if not viewed.malformed)
 
 
 def check_validation(logged: list[dict[str, Any]]) -> None:
