@@ -18,7 +18,7 @@ from tw_plugins.data.stage1.rewrite import rewrite
 from tw_plugins.data.stage1.runner import InputError, Tally, Work, run_step
 from tw_plugins.data.stage1.structure import structure
 
-__all__ = ["STEPS", "Options", "run", "write_data_set"]
+__all__ = ["STEPS", "Options", "run", "run_all", "write_data_set"]
 
 STEPS = ("structure", "extract", "rewrite", "outline", "filter")
 WITHOUT_MODEL = ("extract", "filter")
