@@ -215,7 +215,7 @@ def test_a_wrong_input_is_named(case: str, tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- the command
 
-EVAL = ["eval", "--model", "m", "--data", "d.parquet", "--out", "o"]
+EVAL = ["eval", "run", "--model", "m", "--data", "d.parquet", "--out", "o"]
 OURS = {
     "unknown mode": (
         [*EVAL, "--mode", "threads"],
@@ -244,7 +244,7 @@ OURS = {
     ),
 }
 USAGE = {
-    "no option": (["eval", "--model", "m"], "--data"),
+    "no option": (["eval", "run", "--model", "m"], "--data"),
     "unknown option": ([*EVAL, "--temprature", "1"], "--temprature"),
     "limit of 0": ([*EVAL, "--limit", "0"], "--limit"),
     "negative temperature": ([*EVAL, "--temperature", "-1"], "--temperature"),
