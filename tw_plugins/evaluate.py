@@ -139,5 +139,5 @@ def _record(problem: EvalProblem, rollout: Rollout, tags: ControlTokens, wall_s:
         threads=latency.threads,
         wall_s=wall_s,
         limits_hit=rollout.limits_hit,
-        spans=spans_of(rollout),
+        spans=spans_of(rollout, timed=wall_s is not None),
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.atomic import write_text
 from tw_plugins.units import Mode, Rollout
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "append_record",
     "drop_unfinished_line",
     "read_records",
+    "span_from",
     "spans_of",
     "write_records",
 ]
@@ -34,11 +37,13 @@ class Span:
         block: 1-based number of the block; None outside a thread.
         thread: 1-based number of the thread; None outside a thread.
         tokens: how many were sampled.
+        seconds: when it was asked and answered, since the trajectory began; None where nothing was timed.
     """
 
     block: int | None
     thread: int | None
     tokens: int
+    seconds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,17 +86,35 @@ class EvalRecord:
 _FIELDS = {field.name for field in fields(EvalRecord)}
 
 
-def spans_of(rollout: Rollout) -> tuple[Span, ...]:
-    """The requests of a rollout, without their ids."""
-    return tuple(Span(call.block, call.thread, len(call.completion.token_ids)) for call in rollout.calls)
+def spans_of(rollout: Rollout, timed: bool = False) -> tuple[Span, ...]:
+    """The requests of a rollout, without their ids; with their ``seconds`` if it was ``timed``."""
+    return tuple(
+        Span(call.block, call.thread, len(call.completion.token_ids), call.seconds if timed else None)
+        for call in rollout.calls
+    )
+
+
+def span_from(span: Mapping[str, Any]) -> Span:
+    """A span as its file has it.
+
+    Raises:
+        KeyError, TypeError, ValueError: it has other keys or values.
+    """
+    block, thread, tokens, seconds = span["block"], span["thread"], span["tokens"], span.get("seconds")
+    numbers = [tokens, *(number for number in (block, thread) if number is not None)]
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        raise TypeError(f"span {dict(span)} has something else than whole numbers")
+    if seconds is None:
+        return Span(block, thread, tokens)
+    asked, answered = map(float, seconds)
+    if not 0 <= asked <= answered < math.inf:
+        raise ValueError(f"span {dict(span)} was answered before it was asked")
+    return Span(block, thread, tokens, (asked, answered))
 
 
 def write_records(records: Iterable[EvalRecord], path: Path) -> None:
     """Writes a file of records, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text("".join(map(_line, records)), encoding="utf-8")
-    unfinished.replace(path)
+    write_text(path, "".join(map(_line, records)))
 
 
 def append_record(record: EvalRecord, path: Path) -> None:
@@ -134,6 +157,6 @@ def _record(line: str, where: str) -> EvalRecord:
         found = sorted(data) if isinstance(data, dict) else type(data).__name__
         raise RecordError(f"{where}: a record has the fields {sorted(_FIELDS)}, this line has {found}")
     try:
-        return EvalRecord(**{**data, "spans": tuple(Span(**span) for span in data["spans"])})
-    except TypeError as error:
+        return EvalRecord(**{**data, "spans": tuple(map(span_from, data["spans"]))})
+    except (TypeError, KeyError, ValueError) as error:
         raise RecordError(f"{where}: spans must be a list of block, thread and tokens") from error

@@ -18,6 +18,7 @@ is cut.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -106,6 +107,7 @@ class _Trajectory:
         self.calls: list[Call] = []
         self.hits: Counter[str] = Counter()
         self.malformed = 0
+        self._began = time.perf_counter()
         self._sampled = 0
         self._blocks = 0
         self._refused = 0  # forks that were not made
@@ -132,7 +134,7 @@ class _Trajectory:
             return False
         stops = [self.tags.outlines_end, *self.tags.eos_ids] if forking else list(self.tags.eos_ids)
         context = list(self.path)
-        call = Call(context, await self._ask(context, stops, room, self.request_id))
+        call = await self._ask(context, stops, room, self.request_id)
         self._record(call)
         self._find_opening(call.completion.token_ids)
         self.path += call.completion.token_ids
@@ -201,8 +203,8 @@ class _Trajectory:
     async def _thread(self, number: int, budget: int) -> Call:
         context = [*self.path, *self.tags.header(number, first=True)]
         name = f"{self.request_id}-{self._blocks}-{number}" if self.request_id_per_thread else self.request_id
-        completion = await self._ask(context, self._thread_stops, budget, name)
-        return Call(context, completion, block=self._blocks, thread=number)
+        call = await self._ask(context, self._thread_stops, budget, name)
+        return replace(call, block=self._blocks, thread=number)
 
     @property
     def _thread_stops(self) -> list[int]:
@@ -223,13 +225,15 @@ class _Trajectory:
         injected = headers + count * len(self.tags.thread_close) + len(self.tags.join_newline)
         return (self._room() - self.limits.answer_reserve - injected) // count
 
-    async def _ask(
-        self, context: list[int], stops: list[int], max_tokens: int, request_id: str
-    ) -> Completion:
+    async def _ask(self, context: list[int], stops: list[int], max_tokens: int, request_id: str) -> Call:
+        asked = self._seconds()
         completion = await self.engine.generate(
             context, stop_token_ids=stops, max_tokens=max_tokens, request_id=request_id
         )
-        return _at_most(completion, max_tokens)
+        return Call(context, _at_most(completion, max_tokens), seconds=(asked, self._seconds()))
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._began
 
     def _record(self, call: Call) -> None:
         self.calls.append(call)

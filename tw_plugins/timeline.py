@@ -1,4 +1,4 @@
-"""A trajectory as a fork-join timeline: tokens on x, threads as lanes, all of it from its spans.
+"""A trajectory as a fork-join timeline: tokens or seconds on x, threads as lanes, from its spans.
 
 ::
 
@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from tw_plugins.charts import Tick, nice_ticks
 from tw_plugins.grammar import TAGS
 
-__all__ = ["Lane", "Piece", "Timeline", "axis_ticks", "coloured", "timeline"]
+__all__ = ["Lane", "Piece", "Timeline", "axis_ticks", "clock_timeline", "coloured", "timeline"]
 
 COLOURS = 6  # lanes beyond repeat them
 W, LEFT, RIGHT, TOP = 960, 12, 12, 10
@@ -79,32 +79,83 @@ class Piece:
 def timeline(
     spans: Sequence[Mapping[str, Any]], baseline_tokens: int | None = None, noun: str = "tokens"
 ) -> Timeline:
-    """Lanes of a trajectory.
+    """Lanes of a trajectory as long as their tokens: a block takes as long as its longest thread.
 
     Args:
         spans: requests in order: ``block``, ``thread`` (None outside a thread) and ``tokens``.
         baseline_tokens: length of a sequential answer to the same problem, drawn below.
         noun: what ``tokens`` counts.
     """
-    blocks = [(block, list(group)) for block, group in groupby(spans, key=lambda span: span["block"])]
-    longest = sum(_duration(block, group) for block, group in blocks)
-    span = max(longest, baseline_tokens or 0, 1)
+    blocks: list[list[_Bar]] = []
+    start: float = 0
+    for block, group in groupby(spans, key=lambda span: span["block"]):
+        bars = []
+        for row, span in enumerate(group):
+            tokens = span["tokens"]
+            bars.append(
+                _Bar(block, span["thread"], 0 if block is None else row, start, tokens, str(tokens), noun)
+            )
+            start += tokens if block is None else 0
+        start += 0 if block is None else max(bar.length for bar in bars)
+        blocks.append(bars)
+    ending = None
+    if baseline_tokens is not None:
+        ending = _Bar(None, None, 0, 0, baseline_tokens, str(baseline_tokens), noun)
+    return _drawn(blocks, max(start, baseline_tokens or 0, 1), ending)
+
+
+def clock_timeline(spans: Sequence[Mapping[str, Any]], wall_s: float) -> Timeline:
+    """Lanes of a trajectory as the clock saw them, on an axis of ``wall_s`` seconds.
+
+    Args:
+        spans: like those of :func:`timeline`, with the ``seconds`` at which each was asked and answered.
+    """
+    blocks = []
+    for block, group in groupby(spans, key=lambda span: span["block"]):
+        bars = []
+        for row, span in enumerate(group):
+            asked, answered = span["seconds"]
+            took = answered - asked
+            text, noun = f"{took:.2f} s", f"for {span['tokens']} tokens"
+            bars.append(_Bar(block, span["thread"], 0 if block is None else row, asked, took, text, noun))
+        blocks.append(bars)
+    return _drawn(blocks, wall_s, None)
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """A request before it is drawn: ``start`` and ``length`` in what the axis counts, ``text`` for people."""
+
+    block: int | None
+    thread: int | None
+    row: int
+    start: float
+    length: float
+    text: str
+    noun: str
+
+    @property
+    def end(self) -> float:
+        return self.start + self.length
+
+
+def _drawn(blocks: Sequence[Sequence[_Bar]], span: float, baseline: _Bar | None) -> Timeline:
+    """Bars, block by block, on an axis from 0 to ``span``."""
     unit = (W - LEFT - RIGHT) / span
     lanes: list[Lane] = []
     forks: list[Fork] = []
-    start = 0
-    for block, group in blocks:
-        x, end = LEFT + start * unit, LEFT + (start + _duration(block, group)) * unit
-        if block is None:
-            lanes += _in_a_row(group, x, unit, noun)
-        else:
-            lanes += [_lane(span, row, x, unit, end, noun) for row, span in enumerate(group)]
-            forks.append(Fork(round(x, 2), round(end, 2), TOP + BAR / 2, _y(len(group) - 1) + BAR / 2))
-        start += _duration(block, group)
+    for bars in blocks:
+        if bars[0].block is None:
+            lanes += [_sequential(bar, TOP, unit, "sequential") for bar in bars]
+            continue
+        x = LEFT + min(bar.start for bar in bars) * unit
+        end = LEFT + max(bar.end for bar in bars) * unit
+        lanes += [_lane(bar, unit, end) for bar in bars]
+        forks.append(Fork(round(x, 2), round(end, 2), TOP + BAR / 2, _y(len(bars) - 1) + BAR / 2))
     bottom = max((lane.y for lane in lanes), default=TOP) + BAR + GAP
     ending = None
-    if baseline_tokens is not None:
-        ending = _sequential(baseline_tokens, LEFT, bottom + GAP, unit, "baseline, sequential", noun)
+    if baseline is not None:
+        ending = _sequential(baseline, bottom + GAP, unit, "baseline, sequential")
         bottom = ending.y + BAR + GAP
     return Timeline(W, bottom + AXIS, BAR, tuple(lanes), tuple(forks), axis_ticks(span), bottom, ending)
 
@@ -126,29 +177,22 @@ def coloured(text: str) -> list[Piece]:
     return pieces
 
 
-def _duration(block: int | None, group: Sequence[Mapping[str, Any]]) -> int:
-    tokens = [span["tokens"] for span in group]
-    return sum(tokens) if block is None else max(tokens)
+def _sequential(bar: _Bar, y: float, unit: float, name: str) -> Lane:
+    width = round(bar.length * unit, 2)
+    label = f"{name} · {bar.text}" if width > 150 else bar.text
+    shown = width > 16 + 6 * len(bar.text)
+    title = f"{name}: {bar.text} {bar.noun}"
+    return Lane(round(LEFT + bar.start * unit, 2), y, width, 0, label if shown else "", title)
 
 
-def _in_a_row(group: Sequence[Mapping[str, Any]], x: float, unit: float, noun: str) -> Iterator[Lane]:
-    for span in group:
-        yield _sequential(span["tokens"], x, TOP, unit, "sequential", noun)
-        x += span["tokens"] * unit
-
-
-def _sequential(tokens: int, x: float, y: float, unit: float, name: str, noun: str) -> Lane:
-    width = round(tokens * unit, 2)
-    label = f"{name} · {tokens}" if width > 150 else str(tokens)
-    return Lane(round(x, 2), y, width, 0, label if width > 28 else "", f"{name}: {tokens} {noun}")
-
-
-def _lane(span: Mapping[str, Any], row: int, x: float, unit: float, wait: float, noun: str) -> Lane:
-    tokens, number = span["tokens"], span["thread"]
-    width = round(tokens * unit, 2)
-    label = f"thread {number} · {tokens}" if width > 110 else f"{number} · {tokens}" if width > 50 else ""
-    title = f"block {span['block']}, thread {number}: {tokens} {noun}"
-    return Lane(round(x, 2), _y(row), width, _colour(number), label, title, round(wait, 2))
+def _lane(bar: _Bar, unit: float, join: float) -> Lane:
+    assert bar.thread is not None
+    width = round(bar.length * unit, 2)
+    short, long = f"{bar.thread} · {bar.text}", f"thread {bar.thread} · {bar.text}"
+    label = long if width > 92 + 6 * len(bar.text) else short if width > 32 + 6 * len(bar.text) else ""
+    title = f"block {bar.block}, thread {bar.thread}: {bar.text} {bar.noun}"
+    x = round(LEFT + bar.start * unit, 2)
+    return Lane(x, _y(bar.row), width, _colour(bar.thread), label, title, round(join, 2))
 
 
 def _y(row: int) -> float:

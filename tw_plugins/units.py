@@ -135,12 +135,14 @@ class Call:
         completion: what it sampled, never more than was asked for.
         block: 1-based number of the block; None outside a thread.
         thread: 1-based number of the thread; None outside a thread.
+        seconds: when it was asked and when it was answered, since the trajectory began.
     """
 
     context_ids: list[int]
     completion: Completion
     block: int | None = None
     thread: int | None = None
+    seconds: tuple[float, float] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

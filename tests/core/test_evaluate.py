@@ -99,8 +99,12 @@ async def test_the_clock_is_read_only_one_at_a_time() -> None:
     alone = await evaluate(engine, TAGS, [problem(i) for i in range(5)], "parallel", LIMITS, 1, seen.append)
     assert engine.most == 1 and all(record.wall_s and record.wall_s > 0 for record in alone)
     assert seen == alone
+    for record in alone:
+        (span,) = record.spans
+        assert span.seconds and 0 <= span.seconds[0] <= span.seconds[1] <= record.wall_s
     together = await evaluate(engine, TAGS, [problem(i) for i in range(9)], "parallel", LIMITS, 3)
     assert engine.most == 3 and all(record.wall_s is None for record in together)
+    assert all(span.seconds is None for record in together for span in record.spans)
     assert [record.index for record in together] == list(range(9))
 
 

@@ -123,9 +123,15 @@ def test_what_the_browser_is_given(tmp_path: Path) -> None:
     assert forked["parts"][0][0].startswith("<think>") and "reasons" not in forked and "limits" not in forked
     assert [lane[3] for lane in forked["timeline"]["lanes"]] == [0, 1, 2, 0]
     drawn = forked["timeline"]
-    assert drawn["seconds"][-1] == [885.6, "1.4"] and drawn["ticks"][-1] == [948.0, "30"]
+    assert drawn["ticks"][-1] == [948.0, "30"]
+    clock = forked["clock"]
+    assert clock["ticks"][-1] == [885.6, "1.4"]
+    assert [lane[0] for lane in clock["lanes"]] == [12.0, 324.0, 324.0, 636.0]
+    assert [lane[2] for lane in clock["lanes"]] == [312.0, 187.2, 312.0, 312.0]
+    assert clock["lanes"][1][5] == "block 1, thread 1: 0.30 s for 8 tokens"
+    assert clock["forks"] == [[324.0, 636.0, *drawn["forks"][0][2:]]]
     assert sequential["correct"] is False and sequential["blocks"] == 0
-    assert sequential["timeline"]["seconds"] is None and "wall" not in sequential
+    assert "clock" not in sequential and "wall" not in sequential
     assert malformed["reasons"] and malformed["limits"] == {"max_tokens": 1}
 
 

@@ -33,7 +33,12 @@ def record(**changed: Any) -> dict[str, Any]:
         threads=2,
         wall_s=1.5,
         limits_hit={},
-        spans=(Span(None, None, 10), Span(1, 1, 8), Span(1, 2, 12), Span(None, None, 8)),
+        spans=(
+            Span(None, None, 10, (0.0, 0.5)),
+            Span(1, 1, 8, (0.5, 0.8)),
+            Span(1, 2, 12, (0.5, 1.0)),
+            Span(None, None, 8, (1.0, 1.5)),
+        ),
     )
     return {**asdict(made), **changed}
 

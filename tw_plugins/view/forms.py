@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tw_plugins.latency import Latency
-from tw_plugins.records import Span
+from tw_plugins.records import span_from
 from tw_plugins.summary import EXTRA_FIELD
 from tw_plugins.view.viewed import Viewed
 
@@ -75,7 +75,7 @@ def _evaluation(record: Record, source: str, line: int) -> Viewed:
         wall_s=_number(record, "wall_s"),
         limits={str(name): int(count) for name, count in (record.get("limits_hit") or {}).items()},
         well_formed=bool(record["well_formed"]),
-        spans=tuple(map(_span, record["spans"])),
+        spans=tuple(map(span_from, record["spans"])),
         more={"index": str(record.get("index", ""))},
     )
 
@@ -185,14 +185,6 @@ def _main_path(text: str) -> tuple[str, str]:
 def _limits(joined: Record) -> dict[str, int]:
     prefix = "limit_"
     return {key.removeprefix(prefix): int(joined[key]) for key in joined if key.startswith(prefix)}
-
-
-def _span(span: Record) -> Span:
-    block, thread, tokens = span["block"], span["thread"], span["tokens"]
-    numbers = [tokens, *(number for number in (block, thread) if number is not None)]
-    if not all(isinstance(number, int) and number >= 0 for number in numbers):
-        raise TypeError(f"span {dict(span)} has something else than whole numbers")
-    return Span(block, thread, tokens)
 
 
 def _totals(record: Record) -> Latency | None:

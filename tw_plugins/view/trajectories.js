@@ -182,10 +182,10 @@ function facts(t) {
 }
 
 function drawing(t) {
-  const drawn = t.timeline, ticks = byClock && drawn.seconds ? drawn.seconds : drawn.ticks;
+  const timed = byClock && t.clock, drawn = timed ? t.clock : t.timeline;
   const picture = svg("svg", { viewBox: `0 0 ${data.width} ${drawn.axis + 22}`, role: "img", "aria-label": "timeline of the trajectory" });
-  ticks.forEach(([at, label], index) => {
-    const unit = index ? "" : byClock && drawn.seconds ? " seconds" : ` ${t.unit}`;
+  drawn.ticks.forEach(([at, label], index) => {
+    const unit = index ? "" : timed ? " seconds" : ` ${t.unit}`;
     picture.append(svg("line", { class: "grid", x1: at, x2: at, y1: 0, y2: drawn.axis }),
       svg("text", { x: at, y: drawn.axis + 16, "text-anchor": index ? "middle" : "start" }, label + unit));
   });
@@ -202,12 +202,9 @@ function drawing(t) {
 
 function timeline(t) {
   const card = html("div", "card scroll long", drawing(t)), title = html("h3", "", "Timeline");
-  const note = html("p", "soft more", "The clock measured the whole trajectory; its parts are scaled by their tokens.");
-  note.hidden = !byClock;
-  if (t.timeline.seconds) {
+  if (t.clock) {
     const choose = (clock) => { byClock = clock; drawDetail(t); };
     title.append(html("span", "switch", button(t.unit, () => choose(false), !byClock), button("wall clock", () => choose(true), byClock)));
-    return [title, card, note];
   }
   return [title, card];
 }

@@ -7,9 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.charts import Tick
 from tw_plugins.records import Span
-from tw_plugins.timeline import BAR, W, axis_ticks, timeline
+from tw_plugins.timeline import BAR, Timeline, W, clock_timeline, timeline
 from tw_plugins.view.page import write_page
 from tw_plugins.view.readers import Reading
 from tw_plugins.view.viewed import CHARACTERS, TOKENS, Measured, Viewed, outlines_of, parts_of
@@ -69,9 +68,10 @@ def _entry(viewed: Viewed, file: int, count: Measured | None) -> dict[str, Any]:
         "blocks": latency.blocks,
         "threads": latency.threads,
         "parts": list(_parts(viewed, spans)),
-        "timeline": _timeline(spans, viewed.wall_s, latency.longest, unit)
+        "timeline": _drawing(timeline([asdict(span) for span in spans], noun=unit))
         if latency.total and spans
         else None,
+        "clock": _clock(spans, viewed.wall_s),
         "note": viewed.note,
         "more": viewed.more,
     }
@@ -98,17 +98,18 @@ def _parts(viewed: Viewed, spans: Sequence[Span]) -> Iterator[list[Any]]:
             yield [*place, body, outlines.get(part.thread, ""), tokens.get(place)]
 
 
-def _timeline(spans: Sequence[Span], wall_s: float | None, longest: int, unit: str) -> dict[str, Any]:
-    """The drawing in lists of numbers; with a second axis in seconds where the trajectory was timed."""
-    drawn = timeline([asdict(span) for span in spans], noun=unit)
+def _clock(spans: Sequence[Span], wall_s: float | None) -> dict[str, Any] | None:
+    """The timeline in seconds, where the trajectory was timed."""
+    if not wall_s or not spans or any(span.seconds is None for span in spans):
+        return None
+    return _drawing(clock_timeline([asdict(span) for span in spans], wall_s))
+
+
+def _drawing(drawn: Timeline) -> dict[str, Any]:
+    """In lists of numbers."""
     return {
         "axis": drawn.axis,
         "lanes": [[o.x, o.y, o.width, o.colour, o.label, o.title, o.wait] for o in drawn.lanes],
         "forks": [[fork.x, fork.end, fork.top, fork.bottom] for fork in drawn.forks],
-        "ticks": _ticks(drawn.ticks),
-        "seconds": _ticks(axis_ticks(wall_s)) if wall_s else None,
+        "ticks": [[tick.at, tick.label] for tick in drawn.ticks],
     }
-
-
-def _ticks(ticks: Sequence[Tick]) -> list[list[Any]]:
-    return [[tick.at, tick.label] for tick in ticks]
