@@ -16,10 +16,15 @@ MODES: tuple[Mode, ...] = ("parallel", "autoregressive")
 Records = dict[str, dict[Mode, list[EvalRecord]]]
 
 
-def eval_job(name: str, folder: Path, model: Path, problems: Path, settings: Settings) -> Job:
-    """Greedy decoding of every held-out problem in both modes, the first ones one at a time for the clock.
+def eval_job(
+    name: str, folder: Path, model: Path, problems: Path, settings: Settings, temperature: float = 0.0
+) -> Job:
+    """Decoding of every held-out problem in both modes, the first ones one at a time for the clock.
 
     Models are evaluated side by side, but while the clock is read no other decodes.
+
+    Args:
+        temperature: 0 is greedy.
     """
     folder.mkdir(parents=True, exist_ok=True)
     options = {
@@ -27,6 +32,7 @@ def eval_job(name: str, folder: Path, model: Path, problems: Path, settings: Set
         "--data": problems,
         "--out": folder,
         "--mode": "both",
+        "--temperature": temperature,
         "--max-tokens": settings.max_tokens,
         "--wall-clock": settings.wall_clock_problems,
         "--turns": folder.parent / "turns.lock",
