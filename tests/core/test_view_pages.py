@@ -256,6 +256,4 @@ def test_what_the_command_says_of_bad_lines(tmp_path: Path) -> None:
 def test_ten_thousand_trajectories_are_some_megabytes(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", *[record()] * 300)
     assert view("trajectories", path, "--out", tmp_path / "page.html").exit_code == 0
-    assert (
-        tmp_path / "page.html"
-    ).stat().st_size < 1.7e3 * 300  # two drawings each: tokens, and the clock of those that were timed
+    assert (tmp_path / "page.html").stat().st_size < 1.7e3 * 300
