@@ -1,8 +1,8 @@
 """`python -m recipes.quickstart.acceleration`: what the bonus pays for, compared.
 
 SFT and RL of the quickstart on problems of which half gain nothing from a fork, RL once with the paper's
-`eta` and once with `critical_path`. Two short threads behind their outlines end later than plain reasoning
-does; four long ones end sooner. Evaluation samples at RL's temperature: a rate of forks is asked for, and
+`eta` and once with `critical_path`. Two short threads behind their outlines end when plain reasoning
+does; four long ones end much sooner. Evaluation samples at RL's temperature: a rate of forks is asked for, and
 greedy decoding shows only whether it is more than a half.
 """
 
@@ -30,8 +30,8 @@ from tw_plugins.tasks.dataset import Mixture, make_dataset, write_parquet
 from tw_plugins.tasks.digits import STANDARD, Sizes
 from tw_plugins.tasks.preset import write_files
 
-SHAPES = {"forking saves nothing": Sizes(shapes=((2, 2),)), "forking saves": STANDARD}
-"""By what a fork does to the token latency: 51 tokens become 56, 167 become 96."""
+SHAPES = {"forking saves nothing": Sizes(shapes=((2, 3),)), "forking saves": STANDARD}
+"""By what a fork does to the token latency: 63 tokens become 62, 167 become 96."""
 BOTH = Sizes(shapes=tuple(shape for sizes in SHAPES.values() for shape in sizes.shapes))
 BONUSES = tuple(name for name in get_args(Acceleration) if name != "none")
 Records = Mapping[str, list[EvalRecord]]
