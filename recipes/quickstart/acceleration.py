@@ -2,8 +2,8 @@
 
 SFT and RL of the quickstart on problems of which half gain nothing from a fork, RL once with the paper's
 `eta` and once with `critical_path`. Two short threads behind their outlines end when plain reasoning
-does; four long ones end much sooner. Evaluation samples at RL's temperature: a rate of forks is asked for, and
-greedy decoding shows only whether it is more than a half.
+does; four long ones end much sooner. Evaluation samples at RL's temperature: a rate of forks is asked for,
+and greedy decoding shows only whether it is more than a half.
 """
 
 from __future__ import annotations
