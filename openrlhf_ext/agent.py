@@ -20,7 +20,8 @@ from openrlhf.utils.agent import AgentExecutorBase
 from openrlhf_ext import hooks
 from openrlhf_ext.experience import ROW_FIELD
 from openrlhf_ext.llm import RolloutActorEngine
-from openrlhf_ext.settings import METRICS, RLSettings, SettingsError
+from openrlhf_ext.settings import METRICS, PREFIX, RLSettings, SettingsError
+from tw_plugins.deadline import WithDeadline
 from tw_plugins.request import EngineError
 from tw_plugins.reward import compute_score
 from tw_plugins.rollout import ControlTokens, Rollout, fork_join
@@ -66,15 +67,16 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
 
         Raises:
             PromptTooLong: the prompt exceeds what `--data.max_len` and `--rollout.max_new_tokens` leave.
-            EngineError: vLLM reports an error, or sampled nothing at all.
+            EngineError: vLLM reports an error, does not answer in time, or sampled nothing at all.
             ValueError: images, or an empty label.
         """
         if images:
             raise ValueError("ThreadWeaver's executor is for text; --data.max_images_per_prompt must be 0")
         tags = self._tags = self._tags or ControlTokens.from_tokenizer(hf_tokenizer)
         prompt_ids = hf_tokenizer(text=prompt, add_special_tokens=False)["input_ids"]
+        engine = RolloutActorEngine(llm_engine, sampling_params, max_length)
         rollout = await fork_join(
-            RolloutActorEngine(llm_engine, sampling_params, max_length),
+            WithDeadline(engine, self.settings.engine_timeout_s, f"--{PREFIX}engine_timeout_s"),
             prompt_ids,
             tags,
             self.settings.limits(_room(prompt, prompt_ids, sampling_params.max_tokens, max_length)),

@@ -4,7 +4,7 @@
     ───────────────────────────────────────────  ───────────────────────────────────────────────────
     openrlhf.utils                               the check of the settings before any process starts
     openrlhf.models.actor                        positions and ancestor mask of trie rows
-    openrlhf.trainer.ppo_utils.samples_generator rows from the executor into `Experience`
+    openrlhf.trainer.ppo_utils.samples_generator rows from the executor into `Experience`; a dead engine
     openrlhf.trainer.ppo_utils.experience_maker  the bonus of a group; how far apart rollout and actor are
     openrlhf.trainer.ppo_trainer                 evaluation by accuracy, metrics file
     openrlhf.trainer.ray.vllm_engine             further vLLM arguments, weight sync on the CPU
@@ -30,7 +30,7 @@ SETUP_HOOK = "openrlhf_ext.hooks.install"
 REGISTRATIONS = {
     "openrlhf.utils": "openrlhf_ext.preflight",
     "openrlhf.models.actor": "openrlhf_ext.actor",
-    "openrlhf.trainer.ppo_utils.samples_generator": "openrlhf_ext.experience",
+    "openrlhf.trainer.ppo_utils.samples_generator": "openrlhf_ext.samples_generator",
     "openrlhf.trainer.ppo_utils.experience_maker": "openrlhf_ext.experience_maker",
     "openrlhf.trainer.ppo_trainer": "openrlhf_ext.metrics",
     "openrlhf.trainer.ray.vllm_engine": "openrlhf_ext.engine_args",

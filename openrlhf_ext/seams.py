@@ -54,6 +54,12 @@ SEAMS = (
         _wrapped("SamplesGenerator._process_response_into_experience"),
     ),
     Seam(
+        "openrlhf.trainer.ppo_utils.samples_generator",
+        ("SamplesGenerator._generate_vllm",),
+        "error for a dead engine",
+        _wrapped("SamplesGenerator._generate_vllm"),
+    ),
+    Seam(
         "openrlhf.trainer.ppo_utils.experience_maker",
         ("RemoteExperienceMaker.make_experience",),
         "rollout against actor",

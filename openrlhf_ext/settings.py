@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_type_hints
 
+from tw_plugins.deadline import check_deadline
 from tw_plugins.reward import Acceleration, RewardSettings
 from tw_plugins.rollout import Limits, Mode
 
@@ -92,6 +93,9 @@ class RLSettings(Common):
     answer_reserve: int | None = _flag(
         None, "kept for what follows the last block; default: an eighth of max_tokens, at most 512"
     )
+    engine_timeout_s: float = _flag(
+        3600.0, "longest that one request, its turn included, or one weight may take on its way to vLLM"
+    )
     rho: float = _flag(RewardSettings.rho, "weight of the acceleration ratio in the reward")
     rho_clip: float = _flag(RewardSettings.rho_clip, "largest acceleration bonus")
     wrong: float = _flag(RewardSettings.wrong, "reward of a wrong answer")
@@ -108,6 +112,10 @@ class RLSettings(Common):
         if self.mode not in MODES:
             raise SettingsError(f"--{PREFIX}mode {self.mode}: must be one of {', '.join(MODES)}")
         self.engine_args()
+        try:
+            check_deadline(self.engine_timeout_s, f"--{PREFIX}engine_timeout_s")
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
         try:
             self.reward()
         except ValueError as error:

@@ -20,12 +20,17 @@ METRICS_FILE = "metrics.jsonl"
 
 
 def run(
-    folder: Path, *command: str, kill_when: Callable[[], bool] | None = None, **environment: str
+    folder: Path,
+    *command: str,
+    kill_when: Callable[[], bool] | None = None,
+    fails: bool = False,
+    **environment: str,
 ) -> list[dict[str, Any]]:
     """The lines of ``METRICS_FILE`` in ``folder`` when ``command``, run in ``folder``, has ended.
 
     Fails with the end of ``folder/log.txt`` when the command fails. With ``kill_when`` the command and its
-    children are killed (SIGKILL) as soon as that is true; ending before is a failure.
+    children are killed (SIGKILL) as soon as that is true; ending before is a failure. With ``fails`` the
+    command must end by itself, with an error.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
@@ -43,8 +48,8 @@ def run(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    expected = None if kill_when else 0
-    assert code == expected, log.read_text()[-4000:]
+    as_expected = code not in (0, None) if fails else code == (None if kill_when else 0)
+    assert as_expected, log.read_text()[-4000:]
     metrics = folder / METRICS_FILE
     return [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
 

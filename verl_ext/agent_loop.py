@@ -15,12 +15,13 @@ from uuid import uuid4
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
+from tw_plugins.deadline import WithDeadline
 from tw_plugins.rollout import ControlTokens, Rollout, fork_join
 from tw_plugins.summary import EXTRA_FIELD, summarise
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
 from verl_ext.llm import ServerEngine
 from verl_ext.rows import ROW_FIELD
-from verl_ext.settings import settings_from
+from verl_ext.settings import KEY, settings_from
 
 NAME = "threadweaver"
 
@@ -55,9 +56,11 @@ class ThreadWeaverAgentLoop(AgentLoopBase):
 
         Raises:
             PromptTooLong: the prompt exceeds `rollout.prompt_length`.
+            EngineError: the server died, failed, or did not answer in time.
         """
+        engine = ServerEngine(self.server_manager, sampling_params)
         rollout = await fork_join(
-            ServerEngine(self.server_manager, sampling_params),
+            WithDeadline(engine, self.settings.engine_timeout_s, f"{KEY}.engine_timeout_s"),
             await self._prompt_ids(list(kwargs["raw_prompt"])),
             self.tags,
             self.limits,

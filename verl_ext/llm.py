@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ray.exceptions import RayError
+
+from tw_plugins.request import EngineError
 from tw_plugins.rollout import Completion
 
 
@@ -23,16 +26,23 @@ class ServerEngine:
     async def generate(
         self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
     ) -> Completion:
-        """Decode at most `max_tokens` tokens after `prompt_ids`; see `tw_plugins.rollout.Engine`."""
-        output = await self._client.generate(
-            request_id=request_id,
-            prompt_ids=list(prompt_ids),
-            sampling_params={
-                **self._sampling_params,
-                "max_tokens": max_tokens,
-                "stop_token_ids": list(stop_token_ids),
-            },
-        )
+        """Decode at most `max_tokens` tokens after `prompt_ids`; see `tw_plugins.rollout.Engine`.
+
+        Raises:
+            EngineError: the server died, or failed on the request.
+        """
+        how = {"max_tokens": max_tokens, "stop_token_ids": list(stop_token_ids)}
+        try:
+            output = await self._client.generate(
+                request_id=request_id,
+                prompt_ids=list(prompt_ids),
+                sampling_params={**self._sampling_params, **how},
+            )
+        except RayError as error:
+            raise EngineError(
+                f"verl's LLM server died or failed on a request of trajectory {request_id} "
+                f"({type(error).__name__}); its log says why"
+            ) from error
         token_ids = list(output.token_ids)
         return Completion(
             token_ids=token_ids,

@@ -79,7 +79,22 @@ SEAMS = (
     Seam("verl.trainer.ppo.core_algos", ("register_adv_est",), "estimator p_grpo", _estimator),
     Seam(
         "verl.trainer.ppo.v1.trainer_base",
-        ("register_trainer", "PPOTrainer._compute_metrics"),
+        (
+            "register_trainer",
+            *(
+                f"PPOTrainer.{name}"
+                for name in (
+                    "_setup",
+                    "_build_replay_buffer",
+                    "_compute_advantage",
+                    "_compute_metrics",
+                    "_log_rollout_data",
+                    "_dump_generations",
+                )
+            ),
+            "ReplayBuffer._wait_for_next_poll",
+            "ReplayBuffer._evict_terminal_groups",
+        ),
         "trainer modes",
         _trainer,
     ),

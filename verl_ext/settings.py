@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from tw_plugins.deadline import check_deadline
 from tw_plugins.reward import RewardSettings
 from tw_plugins.rollout import Limits, Mode
 
@@ -40,6 +41,7 @@ class Settings:
             parent; "thread" gives each thread its own, which spreads them over the replicas.
         max_tokens: joined response; None takes `data.max_response_length`.
         max_thread_tokens, max_threads, max_blocks, answer_reserve: see `tw_plugins.rollout.Limits`.
+        engine_timeout_s: longest that one request, its turn included, or one hand-over of weights may take.
     """
 
     mode: Mode = "parallel"
@@ -50,12 +52,17 @@ class Settings:
     max_threads: int = 50
     max_blocks: int = 32
     answer_reserve: int | None = None
+    engine_timeout_s: float = 3600.0
 
     def __post_init__(self) -> None:
         for name, allowed in (("mode", MODES), ("layout", LAYOUTS), ("request_ids", REQUEST_IDS)):
             if getattr(self, name) not in allowed:
                 value = getattr(self, name)
                 raise SettingsError(f"{KEY}.{name}={value!r}: must be one of {', '.join(allowed)}")
+        try:
+            check_deadline(self.engine_timeout_s, f"{KEY}.engine_timeout_s")
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
 
     def limits(self, response_length: int) -> Limits:
         """The state machine's limits when the framework allows `response_length` tokens.

@@ -19,6 +19,7 @@ from typing import Any
 from tw_plugins.critical_path import with_critical_path_bonus
 from tw_plugins.reward import RewardSettings
 from verl_ext.dumps import ReadableDumps
+from verl_ext.faults import WatchedTrainer
 from verl_ext.rows import per_row
 from verl_ext.settings import reward_settings
 
@@ -97,6 +98,8 @@ class ThreadWeaverTraining:
         if settings and settings.acceleration == "critical_path":
             infos = _paid(infos, keys, settings)
         metrics.update(trajectory_metrics(infos))
+        asked = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n
+        metrics[f"{METRICS}/failed_trajectories"] = max(asked - len(keys), 0)
 
 
 def _paid(infos: list[dict[str, Any]], keys: list[str], settings: RewardSettings) -> list[dict[str, Any]]:
@@ -109,5 +112,5 @@ def register(trainer_base: ModuleType) -> None:
     from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
     for name, base in (("sync", PPOTrainerSync), ("colocate_async", PPOTrainerColocateAsync)):
-        ours = type(base.__name__, (ReadableDumps, ThreadWeaverTraining, base), {})
+        ours = type(base.__name__, (ReadableDumps, WatchedTrainer, ThreadWeaverTraining, base), {})
         trainer_base.register_trainer(f"{METRICS}_{name}")(ours)

@@ -6,9 +6,13 @@ CUDA: the broadcast would do nothing and vLLM keep its old weights.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import torch
+
+from openrlhf_ext.settings import PREFIX, RLSettings
+from tw_plugins.request import EngineError
 
 
 class GlooGroup:
@@ -22,10 +26,22 @@ class GlooGroup:
         )
 
     def broadcast(self, tensor: torch.Tensor, src: int, stream: Any = None) -> None:
-        """Send from, or receive into, `tensor`; returns when it is done."""
+        """Send from, or receive into, `tensor`; returns when it is done.
+
+        Raises:
+            EngineError: the other side is gone, or does not answer in time.
+        """
         options = torch.distributed.BroadcastOptions()
         options.rootRank, options.rootTensor = src, 0
-        self._group.broadcast([tensor], options).wait()
+        seconds = RLSettings.from_environment().engine_timeout_s
+        try:
+            self._group.broadcast([tensor], options).wait(timedelta(seconds=seconds))
+        except RuntimeError as error:
+            raise EngineError(
+                f"the weights did not pass between trainer and vLLM within {seconds:g} s "
+                f"(--{PREFIX}engine_timeout_s), or one of them died: see vLLM's log "
+                f"({str(error).splitlines()[0]})"
+            ) from error
 
 
 def stateless_init_process_group(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from openrlhf_ext import agent
 from tests.commands import METRICS_FILE, run
 from tests.float_error import Error, check_fidelity, float32_error
-from tests.openrlhf import deaf_worker, recording_agent
+from tests.openrlhf import faulty_workers, recording_agent
 from tests.openrlhf.test_preflight import flags_of, upstreams
 from tw_plugins.tasks.preset import FORKING_PRESET, write_files
 
@@ -65,9 +66,9 @@ def files_of(toy: Toy, folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def rl(toy: Toy, folder: Path, *flags: str) -> list[dict[str, Any]]:
+def rl(toy: Toy, folder: Path, *flags: str, fails: bool = False) -> list[dict[str, Any]]:
     """P-GRPO by the toy recipe."""
-    return run(folder, *rl_command(toy, folder, *flags))
+    return run(folder, *rl_command(toy, folder, *flags), fails=fails)
 
 
 def rl_command(toy: Toy, folder: Path, *flags: str) -> list[str]:
@@ -170,12 +171,32 @@ def test_killed_and_resumed(trained: Toy, tmp_path: Path, float32: Error) -> Non
 
 def test_weights_that_do_not_arrive_are_seen(trained: Toy, tmp_path: Path, float32: Error) -> None:
     """Negative control of `check_fidelity`: vLLM keeps the weights of the first step."""
-    worker = f"{deaf_worker.__name__}.{deaf_worker.DeafWorker.__name__}"
-    deaf = ["--tw.vllm_args", json.dumps({"worker_extension_cls": worker})]
-    first, second = steps_of(rl(trained, tmp_path, *deaf))
+    deaf = faulty_workers.DeafWorker
+    first, second = steps_of(rl(trained, tmp_path, *worker_flags(deaf)))
     check_fidelity(first, float32)
     with pytest.raises(AssertionError):
         check_fidelity(second, float32)
+
+
+FAULTS = {
+    "killed in the rollout": (faulty_workers.DyingWorker, 3600, "EngineError: a vLLM engine died"),
+    "weights refused": (faulty_workers.RefusingWorker, 15, "EngineError: the weights did not pass"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_engine_that_fails_ends_the_run_with_one_error(trained: Toy, tmp_path: Path, fault: str) -> None:
+    worker, seconds, message = FAULTS[fault]
+    flags = [*worker_flags(worker), "--tw.engine_timeout_s", str(seconds)]
+    began = time.monotonic()
+    steps = steps_of(rl(trained, tmp_path, *flags, fails=True))
+    assert len(steps) < 2 and time.monotonic() - began < 240
+    log = (tmp_path / "log.txt").read_text()
+    assert message in log, log[-4000:]
+
+
+def worker_flags(worker: type) -> list[str]:
+    return ["--tw.vllm_args", json.dumps({"worker_extension_cls": f"{worker.__module__}.{worker.__name__}"})]
 
 
 def test_upstreams_own_command_with_our_executor(trained: Toy, tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ def test_a_broken_environment_is_named(monkeypatch: pytest.MonkeyPatch, text: st
         (("--tw.rho", "-1"), "--tw.rho, --tw.rho_clip, .*must be >= 0"),
         (("--tw.vllm_args", "{"), "--tw.vllm_args '{' is not JSON"),
         (("--tw.vllm_args", "[]"), "is not a JSON object"),
+        (("--tw.engine_timeout_s", "-1"), "--tw.engine_timeout_s is -1.0: it must be a positive number"),
     ],
 )
 def test_values_that_cannot_work(arguments: tuple[str, ...], message: str) -> None:

@@ -34,6 +34,7 @@ WRONG_SETTINGS = {
     "unknown key": (["{key}.max_thread=3"], "has no setting max_thread; the settings are .*max_threads"),
     "unknown mode": (["{key}.mode=parralel"], "mode='parralel': must be one of parallel, autoregressive"),
     "unknown layout": (["{key}.layout=tree"], "layout='tree': must be one of trie, rows"),
+    "no deadline": (["{key}.engine_timeout_s=0"], "engine_timeout_s is 0.*positive number of seconds"),
     "unknown request ids": (["{key}.request_ids=x"], "request_ids='x': must be one of trajectory, thread"),
     "contradicting limits": (
         ["{key}.max_tokens=100", "{key}.answer_reserve=100"],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 
 from tests.commands import METRICS_FILE, run
 from tests.float_error import Error, check_fidelity, float32_error
-from tests.verl import deaf_worker
+from tests.verl import faulty_workers
 from tests.verl.configs import RECIPES, free_port, rl_files
 from tw_plugins.tasks.preset import FORKING_PRESET, write_files
 from tw_plugins.view.readers import read
@@ -47,18 +49,21 @@ RUNS = {
 Toy = dict[str, Path]
 
 
-def verl(folder: Path, module: str, config: str, *settings: str, **environment: str) -> list[dict[str, Any]]:
+def verl(
+    folder: Path, module: str, config: str, *settings: str, fails: bool = False, **environment: str
+) -> list[dict[str, Any]]:
     """Run one of verl's commands to its end; returns the metrics of each step."""
     arguments = ["-m", module, "--config-path", str(RECIPES), "--config-name", config, *settings]
     metrics = {"VERL_FILE_LOGGER_PATH": str(folder / METRICS_FILE)}
-    return run(folder, sys.executable, *arguments, **metrics, **environment)
+    return run(folder, sys.executable, *arguments, fails=fails, **metrics, **environment)
 
 
-def rl(toy: Toy, folder: Path, ray_folder: str, *settings: str) -> list[dict[str, Any]]:
+def rl(toy: Toy, folder: Path, ray_folder: str, *settings: str, fails: bool = False) -> list[dict[str, Any]]:
     """P-GRPO by the toy recipe."""
     checkpoints = f"trainer.default_local_dir={folder / 'checkpoints'}"
     arguments = [*rl_files(toy), *SMALL, *settings, checkpoints]
-    return verl(folder, "verl.trainer.main_ppo", "toy_p_grpo", *arguments, RAY_TMPDIR=ray_folder)
+    run_of = {"fails": fails, "RAY_TMPDIR": ray_folder}
+    return verl(folder, "verl.trainer.main_ppo", "toy_p_grpo", *arguments, **run_of)
 
 
 def steps_of(logged: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -131,12 +136,39 @@ def test_weights_that_do_not_arrive_are_seen(
     trained: Toy, tmp_path: Path, ray_folder: str, float32: Error
 ) -> None:
     """Negative control of `check_fidelity`: vLLM keeps the weights of the first step."""
-    worker = "actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"
-    deaf = f"{worker}={deaf_worker.__name__}.{deaf_worker.DeafWorker.__name__}"
-    first, second = steps_of(rl(trained, tmp_path, ray_folder, deaf))
+    deaf = faulty_workers.DeafWorker
+    first, second = steps_of(rl(trained, tmp_path, ray_folder, worker_setting(deaf)))
     check_fidelity(first, float32)
     with pytest.raises(AssertionError):
         check_fidelity(second, float32)
+
+
+FAULTS = {
+    "killed in the rollout": (faulty_workers.DyingWorker, 3600, r"EngineError: .* died"),
+    "weights refused": (
+        faulty_workers.RefusingWorker,
+        15,
+        r"EngineError: update_weights has not ended within 15 s",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_engine_that_fails_ends_the_run_with_one_error(
+    trained: Toy, tmp_path: Path, ray_folder: str, fault: str
+) -> None:
+    worker, seconds, message = FAULTS[fault]
+    settings = [worker_setting(worker), f"{KEY}.engine_timeout_s={seconds}"]
+    began = time.monotonic()
+    assert not steps_of(rl(trained, tmp_path, ray_folder, *settings, fails=True))
+    assert time.monotonic() - began < 240
+    log = (tmp_path / "log.txt").read_text()
+    assert re.search(message, log) and "to go on from the last checkpoint" in log, log[-4000:]
+
+
+def worker_setting(worker: type) -> str:
+    name = f"{worker.__module__}.{worker.__name__}"
+    return f"actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls={name}"
 
 
 def check_dumps(folder: Path) -> None:

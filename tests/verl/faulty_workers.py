@@ -1,0 +1,35 @@
+"""vLLM workers with one fault each, which a test names as `worker_extension_cls`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import torch
+from verl.workers.rollout.vllm_rollout.bucketed_weight_transfer import BucketedWeightReceiver
+
+from verl_ext.cpu.vllm_worker import CPUWorkerExtension
+
+
+class DeafWorker(CPUWorkerExtension):
+    """Receives the weights and does not load them: the negative control of the fidelity tests."""
+
+    def update_weights_from_ipc(self, *args: Any, **kwargs: Any) -> None:
+        receiver = BucketedWeightReceiver(self._get_zmq_handle(), device=torch.device("cpu"), use_shm=True)
+        receiver.receive_weights(on_bucket_received=lambda weights, is_last: None)
+
+
+class DyingWorker(CPUWorkerExtension):
+    """Its process ends soon after the first weights, without a word, as the OOM killer ends it."""
+
+    def update_weights_from_ipc(self, *args: Any, **kwargs: Any) -> None:
+        super().update_weights_from_ipc(*args, **kwargs)
+        threading.Timer(1.5, os._exit, [137]).start()
+
+
+class RefusingWorker(CPUWorkerExtension):
+    """Fails before it has received anything, while the trainer waits for its receipt."""
+
+    def update_weights_from_ipc(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("these weights are not wanted")

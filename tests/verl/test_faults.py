@@ -1,0 +1,109 @@
+"""What dies, hangs or fails beside verl's trainer; whole runs are in `test_rl_loop.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray
+from ray.exceptions import ActorDiedError
+
+from tests.messages import assert_message
+from tw_plugins.request import EngineError
+from verl_ext import faults
+from verl_ext.llm import ServerEngine
+
+
+@ray.remote
+class Server:
+    def pid(self) -> int:
+        import os
+
+        return os.getpid()
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, Any]]:
+    """Two actors, the second of which was killed."""
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    alive, dead = Server.remote(), Server.remote()
+    ray.get([alive.pid.remote(), dead.pid.remote()])
+    ray.kill(dead)
+    yield {"vLLM server 0": alive, "vLLM server 1": dead}
+    ray.shutdown()
+
+
+def test_a_dead_server_is_named(servers: dict[str, Any]) -> None:
+    with pytest.raises(EngineError) as caught:
+        faults.check_alive(servers)
+    assert_message(caught.value, r"vLLM server 1 died in the rollout \(.+\)\. See its log")
+    faults.check_alive({"vLLM server 0": servers["vLLM server 0"]})
+    faults.check_alive({})
+
+
+def test_calls_end_within_the_deadline(servers: dict[str, Any]) -> None:
+    hanging = threading.Event()
+    manager = SimpleNamespace(
+        backend="naive",
+        update_weights=lambda step: step + 1,
+        sleep_replicas=lambda: hanging.wait(),
+        wake_up_replicas=lambda: ray.get(servers["vLLM server 1"].pid.remote()),
+        abort_replicas=lambda: {}["no"],
+    )
+    bounded = faults.Bounded(manager, 0.2)
+    assert bounded.backend == "naive"
+    assert bounded.update_weights(1) == 2
+    with pytest.raises(EngineError, match=r"sleep_replicas has not ended within 0\.2 s"):
+        bounded.sleep_replicas()
+    hanging.set()
+    with pytest.raises(KeyError):
+        bounded.abort_replicas()
+    with pytest.raises(EngineError, match="wake_up_replicas: a process of the run died"):
+        faults.Bounded(manager, 30).wake_up_replicas()
+
+
+class Buffer:
+    """The two methods of verl's replay buffer."""
+
+    def _wait_for_next_poll(self, partition_id: str, last: float) -> float:
+        return last + 1
+
+    def _evict_terminal_groups(self, global_steps: int, partition_id: str, reasons: Any) -> str:
+        return "evicted"
+
+
+def test_while_prompts_run_their_processes_are_looked_at(
+    servers: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = Buffer()
+    faults.watch(buffer, lambda: servers, 4)
+    assert buffer._wait_for_next_poll("train", 1.0) == 2.0  # not so often
+    monkeypatch.setattr(faults, "LOOK_EVERY_S", 0.0)
+    with pytest.raises(EngineError, match="vLLM server 1 died"):
+        buffer._wait_for_next_poll("train", 1.0)
+
+
+def test_groups_are_not_refilled_for_ever() -> None:
+    buffer = Buffer()
+    faults.watch(buffer, dict, 4)
+
+    def fail(step: int, groups: int) -> str:
+        return buffer._evict_terminal_groups(step, "train", (set(), set(), set(range(groups)), {}))
+
+    assert fail(1, 8) == fail(1, 8) == fail(2, 16) == "evicted"
+    with pytest.raises(EngineError, match=r"17 groups of step 2 failed, more than 4 batches"):
+        fail(2, 1)
+
+
+def test_a_request_to_a_dead_server_says_so() -> None:
+    class Client:
+        async def generate(self, **how: Any) -> Any:
+            raise ActorDiedError
+
+    engine = ServerEngine(Client(), {})
+    with pytest.raises(EngineError, match=r"died or failed on a request of trajectory t \(ActorDiedError\)"):
+        asyncio.run(engine.generate([1], stop_token_ids=[2], max_tokens=3, request_id="t"))

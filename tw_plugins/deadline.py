@@ -1,0 +1,55 @@
+"""Requests that are answered within a deadline, or end in an error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tw_plugins.request import EngineError
+from tw_plugins.units import Completion, Engine
+
+
+def check_deadline(seconds: float, name: str) -> None:
+    """
+    Args:
+        name: the setting, as users write it.
+
+    Raises:
+        ValueError: not a positive number of seconds.
+    """
+    if not seconds > 0:
+        raise ValueError(f"{name} is {seconds}: it must be a positive number of seconds")
+
+
+class WithDeadline:
+    """An engine each of whose requests may take `seconds`, the wait for its turn included."""
+
+    def __init__(self, engine: Engine, seconds: float, setting: str) -> None:
+        """
+        Args:
+            setting: the name under which users give the deadline, for the error.
+        """
+        self._engine, self._seconds, self._setting = engine, seconds, setting
+
+    async def generate(
+        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
+    ) -> Completion:
+        """See `tw_plugins.rollout.Engine`.
+
+        Raises:
+            EngineError: there was no answer in time.
+        """
+        deadline = asyncio.timeout(self._seconds)
+        try:
+            async with deadline:
+                return await self._engine.generate(
+                    prompt_ids, stop_token_ids=stop_token_ids, max_tokens=max_tokens, request_id=request_id
+                )
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise  # the engine's own
+            raise EngineError(
+                f"the engine has not answered a request of trajectory {request_id} within "
+                f"{self._seconds:g} s ({max_tokens} tokens after {len(prompt_ids)}): see its log, or raise "
+                f"{self._setting}"
+            ) from error

@@ -1,0 +1,152 @@
+"""A trainer that never waits for ever: what dies, hangs or fails ends in one error, or is counted.
+
+verl's V1 trainer has no deadline where it waits for others (verl 0.9.1):
+
+    where it waits                                            what is done here
+    ────────────────────────────────────────────────────────  ──────────────────────────────────────────────
+    `checkpoint_manager.*`, weights to vLLM and its sleep     a deadline, `engine_timeout_s`
+    `ReplayBuffer._wait_for_next_poll`, until prompts end     servers and agent loops are looked at: one that
+                                                              died ends the run
+    refill of failed groups (asynchronous modes), for ever    at most `FAILED_BATCHES` batches of them a step
+    trajectories of a group that failed                       counted: `threadweaver/failed_trajectories`
+
+Seams: `PPOTrainer._setup`, `fit`, `_build_replay_buffer` (`verl/trainer/ppo/v1/trainer_base.py`) and the two
+methods of its replay buffer (`verl/trainer/ppo/v1/replay_buffer.py`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+
+from tw_plugins.request import EngineError
+from verl_ext.settings import KEY, settings_from
+
+FAILED_BATCHES = 4
+LOOK_EVERY_S = 10.0
+AGAIN = "See its log; run the same command again to go on from the last checkpoint (trainer.save_freq)"
+
+
+def within(seconds: float, what: str, call: Callable[[], Any]) -> Any:
+    """What `call` returns or raises, if it ends in time.
+
+    Raises:
+        EngineError: it has not, or it found an engine dead. The call is left to itself in a daemon thread.
+    """
+    future: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # handed on to the caller's thread
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True, name=what).start()
+    try:
+        return future.result(seconds)
+    except RayActorError as error:
+        raise EngineError(f"{what}: a process of the run died ({_reason(error)}). {AGAIN}.") from error
+    except TimeoutError as error:
+        if future.done():
+            raise  # the call's own
+        raise EngineError(
+            f"{what} has not ended within {seconds:g} s ({KEY}.engine_timeout_s): the engine hangs, or "
+            f"refused and did not say so. {AGAIN}."
+        ) from error
+
+
+class Bounded:
+    """verl's `CheckpointEngineManager`, each of whose calls ends within the deadline."""
+
+    def __init__(self, manager: Any, seconds: float) -> None:
+        self._manager, self._seconds = manager, seconds
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._manager, name)
+        if not callable(found):
+            return found
+        return lambda *args, **kwargs: within(self._seconds, name, lambda: found(*args, **kwargs))
+
+
+def check_alive(actors: Mapping[str, Any]) -> None:
+    """
+    Args:
+        actors: Ray actors by what a user calls them.
+
+    Raises:
+        EngineError: one has died. One that is only busy is left alone.
+    """
+    if not actors:
+        return
+    asked = {actor.__ray_ready__.remote(): name for name, actor in actors.items()}
+    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=5)
+    for answer in answered:
+        try:
+            ray.get(answer)
+        except RayActorError as error:
+            raise EngineError(f"{asked[answer]} died in the rollout ({_reason(error)}). {AGAIN}.") from error
+
+
+def watch(buffer: Any, actors: Callable[[], Mapping[str, Any]], batch_size: int) -> None:
+    """Let a replay buffer look at `actors` while it waits, and give up when all groups fail."""
+    wait, evict = buffer._wait_for_next_poll, buffer._evict_terminal_groups
+    looked = time.monotonic()
+    failed: dict[int, int] = {}
+
+    def wait_and_look(*args: Any) -> Any:
+        nonlocal looked
+        if time.monotonic() - looked > LOOK_EVERY_S:
+            check_alive(actors())
+            looked = time.monotonic()
+        return wait(*args)
+
+    def evict_and_count(global_steps: int, partition_id: str, reasons: Any) -> Any:
+        failed[global_steps] = failed.get(global_steps, 0) + len(reasons[2])
+        if failed[global_steps] > FAILED_BATCHES * batch_size:
+            raise EngineError(
+                f"{failed[global_steps]} groups of step {global_steps} failed, more than {FAILED_BATCHES} "
+                f"batches: mend what the log of AgentLoopWorkerTQ has above. {AGAIN}"
+            )
+        return evict(global_steps, partition_id, reasons)
+
+    buffer._wait_for_next_poll, buffer._evict_terminal_groups = wait_and_look, evict_and_count
+
+
+class WatchedTrainer:
+    """Mix-in for a V1 trainer."""
+
+    config: Any
+    checkpoint_manager: Any
+    llm_server_manager: Any
+    agent_loop_manager: Any = None
+
+    def _setup(self) -> None:
+        super()._setup()  # type: ignore[misc]
+        self.checkpoint_manager = Bounded(
+            self.checkpoint_manager, settings_from(self.config).engine_timeout_s
+        )
+
+    def _build_replay_buffer(self) -> Any:
+        buffer = super()._build_replay_buffer()  # type: ignore[misc]
+        watch(buffer, self._others, self.config.data.train_batch_size)
+        return buffer
+
+    def _others(self) -> dict[str, Any]:
+        servers = enumerate(self.llm_server_manager.server_handles)
+        loops = enumerate(getattr(self.agent_loop_manager, "agent_loop_workers", ()))
+        return {f"vLLM server {number}": actor for number, actor in servers} | {
+            f"agent loop worker {number}": actor for number, actor in loops
+        }
+
+
+def _reason(error: RayActorError) -> str:
+    """Ray's reason on one line; the rest of its message is about Ray."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith(("The actor is dead", "The actor died", "Worker"))]
+    return (told or lines or [type(error).__name__])[0].rstrip(".")[:200]
