@@ -1,7 +1,8 @@
-"""A rollout actor that dies ends the run with one error that says what to do.
+"""An engine that dies ends the run with one error that says what to do.
 
 Seam: `SamplesGenerator._generate_vllm` (`openrlhf/trainer/ppo_utils/samples_generator.py`), where upstream
-waits for the rollouts. What an executor raises arrives there by itself.
+waits for the rollouts. It sees that a rollout actor died; an engine that died inside its actor is seen by
+`openrlhf_ext.llm`, and what an executor raises arrives here by itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ from ray.exceptions import RayActorError
 
 from tw_plugins.request import EngineError
 
+ENGINE_DIED = (
+    "a vLLM engine died in the rollout: see its log above. Run the same command with --ckpt.load_enable "
+    "to go on from the last checkpoint (--ckpt.save_steps)"
+)
+
 
 def register(samples_generator: Any) -> None:
     """Called once `openrlhf.trainer.ppo_utils.samples_generator` is imported."""
@@ -23,9 +29,6 @@ def register(samples_generator: Any) -> None:
         try:
             return generate(self, *args, **kwargs)
         except RayActorError as error:
-            raise EngineError(
-                "a vLLM engine died in the rollout: see its log above. Run the same command with "
-                "--ckpt.load_enable to go on from the last checkpoint (--ckpt.save_steps)"
-            ) from error
+            raise EngineError(ENGINE_DIED) from error
 
     samples_generator.SamplesGenerator._generate_vllm = generate_or_say

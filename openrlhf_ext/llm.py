@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from openrlhf_ext.faults import ENGINE_DIED
 from tw_plugins.request import EngineError, completion_of, request_params, room_for
 from tw_plugins.rollout import Completion
 
@@ -30,8 +31,10 @@ class RolloutActorEngine:
         """Decode at most `max_tokens` tokens after `prompt_ids`; see `tw_plugins.rollout.Engine`.
 
         Raises:
-            EngineError: vLLM reports an error, or ends the request without an output.
+            EngineError: vLLM died, reports an error, or ends the request without an output.
         """
+        from vllm.v1.engine.exceptions import EngineDeadError
+
         room = room_for(prompt_ids, max_tokens, self._max_model_len)
         if room < 1:
             return Completion([], None, "length")
@@ -43,7 +46,10 @@ class RolloutActorEngine:
             top_p=base.top_p,
             top_k=base.top_k,
         )
-        output = await self._actor.generate(list(prompt_ids), params)
+        try:
+            output = await self._actor.generate(list(prompt_ids), params)
+        except EngineDeadError as error:
+            raise EngineError(ENGINE_DIED) from error
         if output is None:
             raise EngineError(f"vLLM ended a request of trajectory {request_id} without an output")
         return completion_of(output)

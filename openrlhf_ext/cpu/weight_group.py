@@ -38,9 +38,8 @@ class GlooGroup:
             self._group.broadcast([tensor], options).wait(timedelta(seconds=seconds))
         except RuntimeError as error:
             raise EngineError(
-                f"the weights did not pass between trainer and vLLM within {seconds:g} s "
-                f"(--{PREFIX}engine_timeout_s), or one of them died: see vLLM's log "
-                f"({str(error).splitlines()[0]})"
+                f"the weights did not pass between trainer and vLLM: one of them died, or did not answer within "
+                f"{seconds:g} s (--{PREFIX}engine_timeout_s); see vLLM's log ({str(error).splitlines()[0]})"
             ) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Any
 
 import torch
@@ -19,11 +20,17 @@ class DeafWorker(CPUWorkerExtension):
 
 
 class DyingWorker(CPUWorkerExtension):
-    """Its process ends within the first rollout, without a word, as the OOM killer ends it."""
+    """Its process ends in the first rollout, without a word, as the OOM killer ends it."""
 
     def init_process_group(self, *args: Any, **kwargs: Any) -> None:
         super().init_process_group(*args, **kwargs)
-        threading.Timer(3, os._exit, [137]).start()
+        threading.Thread(target=self._die_in_rollout, daemon=True).start()
+
+    def _die_in_rollout(self) -> None:
+        worker: Any = self
+        while not worker.model_runner.requests:
+            time.sleep(0.01)
+        os._exit(137)
 
 
 class RefusingWorker(CPUWorkerExtension):

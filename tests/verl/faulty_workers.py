@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Any
 
 import torch
@@ -21,11 +22,17 @@ class DeafWorker(CPUWorkerExtension):
 
 
 class DyingWorker(CPUWorkerExtension):
-    """Its process ends soon after the first weights, without a word, as the OOM killer ends it."""
+    """Its process ends in the first rollout, without a word, as the OOM killer ends it."""
 
     def update_weights_from_ipc(self, *args: Any, **kwargs: Any) -> None:
         super().update_weights_from_ipc(*args, **kwargs)
-        threading.Timer(1.5, os._exit, [137]).start()
+        threading.Thread(target=self._die_in_rollout, daemon=True).start()
+
+    def _die_in_rollout(self) -> None:
+        worker: Any = self
+        while not worker.model_runner.requests:
+            time.sleep(0.01)
+        os._exit(137)
 
 
 class RefusingWorker(CPUWorkerExtension):

@@ -158,7 +158,7 @@ def test_an_engine_that_fails_ends_the_run_with_one_error(
     trained: Toy, tmp_path: Path, ray_folder: str, fault: str
 ) -> None:
     worker, seconds, message = FAULTS[fault]
-    settings = [worker_setting(worker), f"{KEY}.engine_timeout_s={seconds}"]
+    settings = [worker_setting(worker), f"++{KEY}.engine_timeout_s={seconds}"]
     began = time.monotonic()
     assert not steps_of(rl(trained, tmp_path, ray_folder, *settings, fails=True))
     assert time.monotonic() - began < 240

@@ -21,9 +21,13 @@ def fields(**reward: Any) -> dict[str, Any]:
 
 
 def with_reward(**settings: Any) -> Any:
-    """A verl config with our reward function."""
+    """A verl config with our reward function, of two prompts with two trajectories each."""
     function = {"path": "pkg://verl_ext.reward", "reward_kwargs": settings}
-    return SimpleNamespace(reward=SimpleNamespace(custom_reward_function=function))
+    return SimpleNamespace(
+        reward=SimpleNamespace(custom_reward_function=function),
+        data=SimpleNamespace(train_batch_size=2),
+        actor_rollout_ref=SimpleNamespace(rollout=SimpleNamespace(n=2)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,6 +96,7 @@ def test_the_metrics_are_added_to_verls(monkeypatch: pytest.MonkeyPatch) -> None
         "verl/own": "timing",
         "threadweaver/acc/mean": 0.5,
         "threadweaver/trajectories": 2.0,
+        "threadweaver/failed_trajectories": 2,
     }
     assert asked == {"keys": ["u_0_1", "u_1_0"], "partition_id": "train", "select_fields": ["extra_fields"]}
 
