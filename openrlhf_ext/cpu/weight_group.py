@@ -38,8 +38,8 @@ class GlooGroup:
             self._group.broadcast([tensor], options).wait(timedelta(seconds=seconds))
         except RuntimeError as error:
             raise EngineError(
-                f"the weights did not pass between trainer and vLLM: one of them died, or did not answer within "
-                f"{seconds:g} s (--{PREFIX}engine_timeout_s); see vLLM's log ({str(error).splitlines()[0]})"
+                "the weights did not pass between trainer and vLLM: one of them died, or did not answer "
+                f"within {seconds:g} s (--{PREFIX}engine_timeout_s); see vLLM's log ({str(error).splitlines()[0]})"
             ) from error
 
 

@@ -100,9 +100,9 @@ def compare(name: str, folder: Path, settings: Settings, console: Console) -> di
                 f"problems of both shapes, seed {settings.seed}",
                 lambda to: write_problems(to, settings),
             ),
-            Stage("sft", f"SFT, seed {settings.seed}", train_sft),
-            Stage("rl", f"RL with {' and '.join(BONUSES)}, seed {settings.seed}", train_rl),
-            Stage("eval", f"evaluation, seed {settings.seed}", evaluate),
+            Stage("sft", f"SFT, seed {settings.seed}", train_sft, resumable=True),
+            Stage("rl", f"RL with {' and '.join(BONUSES)}, seed {settings.seed}", train_rl, resumable=True),
+            Stage("eval", f"evaluation, seed {settings.seed}", evaluate, resumable=True),
         ]
     )
     return {

@@ -1,7 +1,12 @@
-"""Commands that run side by side, each with a log file and a progress bar."""
+"""Commands that run side by side, each with a log file and a progress bar.
+
+A run that was killed goes on when it is run again: jobs that ended well are passed over, what an earlier run
+left running is stopped first, and the lines that a job had counted are kept beside the new ones.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -41,6 +47,7 @@ class Job:
         counters: files that get one line per step.
         steps: lines in `counters` at the end.
         stall_s: seconds without a new line after which the job counts as hung.
+        overwrites: it begins its counters anew when it goes on; ours are then kept in `earlier(counter)`.
     """
 
     name: str
@@ -50,6 +57,22 @@ class Job:
     steps: int
     env: Mapping[str, str] = field(default_factory=dict)
     stall_s: float = 600.0
+    overwrites: bool = False
+
+    @property
+    def ended(self) -> Path:
+        """Is there once the command has ended well."""
+        return self.log.with_suffix(".ended")
+
+    @property
+    def running(self) -> Path:
+        """Names the process while the command runs."""
+        return self.log.with_suffix(".process")
+
+
+def earlier(counter: Path) -> Path:
+    """The lines of runs before the last."""
+    return counter.with_name(f"earlier-{counter.name}")
 
 
 class JobFailed(RuntimeError):
@@ -64,7 +87,7 @@ def run_side_by_side(jobs: Sequence[Job], console: Console) -> None:
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with ExitStack() as stack, Progress(*columns, console=console) as bars:
-        running = [_Running(job, stack, bars) for job in jobs]
+        running = [_Running(job, stack, bars) for job in jobs if not job.ended.exists()]
         while any([job.poll() for job in running]):
             time.sleep(POLL_S)
 
@@ -75,7 +98,13 @@ class _Running:
     def __init__(self, job: Job, stack: ExitStack, bars: Progress) -> None:
         self.job, self.bars = job, bars
         self.bar = bars.add_task(job.name, total=job.steps)
-        log = stack.enter_context(job.log.open("wb"))
+        _stop_leftover(job.running)
+        if job.overwrites:
+            for counter in filter(Path.exists, job.counters):
+                with earlier(counter).open("ab") as kept:
+                    kept.write(counter.read_bytes())
+                counter.unlink()
+        log = stack.enter_context(job.log.open("ab"))
         env = {**os.environ, **job.env}
         # a session of its own, so that everything it starts can be stopped with it
         self.process = subprocess.Popen(
@@ -86,6 +115,7 @@ class _Running:
             env=env,
             start_new_session=True,
         )
+        job.running.write_text(json.dumps([self.process.pid, psutil.Process(self.process.pid).create_time()]))
         stack.callback(self._stop)
         self.lines, self.moved = 0, time.monotonic()
 
@@ -96,7 +126,8 @@ class _Running:
             JobFailed: it ended with an error, or hangs.
         """
         status = self.process.poll()
-        lines = sum(map(_count_lines, self.job.counters))
+        files = [file for counter in self.job.counters for file in (earlier(counter), counter)]
+        lines = sum(map(_count_lines, files))
         if lines != self.lines:
             self.lines, self.moved = lines, time.monotonic()
             self.bars.update(self.bar, completed=lines)
@@ -104,6 +135,8 @@ class _Running:
             raise JobFailed(self._message(f"ended with exit status {status}"))
         if status is None and time.monotonic() - self.moved > self.job.stall_s:
             raise JobFailed(self._message(f"made no progress for {self.job.stall_s:.0f} s and was stopped"))
+        if status == 0:
+            self.job.ended.touch()
         return status is None
 
     def _message(self, what: str) -> str:
@@ -120,6 +153,27 @@ class _Running:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
+
+
+def _stop_leftover(file: Path) -> None:
+    """Kill the session of a process that a killed run of ours left behind; no other that has its number."""
+    try:
+        pid, created = json.loads(file.read_text())
+        left = psutil.Process(pid).create_time() == created
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):  # ValueError: half written
+        return
+    if left:
+        mine = [process for process in psutil.process_iter() if _session(process.pid) == pid]
+        for process in mine:
+            process.kill()
+        psutil.wait_procs(mine, timeout=15)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def _count_lines(path: Path) -> int:

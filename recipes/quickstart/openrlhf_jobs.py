@@ -9,7 +9,7 @@ from pathlib import Path
 from openrlhf_ext.cpu.detect import on_cpu
 from openrlhf_ext.launcher import CPU_ENVIRONMENT
 from recipes.quickstart.jobs import ENVIRONMENT, Job
-from recipes.quickstart.settings import Settings
+from recipes.quickstart.settings import SFT_CHECKPOINTS, Settings
 
 if on_cpu():  # transformers imports DeepSpeed where it is there: in this process, in the evaluations
     os.environ.update(CPU_ENVIRONMENT)
@@ -27,8 +27,12 @@ def sft_job(name: str, folder: Path, model: Path, data: Path, settings: Settings
         "--train.seed": settings.seed,
         "--adam.lr": settings.sft_lr,
         "--ckpt.output_dir": sft_model(folder, settings),
+        "--ckpt.path": folder / "checkpoints",
+        "--ckpt.save_steps": max(1, settings.sft_steps // SFT_CHECKPOINTS),
+        "--ckpt.max_num": 2,
     }
-    return _job(name, folder, "train_toy_sft.sh", flags, settings.sft_steps)
+    latest = folder / "checkpoints" / "latest"
+    return _job(name, folder, "train_toy_sft.sh", flags, settings.sft_steps, latest)
 
 
 def rl_job(
@@ -51,11 +55,13 @@ def rl_job(
         "--actor.adam.lr": settings.rl_lr,
         "--ckpt.output_dir": rl_model(folder, settings),
         "--ckpt.path": folder / "checkpoints",
+        "--ckpt.save_steps": 1,
+        "--ckpt.max_num": 2,  # one is whole while the other is written
     }
     if not sequential:
         flags["--tw.acceleration"] = settings.acceleration
     script = "train_toy_grpo_sequential.sh" if sequential else "train_toy_p_grpo.sh"
-    return _job(name, folder, script, flags, settings.rl_steps)
+    return _job(name, folder, script, flags, settings.rl_steps, folder / "checkpoints" / "_actor" / "latest")
 
 
 def sft_model(folder: Path, settings: Settings) -> Path:
@@ -73,9 +79,14 @@ def metrics_file(folder: Path) -> Path:
     return folder / "metrics.jsonl"
 
 
-def _job(name: str, folder: Path, script: str, flags: dict[str, object], steps: int) -> Job:
+def _job(name: str, folder: Path, script: str, flags: dict[str, object], steps: int, latest: Path) -> Job:
+    """
+    Args:
+        latest: written by DeepSpeed once a checkpoint is whole; the job goes on from there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     arguments = [str(part) for flag in flags.items() for part in flag]
+    arguments += ["--ckpt.load_enable"] if latest.exists() else []
     return Job(
         name=name,
         command=["bash", str(SCRIPTS / script), *arguments, "--tw.metrics_file", str(metrics_file(folder))],

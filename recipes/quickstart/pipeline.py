@@ -117,10 +117,17 @@ def run(
 
     stages = {
         "data": Stage("data", "problems, tokenizer and model", make_data),
-        "sft": Stage("sft", "SFT: with threads, and the sequential baseline", train_sft),
-        "selftrain": Stage("selftrain", "self-training: SFT on the model's own right answers", train_self),
-        "rl": Stage(rl.name, "RL: P-GRPO with fork-join rollouts, and the sequential baseline", train_rl),
-        "eval": Stage(evaluation.name, "evaluation on held-out problems", evaluate),
+        "sft": Stage("sft", "SFT: with threads, and the sequential baseline", train_sft, resumable=True),
+        "selftrain": Stage(
+            "selftrain", "self-training: SFT on the model's own right answers", train_self, resumable=True
+        ),
+        "rl": Stage(
+            rl.name,
+            "RL: P-GRPO with fork-join rollouts, and the sequential baseline",
+            train_rl,
+            resumable=True,
+        ),
+        "eval": Stage(evaluation.name, "evaluation on held-out problems", evaluate, resumable=True),
     }
     seconds = pipeline.run([stages[name] for name in chosen])
     if "eval" not in chosen:

@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from recipes.quickstart.eval_jobs import Records
+from recipes.quickstart.jobs import earlier
 from recipes.quickstart.settings import Settings
 from tw_plugins.evaluate import EvalRecord, speedup, speedups, summarise
 from tw_plugins.reward import reward
@@ -79,8 +80,19 @@ def build_report(
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """verl's file logger: one `{"step": …, "data": {…}}` a line."""
-    return [json.loads(line)["data"] for line in path.read_text().splitlines()]
+    """One `{"step": …, "data": {…}}` a line, by step; of a step that was made again, the last.
+
+    A run that was killed may have left half a line.
+    """
+    steps: dict[int, dict[str, float]] = {}
+    for file in filter(Path.exists, (earlier(path), path)):
+        for line in file.read_text().splitlines():
+            try:
+                found = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            steps.setdefault(found["step"], {}).update(found["data"])
+    return [steps[step] for step in sorted(steps)]
 
 
 def curve(steps: Iterable[Mapping[str, float]], name: str) -> list[float]:

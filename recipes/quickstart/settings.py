@@ -10,6 +10,10 @@ from tw_plugins.reward import Acceleration
 from tw_plugins.tasks.preset import SMOKE_PRESET, STANDARD_PRESET, Preset
 
 
+SFT_CHECKPOINTS = 10
+"""In one SFT; RL has one each step."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """One run of the quickstart.

@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
+
+BEGUN, DONE = "begun.json", "done.json"
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,14 @@ class Stage:
     """A named step that fills its own folder.
 
     Attributes:
-        run: called with the stage's empty folder.
+        run: called with the stage's folder, which is empty; but for a resumable stage that was broken off.
+        resumable: it goes on with what it left in its folder.
     """
 
     name: str
     title: str
     run: Callable[[Path], None]
+    resumable: bool = False
 
 
 class Pipeline:
@@ -49,36 +54,41 @@ class Pipeline:
             done = None if fresh else self._done(stage)
             self.console.rule(f"[bold]{number}/{len(stages)} {stage.title}", align="left")
             if done is None:
-                done, fresh = self._run(stage), True
+                done, fresh = self._run(stage, keep=stage.resumable and not fresh), True
             else:
                 self.console.print(f"done before, {done:.0f} s; --restart runs it again")
             seconds[stage.name] = done
         return seconds
 
-    def _run(self, stage: Stage) -> float:
+    def _run(self, stage: Stage, keep: bool) -> float:
         folder = self.path(stage.name)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        begun = folder / BEGUN
+        if keep and self._read(begun):
+            self.console.print("goes on where it was broken off; --restart begins anew")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            self._write(begun, {})
         start = time.monotonic()
         stage.run(folder)
         seconds = time.monotonic() - start
-        self._mark(folder, seconds)
+        self._write(folder / DONE, {"seconds": seconds})
         return seconds
 
     def _done(self, stage: Stage) -> float | None:
         """Seconds that the stage took, or None if it must be run."""
+        marker = self._read(self.path(stage.name) / DONE)
+        return float(marker["seconds"]) if marker else None
+
+    def _read(self, marker: Path) -> dict[str, Any] | None:
+        """What a marker of these settings holds."""
         try:
-            marker = json.loads(self._marker(self.path(stage.name)).read_text())
+            found: dict[str, Any] = json.loads(marker.read_text())
         except FileNotFoundError:
             return None
-        return float(marker["seconds"]) if marker["fingerprint"] == self.fingerprint else None
+        return found if found["fingerprint"] == self.fingerprint else None
 
-    def _mark(self, folder: Path, seconds: float) -> None:
-        marker = self._marker(folder)
+    def _write(self, marker: Path, what: dict[str, Any]) -> None:
         half = marker.with_suffix(".tmp")
-        half.write_text(json.dumps({"fingerprint": self.fingerprint, "seconds": seconds}))
+        half.write_text(json.dumps({"fingerprint": self.fingerprint, **what}))
         os.replace(half, marker)  # whole or not at all
-
-    @staticmethod
-    def _marker(folder: Path) -> Path:
-        return folder / "done.json"

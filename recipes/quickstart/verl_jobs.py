@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from recipes.quickstart.jobs import ENVIRONMENT, Job
-from recipes.quickstart.settings import Settings
+from recipes.quickstart.settings import SFT_CHECKPOINTS, Settings
 from verl_ext.cpu.detect import on_cpu
 
 CONFIGS = Path(__file__).parents[1] / "verl"
@@ -24,6 +24,8 @@ def sft_job(name: str, folder: Path, model: Path, data: Path, settings: Settings
     }
     one_process = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
     env = {**one_process, "MASTER_PORT": str(free_port())}
+    overrides["trainer.save_freq"] = max(1, settings.sft_steps // SFT_CHECKPOINTS)
+    overrides["trainer.max_ckpt_to_keep"] = 2
     return _job(name, folder, "verl.trainer.sft_trainer", "toy_sft", overrides, settings.sft_steps, env)
 
 
@@ -43,7 +45,8 @@ def rl_job(
         "actor_rollout_ref.rollout.seed": settings.seed,
         "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": settings.rl_micro_batch,
         "actor_rollout_ref.actor.optim.lr": settings.rl_lr,
-        "trainer.save_freq": settings.rl_steps,
+        "trainer.save_freq": 1,
+        "trainer.max_actor_ckpt_to_keep": 2,  # one is whole while the other is written
     }
     if not sequential:
         overrides["reward.custom_reward_function.reward_kwargs.acceleration"] = settings.acceleration
@@ -85,7 +88,7 @@ def _job(
     ours = {
         "trainer.total_training_steps": steps,
         "trainer.default_local_dir": folder / "checkpoints",
-        "trainer.resume_mode": "disable",
+        "trainer.resume_mode": "auto",
         **({} if on_cpu() else {"trainer.device": "cuda"}),
     }
     arguments = [f"{key}={value}" for key, value in {**overrides, **ours}.items()]
@@ -106,5 +109,6 @@ def _job(
         log=folder / "log.txt",
         counters=(metrics_file(folder),),
         steps=steps,
+        overwrites=True,  # as verl's file logger does
         env={**ENVIRONMENT, **env, "VERL_FILE_LOGGER_PATH": str(metrics_file(folder))},
     )

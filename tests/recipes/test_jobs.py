@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from rich.console import Console
 
 from recipes.quickstart.jobs import Job, JobFailed, run_side_by_side
+from recipes.quickstart.report_data import curve, read_metrics
+from tests.commands import ROOT
 
 QUIET = Console(quiet=True)
 
@@ -57,3 +63,61 @@ def test_a_job_that_makes_no_progress_is_stopped(tmp_path: Path) -> None:
     with pytest.raises(JobFailed, match="made no progress for 1 s"):
         run_side_by_side([_job(tmp_path, "hangs", "import time; time.sleep(600)", stall_s=1.0)], QUIET)
     assert time.monotonic() - start < 60
+
+
+def test_a_job_that_ended_well_is_passed_over(tmp_path: Path) -> None:
+    job = _job(tmp_path, "once", "print('ran')")
+    run_side_by_side([job], QUIET)
+    run_side_by_side([job], QUIET)
+    assert job.log.read_text() == "ran\n"
+
+
+def test_what_a_killed_run_left_running_is_stopped_first(tmp_path: Path) -> None:
+    """The driver is killed; its job and the job's child go on, until the same is run again."""
+    pids = tmp_path / "pids"
+    work = (
+        f"import os, subprocess, sys, time\nchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+        f"\nopen({str(pids)!r}, 'a').write(f'{{os.getpid()}} {{child.pid}} ')\n"
+        f"if os.path.exists({str(tmp_path / 'again')!r}): child.kill(); sys.exit(0)\ntime.sleep(600)"
+    )
+    driver = (
+        "from pathlib import Path; from rich.console import Console; import tests.recipes.test_jobs as t; "
+        f"t.run_side_by_side([t._job(Path({str(tmp_path)!r}), 'left', {work!r})], Console(quiet=True))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", driver], cwd=ROOT)
+    while not pids.exists() or len(pids.read_text().split()) < 2:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    left = [int(pid) for pid in pids.read_text().split()]
+    assert all(map(psutil.pid_exists, left))
+    (tmp_path / "again").touch()
+    run_side_by_side([_job(tmp_path, "left", work)], QUIET)
+    assert not any(_runs(pid) for pid in left)
+
+
+def test_the_process_of_another_with_that_number_is_left_alone(tmp_path: Path) -> None:
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    job = _job(tmp_path, "new", "print('ran')")
+    job.running.write_text(f"[{other.pid}, 1.0]")
+    run_side_by_side([job], QUIET)
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+
+
+def test_counted_lines_of_a_broken_run_are_kept(tmp_path: Path) -> None:
+    job = replace(_job(tmp_path, "counts", ""), overwrites=True)
+    (counter,) = job.counters
+    lines = [{"step": 1, "data": {"a": 1.0}}, {"step": 2, "data": {"a": 2.0}}]
+    counter.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 3, "da')
+    code = f'open({str(counter)!r}, \'w\').write(\'{{"step": 2, "data": {{"a": 3.0}}}}\\n\')'
+    run_side_by_side([replace(job, command=[sys.executable, "-c", code])], QUIET)
+    assert curve(read_metrics(counter), "a") == [1.0, 3.0]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -7,19 +7,20 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from recipes.quickstart.stages import Pipeline, Stage
+from recipes.quickstart.stages import BEGUN, Pipeline, Stage
 
 
-def _stages(calls: list[str], fail: str = "") -> list[Stage]:
+def _stages(calls: list[str], fail: str = "", resumable: str = "") -> list[Stage]:
     def stage(name: str) -> Stage:
         def run(folder: Path) -> None:
-            assert list(folder.iterdir()) == []
-            (folder / "half").write_text("")
+            if name != resumable:
+                assert [path.name for path in folder.iterdir()] == [BEGUN]
+            (folder / "half").open("a").write("half ")
             calls.append(name)
             if name == fail:
                 raise RuntimeError(name)
 
-        return Stage(name, name, run)
+        return Stage(name, name, run, resumable=name == resumable)
 
     return [stage("one"), stage("two"), stage("three")]
 
@@ -56,3 +57,20 @@ def test_stages_after_one_that_ran_again_run_again(tmp_path: Path) -> None:
     (tmp_path / "two" / "done.json").unlink()
     _pipeline(tmp_path).run(_stages(calls))
     assert calls == ["one", "two", "three", "two", "three"]
+
+
+def test_a_resumable_stage_finds_what_it_left(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        _pipeline(tmp_path).run(_stages([], fail="two", resumable="two"))
+    _pipeline(tmp_path).run(_stages([], resumable="two"))
+    assert (tmp_path / "two" / "half").read_text() == "half half "
+
+
+@pytest.mark.parametrize("change", ["settings", "stage before"])
+def test_but_not_what_it_left_of_another_run(tmp_path: Path, change: str) -> None:
+    with pytest.raises(RuntimeError):
+        _pipeline(tmp_path).run(_stages([], fail="two", resumable="two"))
+    if change == "stage before":
+        (tmp_path / "one" / "done.json").unlink()
+    _pipeline(tmp_path, "b" if change == "settings" else "a").run(_stages([], resumable="two"))
+    assert (tmp_path / "two" / "half").read_text() == "half "
