@@ -39,7 +39,8 @@ class GlooGroup:
         except RuntimeError as error:
             raise EngineError(
                 "the weights did not pass between trainer and vLLM: one of them died, or did not answer "
-                f"within {seconds:g} s (--{PREFIX}engine_timeout_s); see vLLM's log ({str(error).splitlines()[0]})"
+                f"within {seconds:g} s (--{PREFIX}engine_timeout_s); see vLLM's log "
+                f"({str(error).splitlines()[0]})"
             ) from error
 
 

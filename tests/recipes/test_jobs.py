@@ -76,8 +76,9 @@ def test_what_a_killed_run_left_running_is_stopped_first(tmp_path: Path) -> None
     """The driver is killed; its job and the job's child go on, until the same is run again."""
     pids = tmp_path / "pids"
     work = (
-        f"import os, subprocess, sys, time\nchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
-        f"\nopen({str(pids)!r}, 'a').write(f'{{os.getpid()}} {{child.pid}} ')\n"
+        "import os, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"open({str(pids)!r}, 'a').write(f'{{os.getpid()}} {{child.pid}} ')\n"
         f"if os.path.exists({str(tmp_path / 'again')!r}): child.kill(); sys.exit(0)\ntime.sleep(600)"
     )
     driver = (

@@ -20,8 +20,8 @@ from recipes.quickstart.jobs import JobFailed
 from recipes.quickstart.pipeline import STAGES
 from recipes.quickstart.report_data import curve, mean_reward, read_metrics, samples
 from recipes.quickstart.seeds import table
-from recipes.quickstart.settings import FAST
 from recipes.quickstart.selftrain_jobs import take
+from recipes.quickstart.settings import FAST
 from tw_plugins.evaluate import EvalRecord, Span
 from tw_plugins.report import check
 from tw_plugins.versions import installed
