@@ -10,7 +10,7 @@ BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart fuzz test test-fast test-slow format lint types bench clean doctor
+.PHONY: help setup quickstart fuzz audit test test-fast test-slow format lint types bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test-slow: setup ## the tests of FRAMEWORK with real engines, minutes
 
 fuzz: setup ## ROLLOUTS=1000000 generated trajectories through the whole path, JOBS=2 processes, SEED=0
 	@$(BIN)/python -m tests.fuzz --rollouts $(ROLLOUTS) --jobs $(JOBS) --seed $(SEED)
+
+audit: ## known vulnerabilities of the pinned packages, by PyPI's advisories (network)
+	@test -x .venv/audit/bin/pip-audit || { "$${PYTHON:-python3.11}" -m venv .venv/audit && .venv/audit/bin/pip install -q "pip-audit>=2.10,<3"; }
+	@for list in requirements/*.txt; do echo "== $$list"; .venv/audit/bin/pip-audit -r "$$list" --no-deps --disable-pip --strict; done
 
 format: setup ## rewrite the code in the project's style
 	@$(BIN)/ruff format .

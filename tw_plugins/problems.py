@@ -52,17 +52,27 @@ def read_problems(path: Path | str, tokenizer: Any, limit: int | None = None) ->
 
     Raises:
         FileNotFoundError: there is no such file.
-        EvaluationError: it cannot be read, lacks a column, has no rows, or a row has no reference answer.
+        EvaluationError: it cannot be read, lacks a column, has no rows or fewer than ``limit``, or a row has no
+            reference answer.
     """
-    rows = _rows(path)[: None if limit is None else limit]
-    if not rows:
-        raise EvaluationError(f"{path}: no problem to evaluate. Give a file that has rows.")
+    rows = _first(path, limit)
     return [problem_of(row, place, tokenizer, f"{path}, row {place}") for place, row in enumerate(rows)]
 
 
 def read_messages(path: Path | str, limit: int | None = None) -> list[list[dict[str, Any]]]:
     """The chat messages of the same problems; raises as `read_problems`."""
-    return [row["prompt"] for row in _rows(path)[: None if limit is None else limit]]
+    return [row["prompt"] for row in _first(path, limit)]
+
+
+def _first(path: Path | str, limit: int | None) -> list[dict[str, Any]]:
+    rows = _rows(path)
+    if not rows or limit == 0:
+        raise EvaluationError(f"{path}: no problem to evaluate. Give a file that has rows.")
+    if limit is not None and limit > len(rows):
+        raise EvaluationError(
+            f"{path} has {len(rows)} problems, {limit} are asked for: lower --limit, or leave it out for all"
+        )
+    return rows[:limit]
 
 
 def problem_of(row: Mapping[str, Any], place: int, tokenizer: Any, where: str) -> EvalProblem:

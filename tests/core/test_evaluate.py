@@ -357,3 +357,5 @@ def test_unusable_problem_files(tmp_path: Path) -> None:
         read_problems(path, tokenizer())
     with pytest.raises(EvaluationError, match="no problem to evaluate"):
         read_problems(path, tokenizer(), limit=0)
+    with pytest.raises(EvaluationError, match=r"has 2 problems, 3 are asked for: lower --limit"):
+        read_problems(path, tokenizer(), limit=3)

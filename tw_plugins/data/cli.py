@@ -108,6 +108,11 @@ def selftrain(
         seed=seed,
         engine_args=parse_engine_args(engine_arg or []),
     )
+    if per_prompt is not None and per_prompt > samples:
+        raise typer.BadParameter(
+            f"{per_prompt} cannot be kept of {samples} per prompt: lower it, or raise --samples",
+            param_hint="--per-prompt",
+        )
     keep = Keep(keep_tokens, min_acceleration, per_prompt)
     where = server_of(base_url, served_model_name or model, server)
     run(model, prompts, out, settings, samples, keep, limit, Console(), where)
