@@ -52,8 +52,8 @@ def read_problems(path: Path | str, tokenizer: Any, limit: int | None = None) ->
 
     Raises:
         FileNotFoundError: there is no such file.
-        EvaluationError: it cannot be read, lacks a column, has no rows or fewer than ``limit``, or a row has no
-            reference answer.
+        EvaluationError: it cannot be read, lacks a column, has no rows or fewer than ``limit``, or a row has
+            no reference answer.
     """
     rows = _first(path, limit)
     return [problem_of(row, place, tokenizer, f"{path}, row {place}") for place, row in enumerate(rows)]

@@ -237,6 +237,30 @@ def test_each_of_two_engines_counts_its_own_cache_hits(
         assert (first.prefix_cache_hits(), second.prefix_cache_hits()) == (2 * 64, 64)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+def test_requests_wait_for_room_in_the_kv_cache(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine blocks for sixteen contexts of up to four: the same ids as one at a time."""
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    blocks = {"block_size": 32, "num_gpu_blocks_override": 9, "enable_prefix_caching": False}
+    options = {"max_model_len": 128, "temperature": 0.0, "dtype": "float32", "enforce_eager": True}
+
+    async def go(engine: VLLMEngine) -> tuple[list[list[int]], list[list[int]]]:
+        async def ask(number: int) -> list[int]:
+            found = await engine.generate([3 + number], stop_token_ids=[], max_tokens=100, request_id="a")
+            assert found.finish_reason in ("stop", "length")
+            return list(found.token_ids)
+
+        together = await asyncio.gather(*map(ask, range(16)))
+        return together, [await ask(number) for number in range(16)]
+
+    with VLLMEngine(str(tiny_model), **options, **blocks) as engine:
+        together, alone = asyncio.run(go(engine))
+    assert sum(map(len, alone)) > 2 * 9 * 32
+    assert together == alone
+
+
 def _logprobs(folder: Path, prompt: list[int], ids: list[int], temperature: float) -> list[float]:
     """Log-probs of ``ids`` after ``prompt`` by one plain forward pass."""
     import torch
