@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from openrlhf_ext.cpu.vllm_worker import CPUWorkerExtension
+
+DIED = "TW_TEST_DIED"
+"""Environment variable: the file that the one that dies leaves."""
 
 
 class DeafWorker(CPUWorkerExtension):
@@ -20,7 +25,7 @@ class DeafWorker(CPUWorkerExtension):
 
 
 class DyingWorker(CPUWorkerExtension):
-    """Its process ends in the first rollout, without a word, as the OOM killer ends it."""
+    """Ends in the first rollout without a word, as the OOM killer ends it; of several engines, one."""
 
     def init_process_group(self, *args: Any, **kwargs: Any) -> None:
         super().init_process_group(*args, **kwargs)
@@ -30,7 +35,9 @@ class DyingWorker(CPUWorkerExtension):
         worker: Any = self
         while not worker.model_runner.requests:
             time.sleep(0.01)
-        os._exit(137)
+        with contextlib.suppress(FileExistsError):
+            Path(os.environ[DIED]).touch(exist_ok=False)
+            os._exit(137)
 
 
 class RefusingWorker(CPUWorkerExtension):

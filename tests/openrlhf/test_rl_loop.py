@@ -66,9 +66,9 @@ def files_of(toy: Toy, folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def rl(toy: Toy, folder: Path, *flags: str, fails: bool = False) -> list[dict[str, Any]]:
+def rl(toy: Toy, folder: Path, *flags: str, fails: bool = False, **environment: str) -> list[dict[str, Any]]:
     """P-GRPO by the toy recipe."""
-    return run(folder, *rl_command(toy, folder, *flags), fails=fails)
+    return run(folder, *rl_command(toy, folder, *flags), fails=fails, **environment)
 
 
 def rl_command(toy: Toy, folder: Path, *flags: str) -> list[str]:
@@ -179,7 +179,7 @@ def test_weights_that_do_not_arrive_are_seen(trained: Toy, tmp_path: Path, float
 
 
 FAULTS = {
-    "killed in the rollout": (faulty_workers.DyingWorker, 3600, "EngineError: a vLLM engine died"),
+    "one of two killed": (faulty_workers.DyingWorker, 3600, "EngineError: a vLLM engine died"),
     "weights refused": (faulty_workers.RefusingWorker, 15, "EngineError: the weights did not pass"),
 }
 
@@ -187,9 +187,10 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_engine_that_fails_ends_the_run_with_one_error(trained: Toy, tmp_path: Path, fault: str) -> None:
     worker, seconds, message = FAULTS[fault]
-    flags = [*worker_flags(worker), "--tw.engine_timeout_s", str(seconds)]
+    flags = [*worker_flags(worker), "--tw.engine_timeout_s", str(seconds), "--vllm.num_engines", "2"]
     began = time.monotonic()
-    steps = steps_of(rl(trained, tmp_path, *flags, fails=True))
+    died = {faulty_workers.DIED: str(tmp_path / "died")}
+    steps = steps_of(rl(trained, tmp_path, *flags, fails=True, **died))
     assert len(steps) < 2 and time.monotonic() - began < 240
     log = (tmp_path / "log.txt").read_text()
     assert message in log, log[-4000:]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
 from verl.workers.rollout.vllm_rollout.bucketed_weight_transfer import BucketedWeightReceiver
 
 from verl_ext.cpu.vllm_worker import CPUWorkerExtension
+
+DIED = "TW_TEST_DIED"
+"""Environment variable: the file that the one that dies leaves."""
 
 
 class DeafWorker(CPUWorkerExtension):
@@ -22,7 +27,7 @@ class DeafWorker(CPUWorkerExtension):
 
 
 class DyingWorker(CPUWorkerExtension):
-    """Its process ends in the first rollout, without a word, as the OOM killer ends it."""
+    """Ends in the first rollout without a word, as the OOM killer ends it; of several engines, one."""
 
     def update_weights_from_ipc(self, *args: Any, **kwargs: Any) -> None:
         super().update_weights_from_ipc(*args, **kwargs)
@@ -32,7 +37,9 @@ class DyingWorker(CPUWorkerExtension):
         worker: Any = self
         while not worker.model_runner.requests:
             time.sleep(0.01)
-        os._exit(137)
+        with contextlib.suppress(FileExistsError):
+            Path(os.environ[DIED]).touch(exist_ok=False)
+            os._exit(137)
 
 
 class RefusingWorker(CPUWorkerExtension):

@@ -58,12 +58,14 @@ def verl(
     return run(folder, sys.executable, *arguments, fails=fails, **metrics, **environment)
 
 
-def rl(toy: Toy, folder: Path, ray_folder: str, *settings: str, fails: bool = False) -> list[dict[str, Any]]:
+def rl(
+    toy: Toy, folder: Path, ray_folder: str, *settings: str, fails: bool = False, **environment: str
+) -> list[dict[str, Any]]:
     """P-GRPO by the toy recipe."""
     checkpoints = f"trainer.default_local_dir={folder / 'checkpoints'}"
     arguments = [*rl_files(toy), *SMALL, *settings, checkpoints]
-    run_of = {"fails": fails, "RAY_TMPDIR": ray_folder}
-    return verl(folder, "verl.trainer.main_ppo", "toy_p_grpo", *arguments, **run_of)
+    environment |= {"RAY_TMPDIR": ray_folder}
+    return verl(folder, "verl.trainer.main_ppo", "toy_p_grpo", *arguments, fails=fails, **environment)
 
 
 def steps_of(logged: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -160,7 +162,8 @@ def test_an_engine_that_fails_ends_the_run_with_one_error(
     worker, seconds, message = FAULTS[fault]
     settings = [worker_setting(worker), f"++{KEY}.engine_timeout_s={seconds}"]
     began = time.monotonic()
-    assert not steps_of(rl(trained, tmp_path, ray_folder, *settings, fails=True))
+    died = {faulty_workers.DIED: str(tmp_path / "died")}
+    assert not steps_of(rl(trained, tmp_path, ray_folder, *settings, fails=True, **died))
     assert time.monotonic() - began < 240
     log = (tmp_path / "log.txt").read_text()
     assert re.search(message, log) and "to go on from the last checkpoint" in log, log[-4000:]
