@@ -15,23 +15,23 @@ from torch import Tensor
 
 from openrlhf_ext.row_codes import decode, has_segments, is_coded
 from tw_plugins import trie_attention
-from tw_plugins.attention import has_branches, mask_for
+from tw_plugins.attention import has_branches, mask_for, masks_every_row
 
 
 def give_rows_their_mask(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Forward pre-hook of a Hugging Face model: (B, N) codes, or packed position ids with branches → mask.
 
     Raises:
-        UnsupportedAttention: the model's attention takes no mask.
+        UnsupportedAttention: the model's attention takes no mask, or a layer sees only part of a trajectory.
     """
     mask, positions = kwargs.get("attention_mask"), kwargs.get("position_ids")
-    attention = model.config._attn_implementation
+    always = masks_every_row(model.config)
     changed: Any
     if isinstance(mask, Tensor) and mask.dim() == 2 and is_coded(mask):
         positions = decode(mask)
-        changed = mask_for(attention, positions) if has_segments(mask) else (mask > 0).long()
-    elif mask is None and isinstance(positions, Tensor) and has_branches(positions):
-        changed = mask_for(attention, positions)
+        changed = mask_for(model.config, positions) if always or has_segments(mask) else (mask > 0).long()
+    elif mask is None and isinstance(positions, Tensor) and (always or has_branches(positions)):
+        changed = mask_for(model.config, positions)
     else:
         return None
     return args, {**kwargs, "attention_mask": changed, "position_ids": positions}

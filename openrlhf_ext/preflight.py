@@ -20,13 +20,16 @@ from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
 from openrlhf_ext.versions import SUPPORTED
 from tw_plugins.attention import usable_attention
 from tw_plugins.files import DataFileError, check_columns
+from tw_plugins.layers import UnsupportedAttention, check_span
 from tw_plugins.rollout import ControlTokenError
 from tw_plugins.versions import UnsupportedVersion
 from tw_plugins.vocabulary import VocabularyError, check_vocabulary
 
 logger = logging.getLogger(__name__)
 
-USER_ERRORS = (SettingsError, DataFileError, UnsupportedVersion, ControlTokenError, VocabularyError)
+USER_ERRORS = (
+    SettingsError, DataFileError, UnsupportedVersion, ControlTokenError, VocabularyError, UnsupportedAttention
+)  # fmt: skip
 GROUP_ESTIMATORS = ("rloo", "reinforce_baseline", "group_norm", "dr_grpo")
 
 
@@ -45,7 +48,7 @@ def check_rl(args: Any, settings: RLSettings) -> None:
         logger.warning(line)
     _check_files(args.data.prompt_dataset, [args.data.input_key, args.data.label_key])
     _check_files(args.eval.dataset, [args.data.input_key, args.data.label_key])
-    check_vocabulary(args.actor.model_name_or_path, trust_remote_code=True)
+    check_span(check_vocabulary(args.actor.model_name_or_path, trust_remote_code=True), args.data.max_len)
 
 
 def check_sft(args: Any) -> None:
@@ -59,7 +62,7 @@ def check_sft(args: Any) -> None:
     if found:
         raise SettingsError("\n".join(found))
     _check_files(args.data.dataset, [args.data.input_key, args.data.output_key])
-    check_vocabulary(args.model.model_name_or_path, trust_remote_code=True)
+    check_span(check_vocabulary(args.model.model_name_or_path, trust_remote_code=True), args.data.max_len)
 
 
 def _attention_problems(args: Any) -> Iterator[str]:

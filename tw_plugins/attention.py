@@ -27,9 +27,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from tw_plugins.block_table import block_table, ordered
-from tw_plugins.trie_attention import TRIE_ATTENTION, UnsupportedAttention, trie_plan
+from tw_plugins.layers import UnsupportedAttention, attention_span, check_span
+from tw_plugins.trie_attention import TRIE_ATTENTION, trie_plan
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from torch import Tensor
     from torch.nn.attention.flex_attention import BlockMask
 
@@ -40,6 +43,7 @@ __all__ = [
     "ancestor_mask",
     "has_branches",
     "mask_for",
+    "masks_every_row",
     "usable_attention",
 ]
 
@@ -52,6 +56,13 @@ def usable_attention(device: str) -> tuple[str, ...]:
     return (*MASKED_ATTENTION, TRIE_ATTENTION) if device == "cpu" else MASKED_ATTENTION
 
 
+def masks_every_row(config: Any) -> bool:
+    """Whether rows without branches should have `mask_for` too: transformers would ask about N² pairs."""
+    return (
+        config._attn_implementation in ("flex_attention", TRIE_ATTENTION) and attention_span(config) is None
+    )
+
+
 def has_branches(position_ids: Tensor) -> bool:
     """Whether any row jumps to a position other than 0, which is how a branch begins.
 
@@ -62,30 +73,36 @@ def has_branches(position_ids: Tensor) -> bool:
     return bool((jumps & (position_ids[..., 1:] != 0)).any())
 
 
-def mask_for(attention: str, position_ids: Tensor) -> Tensor | BlockMask:
+def mask_for(config: Any, position_ids: Tensor) -> Tensor | BlockMask:
     """The ancestor mask as a stock transformers model takes it for ``attention_mask``.
 
     Args:
-        attention: the model's ``config._attn_implementation``.
+        config: the model's; its ``_attn_implementation`` says what the mask has to be.
         position_ids: (B, N) padded or (1, ΣN) packed rows.
 
     Returns:
-        (B, 1, N, N) bool for "sdpa" and "eager", a BlockMask for "flex_attention", a plan for "trie".
+        (B, 1, N, N) bool for "sdpa", float32, 0 or −∞, for "eager", which adds it to the scores; a BlockMask
+        for "flex_attention", a plan for "trie".
 
     Raises:
-        UnsupportedAttention: the implementation takes no mask, or does not run on this device.
+        UnsupportedAttention: the implementation takes no mask or does not run on this device, or a layer of
+            the model does not see all of a trajectory.
     """
+    attention = config._attn_implementation
     usable = usable_attention(position_ids.device.type)
     if attention not in usable:
         raise UnsupportedAttention(
             f"rows with branches need attn_implementation={' or '.join(usable)} on "
             f"{position_ids.device.type}, not {attention!r}"
         )
+    if attention_span(config) is not None:
+        check_span(config, int(position_ids.max()) + 1)
     if attention == TRIE_ATTENTION:
         return trie_plan(position_ids)
     if attention == "flex_attention":
         return ancestor_block_mask(position_ids)
-    return ancestor_mask(position_ids).unsqueeze(1)
+    mask = ancestor_mask(position_ids).unsqueeze(1)
+    return torch.where(mask, 0.0, -torch.inf) if attention == "eager" else mask
 
 
 def _intervals(position_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -105,7 +122,7 @@ def _intervals(position_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def ancestor_mask(position_ids: Tensor) -> Tensor:
-    """Dense ancestor mask for SDPA or eager attention.
+    """Dense ancestor mask for SDPA (eager attention adds its mask to the scores: see :func:`mask_for`).
 
     Args:
         position_ids: (…, N) integers.

@@ -20,7 +20,8 @@ def block_table(bounds: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """Blocks of queries × blocks of keys in which some, and every, query sees some, and every, key.
 
     A block's queries fall into a few runs of one segment each, which differ in their last key only: one line
-    of blocks per run tells it, (N / size + segments) · N / size entries in all.
+    of blocks per run tells it, (N / size + segments) · N / size entries in all. Tokens that see only
+    themselves, as padding does, share a run: only their own block counts for them.
 
     Args:
         bounds: (3, B, N) int32, per token ``root``, ``fork`` and ``own``: it sees the keys from root to below
@@ -30,13 +31,8 @@ def block_table(bounds: Tensor, size: int) -> tuple[Tensor, Tensor]:
         Two (B, blocks, blocks) bool; a block cut by the end of the row is never in the second.
     """
     _, rows, length = bounds.shape
-    own = bounds[2]
-    device, blocks = own.device, -(-length // size)
-    offsets = torch.arange(length, device=device).expand_as(own)
-    changes = (offsets % size == 0) | (own != own.roll(1, -1))
-    row, first = changes.nonzero(as_tuple=True)
-    stop = torch.cat([first[1:], first[:1]])  # a run stops where the next one begins,
-    stop = torch.where(stop == 0, length, stop)  # and with its row where that is the next row's first
+    device, blocks = bounds.device, -(-length // size)
+    row, first, stop = _runs(bounds, size)
     low = torch.arange(0, length, size, device=device)
     high = (low + size).clamp(max=length)
 
@@ -56,6 +52,17 @@ def block_table(bounds: Tensor, size: int) -> tuple[Tensor, Tensor]:
     whole = (high - low == size).repeat(rows)
     every = (table[1] == runs.unsqueeze(1)) & whole.unsqueeze(1)
     return (table[0] > 0).view(rows, blocks, blocks), every.view(rows, blocks, blocks)
+
+
+def _runs(bounds: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Row, first token and stop of each run, (runs,) each: cut at blocks and where segments begin."""
+    root, _, own = bounds
+    length = own.shape[1]
+    offsets = torch.arange(length, device=own.device).expand_as(own)
+    alone = (root == offsets) & (root == offsets).roll(1, -1)  # after a token that sees only itself
+    row, first = ((offsets % size == 0) | ((own != own.roll(1, -1)) & ~alone)).nonzero(as_tuple=True)
+    stop = torch.cat([first[1:], first[:1]])  # a run stops where the next one begins,
+    return row, first, torch.where(stop == 0, length, stop)  # and with its row where that is the next one's
 
 
 def ordered(table: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,7 @@ class TrieCollator:
 
     Attributes:
         pad_token_id: id that fills ``input_ids``.
-        mask: "dense" for SDPA and eager, "flex" for FlexAttention, "none" for rows without branches (layout
+        mask: "dense" for SDPA, "flex" for FlexAttention, "none" for rows without branches (layout
             "rows") and for engines that make the mask from ``position_ids`` themselves.
         pad_to_multiple_of: the length of the batch is rounded up to a multiple of it.
 

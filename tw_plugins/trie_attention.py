@@ -24,16 +24,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.autograd.function import once_differentiable
 
+from tw_plugins.layers import UnsupportedAttention
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["TRIE_ATTENTION", "UnsupportedAttention", "register", "trie_attention", "trie_plan"]
+__all__ = ["TRIE_ATTENTION", "register", "trie_attention", "trie_plan"]
 
 TRIE_ATTENTION = "trie"
-
-
-class UnsupportedAttention(ValueError):
-    """An attention implementation with which a trie row would be attended wrongly."""
 
 
 class Product(NamedTuple):
@@ -69,18 +67,18 @@ def trie_plan(position_ids: Tensor) -> Tensor:
     offsets = torch.arange(rows * length)
     roots = (positions == 0) | (offsets % length == 0)
     starts = (roots | (positions != positions.roll(1) + 1)).nonzero().flatten()
+    alone = roots[starts] & (torch.cat([starts[1:], starts.new_tensor([rows * length])]) == starts + 1)
+    first = ~(alone & alone.roll(1))  # padding has position 0 everywhere: one line for all of a row's
+    first[0] = True
+    starts, alone = starts[first], alone[first]
     root_of = torch.where(roots, offsets, 0).cummax(0).values
-    segments = torch.stack([starts, root_of[starts], positions[starts]], 1).tolist()
+    segments = torch.stack([starts, root_of[starts], positions[starts], alone], 1).tolist()
     own: list[Product] = []
     prefixes: list[Product] = []
-    for (start, root, fork), (stop, _, _) in pairwise([*segments, [rows * length, 0, 0]]):
+    for (start, root, fork, is_alone), (stop, *_) in pairwise([*segments, [rows * length]]):
+        own.append(Product(start, stop, 0, 0) if is_alone else Product(start, stop, start, stop))
         if start != root:
-            own.append(Product(start, stop, start, stop))
             _append_joined(prefixes, Product(start, stop, root, min(root + fork, start)))
-        elif stop == start + 1:  # padding has position 0 everywhere
-            _append_joined(own, Product(start, stop, 0, 0))
-        else:
-            own.append(Product(start, stop, start, stop))
     return torch.tensor(own + prefixes).view(1, 1, -1, 4)
 
 
@@ -95,12 +93,13 @@ def trie_attention(query: Tensor, key: Tensor, value: Tensor, plan: Tensor, scal
     """Attention of all rows of a batch by the products of their plan; differentiable once.
 
     Args:
-        query, key, value: (1, H, T, D), T = B·N tokens; any strides with D innermost.
+        query, key, value: (1, H, T, D), T = B·N tokens.
         plan: of :func:`trie_plan`.
 
     Returns:
         (1, H, T, D).
     """
+    query, key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (query, key, value))
     products = [Product(*line) for line in plan.view(-1, 4).tolist()]
     out: Tensor = _TrieAttention.apply(query, key, value, products, scale)
     return out
@@ -175,9 +174,11 @@ def _attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
         return out, None
-    if dropout:
+    more = {"dropout": dropout or None, "softcap": kwargs.get("softcap"), "sinks": kwargs.get("s_aux")}
+    if has := [name for name, value in more.items() if value is not None]:
         raise UnsupportedAttention(
-            f"attn_implementation='trie' has no dropout; the model's attention_dropout is {dropout}"
+            f"attn_implementation='trie' has no {' and no '.join(has)}, the model's attention has: use "
+            "flex_attention (CUDA) or eager"
         )
     batch, heads, length, size = query.shape
     groups = heads // key.shape[1]

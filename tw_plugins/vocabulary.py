@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from tw_plugins.rollout import ControlTokens
 
@@ -13,8 +14,8 @@ class VocabularyError(ValueError):
     """A model that cannot be loaded, or whose embedding is smaller than its tokenizer."""
 
 
-def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> None:
-    """Check the tokenizer and the config of a Hugging Face model folder or name.
+def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> Any:
+    """Check the tokenizer and the config of a Hugging Face model folder or name; returns the config.
 
     Raises:
         ControlTokenError: a control tag is missing from the tokenizer or is several ids.
@@ -40,6 +41,7 @@ def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> None:
             "extra rows but the actor's softmax counts them: log-probs differ by the weight of those rows",
             model_path, rows, len(tokenizer),
         )  # fmt: skip
+    return config
 
 
 def check_embedding(model_path: str, rows: int, ids: int) -> None:

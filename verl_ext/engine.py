@@ -2,8 +2,8 @@
 
 Seam: `FSDPEngineWithLMHead.prepare_model_inputs` (`verl/workers/engine/fsdp/transformer_impl.py`) and
 `EngineRegistry`. The engine is registered for verl's default devices with their vendor named, which verl
-looks up first; a batch without branches takes verl's own path untouched, so runs without ThreadWeaver are not
-affected.
+looks up first; with SDPA and with attention that takes no mask a batch without branches goes verl's own way
+untouched, so runs without ThreadWeaver are not affected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
 from tw_plugins import trie_attention
-from tw_plugins.attention import has_branches, mask_for, usable_attention
+from tw_plugins.attention import has_branches, mask_for, masks_every_row, usable_attention
 from tw_plugins.grammar import TAGS
 from tw_plugins.vocabulary import check_embedding
 from verl_ext.cpu import offload
@@ -29,7 +29,7 @@ class UnsupportedEngine(ValueError):
 
 
 class TrieEngine(FSDPEngineWithLMHead):
-    """FSDP engine that gives every micro-batch with branches its ancestor mask.
+    """FSDP engine that gives micro-batches their ancestor mask.
 
     Works padded and with `use_remove_padding`, with several rows per micro-batch, with dynamic batch sizes,
     gradient checkpointing and fused kernels, with SDPA (dense mask) and FlexAttention (`BlockMask`).
@@ -51,12 +51,25 @@ class TrieEngine(FSDPEngineWithLMHead):
 
         Raises:
             UnsupportedEngine: the model's attention takes no mask, or the sequence is split over ranks.
+            UnsupportedAttention: a layer of the model does not see all of a trajectory.
         """
         micro_batch = with_branch_positions(micro_batch)
         inputs, output_args = super().prepare_model_inputs(micro_batch)
-        if _needs_mask(micro_batch):
+        if self._needs_mask(micro_batch):
             inputs["attention_mask"] = self._ancestor_mask(inputs["position_ids"])
         return inputs, output_args
+
+    def _needs_mask(self, micro_batch: Any) -> bool:
+        """Whether verl's own mask is wrong, as for branches and for padded packs of several rows, or slow."""
+        positions = micro_batch["position_ids"]  # jagged: (B, j); multi-modal, without branches: (B, 4, j)
+        if positions.dim() != 2:
+            return False
+        if has_branches(positions.values()):
+            return True
+        if masks_every_row(self.module.config) and not self.use_ulysses_sp:
+            return True
+        padded = not tu.get_non_tensor_data(micro_batch, "use_remove_padding", default=True)  # verl's default
+        return padded and int((positions.values() == 0).sum()) > len(positions)
 
     def _ancestor_mask(self, position_ids: torch.Tensor) -> Any:
         """Mask of (B, N) padded rows or (1, ΣN) packed ones; padding has position 0 and sees itself."""
@@ -69,18 +82,7 @@ class TrieEngine(FSDPEngineWithLMHead):
                 f"{self.ulysses_sequence_parallel_size}. Set layout=rows, or "
                 "+actor_rollout_ref.model.override_config.attn_implementation=sdpa (SFT: +model.override…)"
             )
-        return mask_for(attention, position_ids)
-
-
-def _needs_mask(micro_batch: Any) -> bool:
-    """Whether verl's own mask is wrong: a row branches, or a padded example is a pack of several rows."""
-    positions = micro_batch["position_ids"]  # (B, j) jagged; multi-modal ones, (B, 4, j), have no branches
-    if positions.dim() != 2:
-        return False
-    if has_branches(positions.values()):
-        return True
-    padded = not tu.get_non_tensor_data(micro_batch, "use_remove_padding", default=True)  # verl's default
-    return padded and int((positions.values() == 0).sum()) > len(positions)
+        return mask_for(self.module.config, position_ids)
 
 
 def register(transformer_impl: ModuleType) -> None:

@@ -13,6 +13,7 @@ from functools import wraps
 from typing import Any
 
 from tw_plugins.attention import usable_attention
+from tw_plugins.layers import check_span
 from tw_plugins.vocabulary import check_vocabulary
 from verl_ext.cpu.detect import on_cpu
 from verl_ext.cpu.weight_socket import name_run
@@ -56,7 +57,9 @@ def check(config: Any) -> None:
         logger.warning(warning)
     check_prompt_files(config.data)
     model = config.actor_rollout_ref.model
-    check_vocabulary(model.path, model.get("trust_remote_code", False))
+    model_config = check_vocabulary(model.path, model.get("trust_remote_code", False))
+    if settings.layout == "trie":
+        check_span(model_config, config.data.max_prompt_length + limits.max_tokens)
     check_shared_memory(config)
 
 

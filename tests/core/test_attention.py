@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from tw_plugins.attention import ancestor_block_mask, ancestor_mask
+from tw_plugins.attention import _intervals, ancestor_block_mask, ancestor_mask
+from tw_plugins.block_table import _runs
 
 
 def random_row(rng: random.Random, trajectories: int, pads: int) -> tuple[list[int], list[int | None]]:
@@ -100,6 +101,15 @@ def test_the_block_table_is_torchs_own(seed: int, length: int, size: int) -> Non
         lines = zip(*(getattr(mask, f"{kind}_indices").flatten(0, 2) for mask in (got, want)), strict=True)
         for number, (mine, theirs) in zip(numbers, lines, strict=True):
             assert torch.equal(mine[:number], theirs[:number]), kind
+
+
+def test_padding_costs_the_block_table_nothing() -> None:
+    """One run for a block of padding, where a run for each of its tokens would make N² / 128 entries."""
+    positions = torch.tensor([[*range(40)] + [0] * 984, [*range(1024)]])
+    row, first, stop = _runs(torch.stack(_intervals(positions)), 128)
+    assert row.tolist() == [0] * 9 + [1] * 8
+    assert first.tolist() == [0, 40, *range(128, 1024, 128), *range(0, 1024, 128)]
+    assert stop.tolist() == [40, 128, *range(256, 1152, 128), *range(128, 1152, 128)]
 
 
 def test_the_block_mask_leaves_out_other_trajectories() -> None:

@@ -11,11 +11,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    AttentionInterface,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from tests.core.test_attention import random_row
-from tw_plugins.attention import UnsupportedAttention, ancestor_mask, mask_for
-from tw_plugins.trie_attention import register, trie_plan
+from tw_plugins.attention import UnsupportedAttention, ancestor_mask, mask_for, masks_every_row
+from tw_plugins.trie_attention import register, trie_attention, trie_plan
 
 SMALL = {
     "vocab_size": 64,
@@ -81,7 +88,7 @@ def test_models(kind: tuple[Any, Any], checkpointing: bool) -> None:
         model = kind[1]._from_config(kind[0](**SMALL), attn_implementation=attention).double().train()
         if checkpointing:
             model.gradient_checkpointing_enable({"use_reentrant": False})
-        mask = mask_for(attention, positions)
+        mask = mask_for(model.config, positions)
         logits = model(input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False).logits
         (logits[positions > 0] ** 2).mean().backward()
         results.append((logits, [parameter.grad for parameter in model.parameters()]))
@@ -113,13 +120,50 @@ def test_bfloat16_is_merged_in_float32() -> None:
     torch.testing.assert_close(got, want, atol=2e-2, rtol=2e-2)
 
 
-def test_dropout_is_refused() -> None:
+@pytest.mark.parametrize("extra", [{"dropout": 0.1}, {"softcap": 30.0}, {"s_aux": torch.zeros(1)}], ids=str)
+def test_what_it_does_not_compute_is_refused(extra: dict[str, Any]) -> None:
     query = torch.randn(1, 1, 4, 8)
     plan = trie_plan(torch.tensor([[0, 1, 2, 1]]))
-    with pytest.raises(UnsupportedAttention, match="has no dropout"):
-        AttentionInterface()["trie"](SimpleNamespace(), query, query, query, plan, dropout=0.1)
+    with pytest.raises(UnsupportedAttention, match=r"has no (dropout|softcap|sinks)"):
+        AttentionInterface()["trie"](SimpleNamespace(), query, query, query, plan, **extra)
 
 
 def test_on_another_device_it_is_refused_by_name() -> None:
+    config = SimpleNamespace(_attn_implementation="trie")
     with pytest.raises(UnsupportedAttention, match="sdpa or eager or flex_attention on meta, not 'trie'"):
-        mask_for("trie", torch.zeros(1, 4, dtype=torch.long, device="meta"))
+        mask_for(config, torch.zeros(1, 4, dtype=torch.long, device="meta"))
+
+
+def test_any_strides_will_do() -> None:
+    positions = batch_of(5)[:1]
+    query, key, value = torch.randn(3, 1, 2, 8, positions.shape[1], dtype=torch.float64).transpose(-1, -2)
+    got = trie_attention(query, key, value, trie_plan(positions), 8**-0.5)
+    want = scaled_dot_product_attention(query, key, value, attn_mask=ancestor_mask(positions))
+    torch.testing.assert_close(got, want, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("attention", ["eager", "flex_attention", "trie"])
+def test_every_attention_computes_a_branch_as_its_own_request(attention: str) -> None:
+    """For each that a user may choose; "sdpa" is tested everywhere else."""
+    row = torch.tensor([[*range(9), 4, 5, 6, *range(5), 0, 0]])  # a row with a branch, another row, padding
+    ids = torch.randint(0, 64, row.shape, generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(0)
+    config = Qwen3Config(**SMALL, initializer_range=0.2)
+    model = Qwen3ForCausalLM._from_config(config, attn_implementation=attention).eval()
+    with torch.no_grad():
+        mask = mask_for(model.config, row)
+        got = model(input_ids=ids, position_ids=row, attention_mask=mask, use_cache=False).logits[0]
+        model.config._attn_implementation = "sdpa"
+        for request in ([*range(9)], [*range(4), 9, 10, 11], [*range(12, 17)]):
+            want = model(input_ids=ids[:, request], use_cache=False).logits[0]
+            torch.testing.assert_close(got[request], want, atol=1e-5, rtol=1e-5)
+
+
+def test_sparse_attention_wants_plain_rows_too() -> None:
+    config = Qwen3Config(**SMALL)
+    for attention, wants in {"sdpa": False, "eager": False, "flex_attention": True, "trie": True}.items():
+        config._attn_implementation = attention
+        assert masks_every_row(config) == wants
+    windowed = MistralConfig(**SMALL, sliding_window=8)  # its masks stay transformers' own
+    windowed._attn_implementation = "trie"
+    assert not masks_every_row(windowed)

@@ -11,6 +11,7 @@ import torch
 from openrlhf.utils.utils import zero_pad_sequences
 
 from openrlhf_ext.row_codes import encode
+from tests.masks import record_masks
 from tests.openrlhf.models import TOKENIZER, actor, plain, rollouts, tiny_model
 from tests.reference import in_row_order, request_logprobs
 from tw_plugins.compact_rows import CompactRows
@@ -79,6 +80,20 @@ def test_plain_masks_take_upstreams_own_path(model: Path, monkeypatch: pytest.Mo
         got = actor(model)(sequences, mask[:, 1:], attention_mask=mask)
         logits = plain(model)(input_ids=sequences[:1]).logits[0].log_softmax(-1)
     torch.testing.assert_close(got[0], logits[range(3), sequences[0, 1:]], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_plain_rows_have_a_plan_under_trie(
+    model: Path, packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers' own mask of packed rows is a dense one."""
+    rows = [TrieRow([5, 6, 7, 8, 9], [0, 1, 2, 3, 4], [0, 1, 1, 1, 1]), TrieRow([9, 7], [0, 1], [0, 1])]
+    made = record_masks(monkeypatch, "openrlhf_ext.actor")
+    with torch.no_grad():
+        want = trained(actor(model), rows)
+        got = trained(actor(model, attn_implementation="trie", packing_samples=packed), rows)
+    torch.testing.assert_close(got, want, atol=1e-5, rtol=0)
+    assert [mask.dtype for mask in made] == [torch.int64]
 
 
 def test_coded_rows_without_branches_need_no_dense_mask(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from verl.workers.utils.losses import sft_loss
 from verl.workers.utils.padding import response_from_nested
 
 import verl_ext.engine as engine_module
+from tests.masks import record_masks
 from tests.reference import in_row_order, request_logprobs
 from tests.same_on_both import distance
 from tests.verl.engines import (
@@ -233,6 +234,20 @@ def test_rows_without_branches_take_verls_own_path(
     with torch.no_grad():
         want = [value for rollout, _ in made for value in request_logprobs(reference, rollout)]
     torch.testing.assert_close(torch.cat(got), torch.cat(want), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("how", ["padded", "packed, two rows each"])
+def test_rows_without_branches_have_a_plan_under_trie(
+    model: Path, reference: Any, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers' own mask of packed rows is a dense one."""
+    made = stories(model, GROUPS, "rows")
+    masks = record_masks(monkeypatch, "verl_ext.engine")
+    got = response_log_probs(make_worker(model, f"{ATTENTION}=trie"), rows_of(made), **BATCHES[how])
+    with torch.no_grad():
+        want = [value for rollout, _ in made for value in request_logprobs(reference, rollout)]
+    torch.testing.assert_close(torch.cat(got), torch.cat(want), atol=1e-5, rtol=0)
+    assert masks and all(mask.dtype == torch.int64 for mask in masks)
 
 
 # ---------------------------------------------------------------- gradient

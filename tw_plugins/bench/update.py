@@ -144,7 +144,7 @@ def update(model: Any, rows: list[TrieRow], trained: int) -> None:
     for row in rows:
         fields = (row.input_ids, row.position_ids, row.loss_mask)
         ids, positions, loss_mask = (torch.tensor([field], device=model.device) for field in fields)
-        mask = mask_for(model.config._attn_implementation, positions) if row.branches else None
+        mask = mask_for(model.config, positions) if row.branches else None
         logits = model(input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False).logits
         _loss(logits, ids, loss_mask, trained).backward()
     if model.device.type == "cuda":
