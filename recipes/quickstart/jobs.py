@@ -1,24 +1,25 @@
 """Commands that run side by side, each with a log file and a progress bar.
 
 A run that was killed goes on when it is run again: jobs that ended well are passed over, what an earlier run
-left running is stopped first, and the lines that a job had counted are kept beside the new ones.
+left behind is removed first, and the lines that a job had counted are kept beside the new ones. A job that
+was killed, or one of whose processes was, leaves nothing behind either.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from recipes.quickstart.leftovers import Session, scratch_folder
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # two jobs on two cores
@@ -66,7 +67,7 @@ class Job:
 
     @property
     def running(self) -> Path:
-        """Names the process while the command runs."""
+        """Names the session while the command runs."""
         return self.log.with_suffix(".process")
 
 
@@ -98,15 +99,16 @@ class _Running:
     def __init__(self, job: Job, stack: ExitStack, bars: Progress) -> None:
         self.job, self.bars = job, bars
         self.bar = bars.add_task(job.name, total=job.steps)
-        _stop_leftover(job.running)
+        if left := Session.read(job.running):
+            left.end()
         if job.overwrites:
             for counter in filter(Path.exists, job.counters):
                 with earlier(counter).open("ab") as kept:
-                    kept.write(counter.read_bytes())
+                    kept.write(_whole_lines(counter.read_bytes()))
                 counter.unlink()
         log = stack.enter_context(job.log.open("ab"))
-        env = {**os.environ, **job.env}
-        # a session of its own, so that everything it starts can be stopped with it
+        scratch = scratch_folder()
+        env = {**os.environ, **job.env, "TMPDIR": str(scratch), "RAY_TMPDIR": str(scratch)}
         self.process = subprocess.Popen(
             job.command,
             stdout=log,
@@ -115,7 +117,8 @@ class _Running:
             env=env,
             start_new_session=True,
         )
-        job.running.write_text(json.dumps([self.process.pid, psutil.Process(self.process.pid).create_time()]))
+        self.session = Session.of(self.process.pid, scratch)
+        self.session.write(job.running)
         stack.callback(self._stop)
         self.lines, self.moved = 0, time.monotonic()
 
@@ -148,32 +151,16 @@ class _Running:
     def _stop(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
-            try:
+            with suppress(subprocess.TimeoutExpired):  # it is killed with the rest of its session
                 self.process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
+        self.session.end()
+        self.process.wait()
+        self.job.running.unlink()
 
 
-def _stop_leftover(file: Path) -> None:
-    """Kill the session of a process that a killed run of ours left behind; no other that has its number."""
-    try:
-        pid, created = json.loads(file.read_text())
-        left = psutil.Process(pid).create_time() == created
-    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):  # ValueError: half written
-        return
-    if left:
-        mine = [process for process in psutil.process_iter() if _session(process.pid) == pid]
-        for process in mine:
-            process.kill()
-        psutil.wait_procs(mine, timeout=15)
-
-
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return None
+def _whole_lines(text: bytes) -> bytes:
+    """Without the half line that a killed process leaves."""
+    return text[: text.rfind(b"\n") + 1]
 
 
 def _count_lines(path: Path) -> int:

@@ -81,30 +81,57 @@ def steps_of(lines: list[dict[str, Any]]) -> list[dict[str, float]]:
     return [line["data"] for line in lines if "policy_loss" in line["data"]]
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """The toy's files with a model that SFT taught to fork."""
-    folder = tmp_path_factory.mktemp("sft")
-    files = write_files(folder / "files", 0, FORKING_PRESET)
-    lines = run(
+def sft(files: Toy, folder: Path, *flags: str, **how: Any) -> list[dict[str, Any]]:
+    """Trie SFT by the toy recipe, `how` as of `tests.commands.run`."""
+    return run(
         folder,
         "bash", str(RECIPES / "train_toy_sft.sh"),
         "--model.model_name_or_path", str(files["model"]),
         "--data.dataset", str(files["sft"]),
         "--ckpt.output_dir", str(folder / "model"),
-        "--train.max_epochs", str(SFT_EPOCHS),
+        "--ckpt.path", str(folder / "checkpoints"),
         "--adam.lr", "5e-3",
         "--tw.metrics_file", str(folder / METRICS_FILE),
+        *flags,
+        **how,
     )  # fmt: skip
-    losses = [line["data"]["train/loss"] for line in lines]
+
+
+def losses_of(lines: list[dict[str, Any]]) -> dict[int, float]:
+    """Of SFT, by step; of one that was made again, the last."""
+    return {line["step"]: line["data"]["train/loss"] for line in lines}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """The toy's files with a model that SFT taught to fork."""
+    folder = tmp_path_factory.mktemp("sft")
+    files = write_files(folder / "files", 0, FORKING_PRESET)
+    losses = losses_of(sft(files, folder, "--train.max_epochs", str(SFT_EPOCHS)))
     assert len(losses) == SFT_EPOCHS * 8
-    assert losses[-1] < losses[0] / 2
+    assert losses[SFT_EPOCHS * 8] < losses[1] / 2
     return {**files, "model": folder / "model"}
 
 
 @pytest.fixture(scope="module")
 def float32(trained: Toy) -> Error:
     return float32_error(trained["model"], trained["rl"])
+
+
+def test_a_killed_sft_goes_on_with_its_weights_and_its_optimizer(tmp_path: Path) -> None:
+    """SIGKILL after a checkpoint: the losses that follow are those of an unbroken run."""
+    files = write_files(tmp_path / "files", 0, FORKING_PRESET)
+    flags = ["--train.max_epochs", "3", "--ckpt.save_steps", "4"]
+    unbroken = losses_of(sft(files, tmp_path / "unbroken", *flags))
+    broken = tmp_path / "broken"
+    latest = broken / "checkpoints" / "latest"  # written last
+    sft(files, broken, *flags, kill_when=latest.exists)
+    metrics = broken / METRICS_FILE
+    metrics.unlink()
+    step = int(latest.read_text().removeprefix("global_step"))
+    resumed = losses_of(sft(files, broken, *flags, "--ckpt.load_enable"))
+    assert list(resumed) == [*range(step + 1, 25)] and step >= 4
+    assert resumed == pytest.approx({step: unbroken[step] for step in resumed}, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", RUNS)

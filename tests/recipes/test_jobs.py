@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from multiprocessing import shared_memory
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from recipes.quickstart.jobs import Job, JobFailed, run_side_by_side
+from recipes.quickstart.leftovers import SETTLED_S, SHARED_MEMORY, Session
 from recipes.quickstart.report_data import curve, read_metrics
 from tests.commands import ROOT
 
@@ -97,10 +99,42 @@ def test_what_a_killed_run_left_running_is_stopped_first(tmp_path: Path) -> None
     assert not any(_runs(pid) for pid in left)
 
 
+def test_a_job_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    """Its own process dies first; a child, its temporary files and a semaphore would stay."""
+    left = tmp_path / "left"
+    work = (
+        "import multiprocessing, os, signal, subprocess, sys, tempfile, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "shared = multiprocessing.get_context('spawn').Lock()._semlock.name\n"
+        f"open({str(left)!r}, 'w').write(f'{{child.pid}} {{shared}} {{tempfile.mkdtemp()}}')\n"
+        "time.sleep(1.5)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    job = _job(tmp_path, "killed", work)
+    with pytest.raises(JobFailed, match="killed ended with exit status -9"):
+        run_side_by_side([job], QUIET)
+    child, semaphore, folder = left.read_text().split()
+    assert not _runs(int(child))
+    assert not Path(f"/dev/shm/sem.{semaphore.removeprefix('/')}").exists()
+    assert not Path(folder).exists() and not job.running.exists()
+
+
+def test_segments_that_are_in_use_stay(tmp_path: Path) -> None:
+    began = time.time()
+    shared = shared_memory.SharedMemory(create=True, size=8)
+    try:
+        time.sleep(SETTLED_S)
+        Session(2**22 + 1, began, str(tmp_path / "none")).end()
+        assert (SHARED_MEMORY / shared.name).exists()
+    finally:
+        shared.close()
+        shared.unlink()
+
+
 def test_the_process_of_another_with_that_number_is_left_alone(tmp_path: Path) -> None:
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     job = _job(tmp_path, "new", "print('ran')")
-    job.running.write_text(f"[{other.pid}, 1.0]")
+    Session(other.pid, 1.0, str(tmp_path / "none")).write(job.running)
     run_side_by_side([job], QUIET)
     assert other.poll() is None
     other.kill()

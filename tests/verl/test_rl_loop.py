@@ -6,7 +6,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,36 @@ Toy = dict[str, Path]
 
 
 def verl(
-    folder: Path, module: str, config: str, *settings: str, fails: bool = False, **environment: str
+    folder: Path,
+    module: str,
+    config: str,
+    *settings: str,
+    how: Mapping[str, Any] | None = None,
+    **environment: str,
 ) -> list[dict[str, Any]]:
-    """Run one of verl's commands to its end; returns the metrics of each step."""
+    """Run one of verl's commands, `how` as of `tests.commands.run`; returns the metrics of each step."""
     arguments = ["-m", module, "--config-path", str(RECIPES), "--config-name", config, *settings]
     metrics = {"VERL_FILE_LOGGER_PATH": str(folder / METRICS_FILE)}
-    return run(folder, sys.executable, *arguments, fails=fails, **metrics, **environment)
+    return run(folder, sys.executable, *arguments, **(how or {}), **metrics, **environment)
+
+
+def sft(files: Toy, folder: Path, *settings: str, **how: Any) -> list[dict[str, Any]]:
+    """Trie SFT by the toy recipe."""
+    one_process = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    return verl(
+        folder,
+        "verl.trainer.sft_trainer",
+        "toy_sft",
+        f"model.path={files['model']}",
+        f"data.train_files={files['sft']}",
+        "data.train_batch_size=16",
+        "optim.lr=5e-3",
+        f"trainer.default_local_dir={folder / 'checkpoints'}",
+        *settings,
+        how=how,
+        **one_process,
+        MASTER_PORT=str(free_port()),
+    )
 
 
 def rl(
@@ -65,7 +89,13 @@ def rl(
     checkpoints = f"trainer.default_local_dir={folder / 'checkpoints'}"
     arguments = [*rl_files(toy), *SMALL, *settings, checkpoints]
     environment |= {"RAY_TMPDIR": ray_folder}
-    return verl(folder, "verl.trainer.main_ppo", "toy_p_grpo", *arguments, fails=fails, **environment)
+    how = {"fails": fails}
+    return verl(folder, "verl.trainer.main_ppo", "toy_p_grpo", *arguments, how=how, **environment)
+
+
+def losses_of(logged: list[dict[str, Any]]) -> dict[int, float]:
+    """Of SFT, by step."""
+    return {line["step"]: line["data"]["train/loss"] for line in logged if "train/loss" in line["data"]}
 
 
 def steps_of(logged: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -77,23 +107,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """The toy's files with a model that SFT taught to fork."""
     folder = tmp_path_factory.mktemp("sft")
     files = write_files(folder / "files", 0, FORKING_PRESET)
-    one_process = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
-    steps = verl(
-        folder,
-        "verl.trainer.sft_trainer",
-        "toy_sft",
-        f"model.path={files['model']}",
-        f"data.train_files={files['sft']}",
-        "data.train_batch_size=16",
-        "optim.lr=5e-3",
-        f"trainer.total_epochs={SFT_EPOCHS}",
-        f"trainer.default_local_dir={folder / 'checkpoints'}",
-        "trainer.resume_mode=disable",
-        **one_process,
-        MASTER_PORT=str(free_port()),
-    )
-    losses = [step["data"]["train/loss"] for step in steps if "train/loss" in step["data"]]
-    assert losses[-1] < losses[0] / 2
+    losses = losses_of(sft(files, folder, f"trainer.total_epochs={SFT_EPOCHS}"))
+    assert losses[SFT_EPOCHS * 8] < losses[1] / 2
     (model,) = folder.glob("checkpoints/global_step_*/huggingface")
     return {**files, "model": model}
 
@@ -108,6 +123,20 @@ def ray_folder() -> Iterator[str]:
     """Short: the path of a socket in it has at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="tw", ignore_cleanup_errors=True) as folder:
         yield folder
+
+
+def test_a_killed_sft_goes_on_with_its_weights_and_its_optimizer(tmp_path: Path) -> None:
+    """SIGKILL after a checkpoint: the losses that follow are those of an unbroken run."""
+    files = write_files(tmp_path / "files", 0, FORKING_PRESET)
+    settings = ["trainer.total_epochs=3", "trainer.save_freq=4"]
+    unbroken = losses_of(sft(files, tmp_path / "unbroken", *settings))
+    broken = tmp_path / "broken"
+    latest = broken / "checkpoints" / "latest_checkpointed_iteration.txt"  # written last
+    sft(files, broken, *settings, kill_when=latest.exists)
+    step = int(latest.read_text())
+    resumed = losses_of(sft(files, broken, *settings))
+    assert list(resumed) == [*range(step + 1, 25)] and step >= 4
+    assert resumed == pytest.approx({step: unbroken[step] for step in resumed}, rel=1e-4)
 
 
 @pytest.mark.parametrize("name", RUNS)
