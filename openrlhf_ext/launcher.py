@@ -22,6 +22,7 @@ ESTIMATOR, UPSTREAM_ESTIMATOR = "p_grpo", "dr_grpo"
 CPU_ENVIRONMENT = {
     "DS_ACCELERATOR": "cpu",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's name for: listen on loopback only
     "TORCH_EXTENSIONS_DIR": str(
         Path(sys.prefix) / "torch_extensions"
     ),  # `make setup` compiles DeepSpeed's there

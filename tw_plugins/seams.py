@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -68,6 +69,7 @@ def in_ray(
     section: str, checks: Callable[[str], list[Check]], runtime_env: dict[str, Any] | None = None
 ) -> list[Check]:
     """``checks(section)`` in a worker of a small local Ray."""
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # Ray's name for: loopback only
     try:
         import ray
 

@@ -9,9 +9,10 @@ verl's V1 trainer has no deadline where it waits for others (verl 0.9.1):
                                                               died ends the run
     refill of failed groups (asynchronous modes), for ever    at most `FAILED_BATCHES` batches of them a step
     trajectories of a group that failed                       counted: `threadweaver/failed_trajectories`
+    … in validation, where verl gives them `acc` 0            counted too; where all failed, an error
 
 Seams: `PPOTrainer._setup`, `fit`, `_build_replay_buffer` (`verl/trainer/ppo/v1/trainer_base.py`) and the two
-methods of its replay buffer (`verl/trainer/ppo/v1/replay_buffer.py`).
+methods of its replay buffer (`verl/trainer/ppo/v1/replay_buffer.py`); `_val_metrics_update`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tw_plugins.request import EngineError
 from verl_ext.settings import KEY, settings_from
 
 FAILED_BATCHES = 4
+FAILED_IN_VALIDATION = "val-aux/threadweaver/failed_trajectories"
 LOOK_EVERY_S = 10.0
 AGAIN = "See its log; run the same command again to go on from the last checkpoint (trainer.save_freq)"
 
@@ -136,6 +138,22 @@ class WatchedTrainer:
         buffer = super()._build_replay_buffer()  # type: ignore[misc]
         watch(buffer, self._others, self.config.data.train_batch_size)
         return buffer
+
+    def _val_metrics_update(
+        self,
+        data_sources: Any,
+        sample_uids: list[str],
+        *args: Any,
+        expected_acc_counts: Any = None,
+        **kwargs: Any,
+    ) -> dict[str, float]:
+        asked = sum((expected_acc_counts or {}).values())
+        if asked and not sample_uids:
+            raise EngineError(f"all {asked} trajectories of the validation failed. {AGAIN}")
+        metrics: dict[str, float] = super()._val_metrics_update(  # type: ignore[misc]
+            data_sources, sample_uids, *args, expected_acc_counts=expected_acc_counts, **kwargs
+        )
+        return {**metrics, FAILED_IN_VALIDATION: float(max(asked - len(sample_uids), 0))}
 
     def _others(self) -> dict[str, Any]:
         servers = enumerate(self.llm_server_manager.server_handles)

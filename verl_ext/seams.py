@@ -88,6 +88,7 @@ SEAMS = (
                     "_build_replay_buffer",
                     "_compute_advantage",
                     "_compute_metrics",
+                    "_val_metrics_update",
                     "_log_rollout_data",
                     "_dump_generations",
                 )

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from recipes.quickstart.jobs import Job, JobFailed, run_side_by_side
+from recipes.quickstart.jobs import ENVIRONMENT, Job, JobFailed, run_side_by_side
 from recipes.quickstart.leftovers import SETTLED_S, SHARED_MEMORY, Session
 from recipes.quickstart.report_data import curve, read_metrics
 from tests.commands import ROOT
@@ -149,6 +149,24 @@ def test_counted_lines_of_a_broken_run_are_kept(tmp_path: Path) -> None:
     code = f'open({str(counter)!r}, \'w\').write(\'{{"step": 2, "data": {{"a": 3.0}}}}\\n\')'
     run_side_by_side([replace(job, command=[sys.executable, "-c", code])], QUIET)
     assert curve(read_metrics(counter), "a") == [1.0, 3.0]
+
+
+@pytest.mark.slow
+def test_ray_listens_on_loopback_only(tmp_path: Path) -> None:
+    """`ray_constants.ENABLE_RAY_CLUSTER`, made for other systems, does that on Linux too."""
+    found = tmp_path / "addresses.json"
+    code = (
+        "import json, os, psutil, ray\n"
+        "ray.init(address='local', num_cpus=1, include_dashboard=False, object_store_memory=100 << 20)\n"
+        "def work(): return 1\n"
+        "ray.get(ray.remote(work).remote())\n"
+        "mine = [p for p in psutil.process_iter() if os.getsid(p.pid) == os.getsid(0)]\n"
+        "listening = [c.laddr.ip for p in mine for c in p.net_connections() if c.status == 'LISTEN']\n"
+        f"json.dump(listening, open({str(found)!r}, 'w'))"
+    )
+    run_side_by_side([replace(_job(tmp_path, "ray", code), env=ENVIRONMENT)], QUIET)
+    addresses = json.loads(found.read_text())
+    assert len(addresses) > 4 and set(addresses) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
 
 
 def _runs(pid: int) -> bool:

@@ -35,6 +35,9 @@ PARAMETERS = {
     (f"{V1}.trainer_base", "PPOTrainer._dump_generations"): (
         "self inputs outputs gts scores reward_extra_infos_dict dump_path"
     ),
+    (f"{V1}.trainer_base", "PPOTrainer._val_metrics_update"): (
+        "self data_sources sample_uids reward_extra_infos_dict sample_turns expected_acc_counts"
+    ),
     (f"{V1}.replay_buffer", "ReplayBuffer._wait_for_next_poll"): "self partition_id last_debug_time",
     (f"{V1}.replay_buffer", "ReplayBuffer._evict_terminal_groups"): (
         "self global_steps partition_id eviction_reasons"

@@ -227,7 +227,7 @@ def test_verls_filling_rows_change_nothing(worker: Any, trie: Any, how: str) -> 
 def test_rows_without_branches(
     worker: Any, model: Path, reference: Any, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """verl's own path with SDPA; under "trie" a plan, since transformers' own mask of packed rows is dense."""
+    """verl's own path with SDPA; a plan under "trie", where transformers would make a dense mask of packs."""
     made = stories(model, GROUPS, "rows")
     masks = record_masks(monkeypatch, "verl_ext.engine")
     got = response_log_probs(worker, rows_of(made), **BATCHES[how])

@@ -99,6 +99,21 @@ def test_groups_are_not_refilled_for_ever() -> None:
         fail(2, 1)
 
 
+def test_failed_trajectories_of_a_validation_are_counted() -> None:
+    class Upstream:
+        def _val_metrics_update(self, *args: Any, expected_acc_counts: Any) -> dict[str, float]:
+            return {"val-core/acc": 0.5}
+
+    class Trainer(faults.WatchedTrainer, Upstream):
+        pass
+
+    expected = {("digits", "a"): 2, ("digits", "b"): 2}
+    found = Trainer()._val_metrics_update([], ["a", "a", "b"], {}, [], expected_acc_counts=expected)
+    assert found == {"val-core/acc": 0.5, faults.FAILED_IN_VALIDATION: 1.0}
+    with pytest.raises(EngineError, match="all 4 trajectories of the validation failed"):
+        Trainer()._val_metrics_update([], [], {}, [], expected_acc_counts=expected)
+
+
 def test_a_request_to_a_dead_server_says_so() -> None:
     class Client:
         async def generate(self, **how: Any) -> Any:

@@ -18,6 +18,7 @@ from tests.verl import faulty_workers
 from tests.verl.configs import RECIPES, free_port, rl_files
 from tw_plugins.tasks.preset import FORKING_PRESET, write_files
 from tw_plugins.view.readers import read
+from verl_ext.faults import FAILED_IN_VALIDATION
 from verl_ext.settings import KEY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -217,3 +218,4 @@ def check_validation(logged: list[dict[str, Any]]) -> None:
     first = logged[0]["data"]
     for value in ("acc", "format", "longest", "total", "acceleration", "activation", "blocks"):
         assert any(key.startswith("val-") and f"/{value}/mean@1" in key for key in first), value
+    assert first[FAILED_IN_VALIDATION] == 0
