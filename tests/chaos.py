@@ -47,7 +47,7 @@ class Chaos:
     command: list[str]
     folder: Path
     rng: random.Random
-    sessions: set[int] = field(default_factory=set)
+    sessions: set[Session] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
     def run(self, kills: int, longest_s: float) -> None:
@@ -80,8 +80,9 @@ class Chaos:
 
     def _victims(self) -> dict[str, list[int]]:
         kinds: dict[str, list[int]] = {}
-        leaders = {session.leader for session in self._jobs()}
-        self.sessions |= leaders
+        jobs = set(self._jobs())
+        self.sessions |= jobs
+        leaders = {session.leader for session in jobs}
         for process in psutil.process_iter():
             try:
                 leader, name = os.getsid(process.pid), " ".join(process.cmdline())
@@ -137,14 +138,10 @@ def _steps(file: Path) -> Iterator[int]:
             yield found["step"]
 
 
-def left_behind(sessions: set[int], before: set[Path]) -> Iterator[str]:
+def left_behind(sessions: set[Session], before: set[Path]) -> Iterator[str]:
     """Processes of the jobs, and files in shared memory and the folder for temporary ones."""
-    for process in psutil.process_iter():
-        try:
-            if os.getsid(process.pid) in sessions and process.status() != psutil.STATUS_ZOMBIE:
-                yield f"process {process.pid} is left: {' '.join(process.cmdline())[:80]}"
-        except (psutil.NoSuchProcess, ProcessLookupError):
-            continue
+    for session in sessions:
+        yield from (f"process {process.pid} is left: {process.name()}" for process in session.members())
     yield from (f"{path} is left" for path in sorted(_temporary() - before))
 
 

@@ -62,7 +62,7 @@ class Session:
 
     def end(self) -> None:
         """Kill what still runs and remove what is left; a second time does nothing."""
-        mine = self._members()
+        mine = self.members()
         for process in mine:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -71,22 +71,22 @@ class Session:
         for segment in _abandoned(self.created):
             segment.unlink(missing_ok=True)
 
-    def _members(self) -> list[psutil.Process]:
-        """Processes of the session."""
+    def members(self) -> list[psutil.Process]:
+        """The processes that are left of it."""
         try:  # the number may be another session's by now
             if psutil.Process(self.leader).create_time() != self.created:
                 return []
         except psutil.NoSuchProcess:
             if self.created < psutil.boot_time():
                 return []
-        return [process for process in psutil.process_iter() if _session(process.pid) == self.leader]
+        return [process for process in psutil.process_iter() if _runs_in(process, self.leader)]
 
 
-def _session(pid: int) -> int | None:
+def _runs_in(process: psutil.Process, session: int) -> bool:
     try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return None
+        return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
 
 
 def _abandoned(since: float) -> Iterator[Path]:
