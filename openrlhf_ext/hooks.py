@@ -6,7 +6,7 @@
     openrlhf.models.actor                        positions and ancestor mask of trie rows
     openrlhf.trainer.ppo_utils.samples_generator rows from the executor into `Experience`; a dead engine
     openrlhf.trainer.ppo_utils.experience_maker  the bonus of a group; how far apart rollout and actor are
-    openrlhf.trainer.ppo_trainer                 evaluation by accuracy, metrics file
+    openrlhf.trainer.ppo_trainer                 evaluation by accuracy, metrics file, a deadline for weights
     openrlhf.trainer.ray.vllm_engine             further vLLM arguments, weight sync on the CPU
     openrlhf.datasets                            the SFT data set
     openrlhf.trainer.sft_trainer                 metrics file
@@ -32,7 +32,7 @@ REGISTRATIONS = {
     "openrlhf.models.actor": "openrlhf_ext.actor",
     "openrlhf.trainer.ppo_utils.samples_generator": "openrlhf_ext.samples_generator",
     "openrlhf.trainer.ppo_utils.experience_maker": "openrlhf_ext.experience_maker",
-    "openrlhf.trainer.ppo_trainer": "openrlhf_ext.metrics",
+    "openrlhf.trainer.ppo_trainer": "openrlhf_ext.ppo_trainer",
     "openrlhf.trainer.ray.vllm_engine": "openrlhf_ext.engine_args",
     "openrlhf.datasets": "openrlhf_ext.sft_dataset",
     "openrlhf.trainer.sft_trainer": "openrlhf_ext.sft_metrics",

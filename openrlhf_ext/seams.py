@@ -74,11 +74,12 @@ SEAMS = (
     Seam(
         "openrlhf.trainer.ppo_trainer",
         (
+            "BasePPOTrainer.broadcast_to_vllm",
             "BasePPOTrainer.train_step",
             "BasePPOTrainer.save_logs_and_checkpoints",
             "BasePPOTrainer.save_best_checkpoint",
         ),
-        "metrics",
+        "metrics, deadline for weights",
         _metrics,
     ),
     Seam("openrlhf.trainer.ray.vllm_engine", ("RolloutRayActor",), "vLLM's arguments", _rollout_actor),

@@ -1,12 +1,47 @@
-"""Requests that are answered within a deadline, or end in an error."""
+"""Requests and calls that end within a deadline, or in an error."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
 
 from tw_plugins.request import EngineError
 from tw_plugins.units import Completion, Engine
+
+T = TypeVar("T")
+
+
+class OutOfTime(Exception):
+    """A call has not ended within its deadline."""
+
+
+def within(seconds: float, what: str, call: Callable[[], T]) -> T:
+    """What `call` returns or raises, if it ends in time.
+
+    Args:
+        what: names its thread.
+
+    Raises:
+        OutOfTime: it has not. It is left to itself in a daemon thread.
+    """
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # handed on to the caller's thread
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True, name=what).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError as error:
+        if future.done():
+            raise  # the call's own
+        raise OutOfTime(f"{what} has not ended within {seconds:g} s") from error
 
 
 def check_deadline(seconds: float, name: str) -> None:

@@ -17,15 +17,14 @@ methods of its replay buffer (`verl/trainer/ppo/v1/replay_buffer.py`); `_val_met
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
 
+from tw_plugins.deadline import OutOfTime, within
 from tw_plugins.request import EngineError
 from verl_ext.settings import KEY, settings_from
 
@@ -35,31 +34,19 @@ LOOK_EVERY_S = 10.0
 AGAIN = "See its log; run the same command again to go on from the last checkpoint (trainer.save_freq)"
 
 
-def within(seconds: float, what: str, call: Callable[[], Any]) -> Any:
+def bounded(seconds: float, what: str, call: Callable[[], Any]) -> Any:
     """What `call` returns or raises, if it ends in time.
 
     Raises:
-        EngineError: it has not, or it found an engine dead. The call is left to itself in a daemon thread.
+        EngineError: it has not, or it found an engine dead.
     """
-    future: Future[Any] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:  # handed on to the caller's thread
-            future.set_exception(error)
-
-    threading.Thread(target=work, daemon=True, name=what).start()
     try:
-        return future.result(seconds)
+        return within(seconds, what, call)
     except RayActorError as error:
         raise EngineError(f"{what}: a process of the run died ({_reason(error)}). {AGAIN}.") from error
-    except TimeoutError as error:
-        if future.done():
-            raise  # the call's own
+    except OutOfTime as error:
         raise EngineError(
-            f"{what} has not ended within {seconds:g} s ({KEY}.engine_timeout_s): the engine hangs, or "
-            f"refused and did not say so. {AGAIN}."
+            f"{error} ({KEY}.engine_timeout_s): the engine hangs, or refused and did not say so. {AGAIN}."
         ) from error
 
 
@@ -73,7 +60,7 @@ class Bounded:
         found = getattr(self._manager, name)
         if not callable(found):
             return found
-        return lambda *args, **kwargs: within(self._seconds, name, lambda: found(*args, **kwargs))
+        return lambda *args, **kwargs: bounded(self._seconds, name, lambda: found(*args, **kwargs))
 
 
 def check_alive(actors: Mapping[str, Any]) -> None:

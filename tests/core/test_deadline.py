@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
 from tests.core.fakes import ScriptedEngine, control_tokens
-from tw_plugins.deadline import WithDeadline, check_deadline
+from tw_plugins.deadline import OutOfTime, WithDeadline, check_deadline, within
 from tw_plugins.request import EngineError
 from tw_plugins.rollout import Limits, fork_join
 
@@ -60,3 +61,17 @@ async def test_an_engines_own_timeout_is_its_own() -> None:
 def test_only_positive_deadlines(seconds: float) -> None:
     with pytest.raises(ValueError, match=r"the_setting is .*: it must be a positive number of seconds"):
         check_deadline(seconds, "the_setting")
+
+
+def test_a_call_ends_within_its_deadline() -> None:
+    hanging = threading.Event()
+    assert within(5, "addition", lambda: 1 + 1) == 2
+    with pytest.raises(OutOfTime, match=r"waiting has not ended within 0\.1 s"):
+        within(0.1, "waiting", hanging.wait)
+    hanging.set()
+
+    def own() -> None:
+        raise TimeoutError("its own")
+
+    with pytest.raises(TimeoutError, match="its own"):
+        within(5, "a call with a deadline of its own", own)

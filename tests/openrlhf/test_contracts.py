@@ -26,6 +26,7 @@ PARAMETERS = {
     ),
     (MAKER, "RemoteExperienceMaker.make_experience"): "self samples_list",
     (MAKER, "RemoteExperienceMaker.make_experience_batch"): "self rollout_samples",
+    (TRAINER, "BasePPOTrainer.broadcast_to_vllm"): "self",
     (TRAINER, "BasePPOTrainer.train_step"): "self rollout_samples global_step",
     (TRAINER, "BasePPOTrainer.save_logs_and_checkpoints"): "self global_step logs_dict client_states",
     (TRAINER, "BasePPOTrainer.save_best_checkpoint"): "self eval_metrics global_step client_states",

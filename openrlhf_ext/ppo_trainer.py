@@ -1,0 +1,13 @@
+"""Both pieces around the PPO trainer: metrics, a deadline for the hand-over of weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from openrlhf_ext import faults, metrics
+
+
+def register(ppo_trainer: Any) -> None:
+    """Called once `openrlhf.trainer.ppo_trainer` is imported."""
+    metrics.register(ppo_trainer)
+    faults.register_trainer(ppo_trainer)
