@@ -91,24 +91,21 @@ def _runs_in(process: psutil.Process, session: int) -> bool:
 
 def _abandoned(since: float) -> Iterator[Path]:
     """Segments made since then that no process has mapped any more."""
-    used: str | None = None
+    used: set[int] | None = None
     for segment in (found for pattern in SEGMENTS for found in SHARED_MEMORY.glob(pattern)):
-        try:
+        with suppress(FileNotFoundError):
             status = segment.stat()
-        except FileNotFoundError:
-            continue
-        if status.st_uid == os.getuid() and since <= status.st_ctime < time.time() - SETTLED_S:
-            used = _mapped() if used is None else used
-            if str(segment) not in used:
-                yield segment
+            if status.st_uid == os.getuid() and since <= status.st_ctime < time.time() - SETTLED_S:
+                used = _mapped() if used is None else used
+                if status.st_ino not in used:
+                    yield segment
 
 
-def _mapped() -> str:
-    """The memory maps of all processes that may be read."""
-    texts = []
+def _mapped() -> set[int]:
+    """Inodes in shared memory that a process has mapped; a semaphore's map does not have its name."""
+    inodes = set()
     for maps in Path("/proc").glob("[0-9]*/maps"):
-        try:
-            texts.append(maps.read_text())
-        except OSError:  # gone, or another user's
-            continue
-    return "\n".join(texts)
+        with suppress(OSError):  # gone, or another user's
+            lines = [line.split() for line in maps.read_text().splitlines() if f" {SHARED_MEMORY}/" in line]
+            inodes |= {int(line[4]) for line in lines}
+    return inodes

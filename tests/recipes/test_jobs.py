@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -122,10 +123,12 @@ def test_a_job_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
 def test_segments_that_are_in_use_stay(tmp_path: Path) -> None:
     began = time.time()
     shared = shared_memory.SharedMemory(create=True, size=8)
+    lock = multiprocessing.get_context("spawn").Lock()
     try:
-        time.sleep(SETTLED_S)
+        time.sleep(SETTLED_S + 0.5)
         Session(2**22 + 1, began, str(tmp_path / "none")).end()
         assert (SHARED_MEMORY / shared.name).exists()
+        assert (SHARED_MEMORY / f"sem.{lock._semlock.name.removeprefix('/')}").exists()  # type: ignore[attr-defined]
     finally:
         shared.close()
         shared.unlink()
