@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from tests.core.stage1_server import EDITS, STRUCTURE, Endpoint, Reply, good, traces
 from tw_plugins.cli import app
-from tw_plugins.data.stage1.answers import Malformed
+from tw_plugins.data.stage1.answer_json import Malformed
 from tw_plugins.data.stage1.extract import blocks_of
 from tw_plugins.data.stage1.jsonl import finished
 from tw_plugins.data.stage1.outline import leaks

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from tw_plugins.data.stage1.answers import Malformed, ask_until, json_in, prompt
+from tw_plugins.data.stage1.answer_json import Malformed, json_in, plain
+from tw_plugins.data.stage1.answers import ask_until, prompt
 from tw_plugins.data.stage1.chat import Chat
 from tw_plugins.data.stage1.jsonl import Record
 from tw_plugins.data.stage1.traces import problem_of, text_of
@@ -46,7 +47,8 @@ def read_outlines(answer: str, threads: Sequence[str], shared: str) -> list[str]
         shared: everything before the block, the problem included.
 
     Raises:
-        Malformed: not the JSON asked for, another count or numbers, an empty one, or a leak.
+        Malformed: not the JSON asked for, another count or numbers, a control character, an empty one, or
+            a leak.
     """
     data = json_in(answer)
     entries = data.get("outlines") if isinstance(data, dict) else None
@@ -54,7 +56,7 @@ def read_outlines(answer: str, threads: Sequence[str], shared: str) -> list[str]
         raise Malformed('it is no object with a list "outlines"')
     if [entry.get("number") for entry in entries] != list(range(1, len(threads) + 1)):
         raise Malformed(f"there must be {len(threads)} outlines, numbered from 1 in order", "wrong_outlines")
-    outlines = [" ".join(str(entry.get("text") or "").split()) for entry in entries]
+    outlines = [" ".join(plain(str(entry.get("text") or "")).split()) for entry in entries]
     for number, (text, thread) in enumerate(zip(outlines, threads, strict=True), 1):
         if not text:
             raise Malformed(f"outline {number} is empty", "wrong_outlines")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from tw_plugins.data.stage1.answers import Malformed, ask_until, json_in, prompt
+from tw_plugins.data.stage1.answer_json import Malformed, json_in, plain
+from tw_plugins.data.stage1.answers import ask_until, prompt
 from tw_plugins.data.stage1.chat import Chat
 from tw_plugins.data.stage1.jsonl import Record
 from tw_plugins.data.stage1.traces import text_of
@@ -48,7 +49,7 @@ def apply_edits(answer: str, thread: str, min_left: float) -> str:
 
     Raises:
         Malformed: not a list of edits, a source that occurs never or several times, edits that touch one
-            another, or too little is left.
+            another, a control character that the thread has not, or too little is left.
     """
     edits = json_in(answer)
     if not isinstance(edits, list):
@@ -63,7 +64,7 @@ def apply_edits(answer: str, thread: str, min_left: float) -> str:
             raise Malformed(
                 f"the source {source[:60]!r} occurs {times} times in the piece, it must occur once"
             )
-        places.append((thread.index(source), len(source), replacement))
+        places.append((thread.index(source), len(source), plain(replacement, allowed=thread)))
     edited, end = [], 0
     for start, length, replacement in sorted(places):
         if start < end:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tw_plugins.data.stage1.answers import Malformed, ask_until, json_in, prompt
+from tw_plugins.data.stage1.answer_json import Malformed, json_in
+from tw_plugins.data.stage1.answers import ask_until, prompt
 from tw_plugins.data.stage1.chat import Chat
 from tw_plugins.data.stage1.jsonl import Record
 from tw_plugins.data.stage1.runner import Rejected
