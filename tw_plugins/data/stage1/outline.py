@@ -11,7 +11,7 @@ from tw_plugins.data.stage1.answer_json import Malformed, json_in, plain
 from tw_plugins.data.stage1.answers import ask_until, prompt
 from tw_plugins.data.stage1.chat import Chat
 from tw_plugins.data.stage1.jsonl import Record
-from tw_plugins.data.stage1.traces import problem_of, text_of
+from tw_plugins.data.stage1.traces import column, problem_of, text_of
 
 __all__ = ["leaks", "outline", "read_outlines"]
 
@@ -27,7 +27,7 @@ async def outline(record: Record, chat: Chat, attempts: int) -> Record:
     """
     problem = problem_of(record)
     parts: list[Any] = []
-    for part in record["parts"]:
+    for part in column(record, "parts", "extract"):
         if not isinstance(part, str):
             before = text_of(parts)
             shared, threads = f"{problem}\n{before}", part["threads"]

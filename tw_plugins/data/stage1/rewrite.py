@@ -9,7 +9,7 @@ from tw_plugins.data.stage1.answer_json import Malformed, json_in, plain
 from tw_plugins.data.stage1.answers import ask_until, prompt
 from tw_plugins.data.stage1.chat import Chat
 from tw_plugins.data.stage1.jsonl import Record
-from tw_plugins.data.stage1.traces import text_of
+from tw_plugins.data.stage1.traces import column, text_of
 
 __all__ = ["apply_edits", "rewrite"]
 
@@ -28,7 +28,7 @@ async def rewrite(record: Record, chat: Chat, attempts: int, min_left: float) ->
         Rejected: no answer could be read, or all deleted too much.
     """
     parts: list[Any] = []
-    for part in record["parts"]:
+    for part in column(record, "parts", "extract"):
         if isinstance(part, str):
             parts.append(part)
             continue
