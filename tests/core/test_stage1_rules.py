@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.core.stage1_server import EDITS, STRUCTURE
 from tw_plugins.data.stage1.answer_json import Malformed
 from tw_plugins.data.stage1.extract import blocks_of
-from tw_plugins.data.stage1.outline import leaks
+from tw_plugins.data.stage1.outline import read_outlines
 from tw_plugins.data.stage1.rewrite import apply_edits
 from tw_plugins.data.stage1.structure import Passage, read_structure
 from tw_plugins.data.stage1.traces import Trace
@@ -80,9 +80,55 @@ def test_an_edit_whose_source_occurs_twice_is_refused() -> None:
     assert apply_edits(json.dumps(EDITS), "Similarly, the right bracket. Go", 0.5) == "The right bracket. Go"
 
 
-def test_a_leak_is_what_only_the_thread_has() -> None:
-    assert leaks("add 3 and 4 to 7", "3 + 4 = 7", "what is 3 + 4?") == ["7"]
-    assert leaks("add 3 and 4 in 2 ways", "3 + 4 = 7", "what is 3 + 4?") == []
+@pytest.mark.parametrize(
+    ("text", "numbered"),
+    [
+        ("1: left sum", "left sum"),
+        ("1. left sum", "left sum"),
+        ("Outline 1: left sum", "left sum"),
+        ("(1) left sum", "left sum"),
+        ("1.5 times as much", "1.5 times as much"),
+        ("12: left sum", "12: left sum"),
+        ("1 is not prime", "1 is not prime"),
+    ],
+)
+def test_an_outline_does_not_repeat_its_number(text: str, numbered: str) -> None:
+    answer = json.dumps({"outlines": [{"number": 1, "text": text}]})
+    assert read_outlines(answer, ["thread"], "") == [numbered]
+
+
+def test_an_outline_that_is_its_number_only_is_empty() -> None:
+    with pytest.raises(Malformed, match="outline 1 is empty"):
+        read_outlines(json.dumps({"outlines": [{"number": 1, "text": "1:"}]}), ["thread"], "")
+
+
+def test_an_outline_gives_no_siblings_result_away() -> None:
+    texts = ["left sum", "right sum, knowing that the left bracket is 7"]
+    answer = json.dumps({"outlines": [{"number": n, "text": text} for n, text in enumerate(texts, 1)]})
+    with pytest.raises(Malformed, match="outline 2 gives away '7'"):
+        read_outlines(answer, ["3 + 4 = 7", "5 + 6 = 11"], "(3 + 4) times (5 + 6)")
+
+
+def edit(replacement: str) -> str:
+    return json.dumps([{"source": "Similarly", "replacement": replacement}])
+
+
+def test_an_edit_brings_in_no_siblings_result() -> None:
+    thread, sibling = "Similarly, 5 + 6 = 11: six, seven, eight.", "3 + 4 = 7. The left bracket is 7."
+    shared = "what is (3 + 4) times (5 + 6)?"
+    with pytest.raises(Malformed, match="'7', which only a sibling finds") as caught:
+        apply_edits(edit("The left bracket is 7. So"), thread, 0.5, [sibling], shared)
+    assert caught.value.code == "sibling_result"
+    assert apply_edits(edit("Of 5 and 6"), thread, 0.5, [sibling], shared).startswith("Of 5 and 6,")
+    assert apply_edits(edit("So 11 is"), thread, 0.5, [sibling, "it is 11"], shared)  # its own result too
+
+
+def test_edits_do_not_make_a_thread_much_longer() -> None:
+    thread = "Similarly, the right bracket."
+    with pytest.raises(Malformed, match="grow from 29 to 5020 characters") as caught:
+        apply_edits(edit("x" * 5000), thread, 0.5)
+    assert caught.value.code == "edits_add_too_much"
+    assert apply_edits(edit("x" * 200), thread, 0.5)
 
 
 def test_steps_must_follow_one_another() -> None:
