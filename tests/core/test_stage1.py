@@ -226,7 +226,8 @@ def test_a_file_of_someone_else_is_not_written_over(tmp_path: Path, text: str) -
 def test_a_wrong_tokenizer_is_found_before_anything_is_paid(tmp_path: Path) -> None:
     with Endpoint() as endpoint:
         result = stage1(tmp_path, endpoint, 1, "--tokenizer", str(tmp_path / "nothing"))
-        assert result.exit_code != 0 and not endpoint.asked
+        assert result.exit_code == 2 and "cannot load the tokenizer" in shown(result)
+        assert not endpoint.asked
 
 
 def test_unreadable_lines_are_named_and_the_rest_is_done(tmp_path: Path) -> None:
