@@ -83,6 +83,8 @@ class Endpoint(ThreadingHTTPServer):
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.model, self.delay = model, delay
+        self.finish = "stop"
+        self.page = ""  # what to answer instead
         self.asked: Counter[tuple[str, str]] = Counter()
         self.keys: set[str] = set()
         self.lock = threading.Lock()
@@ -115,12 +117,14 @@ class _Handler(BaseHTTPRequestHandler):
         message = {"role": "assistant", "content": text}
         answer = {
             "id": "x", "object": "chat.completion", "created": 0, "model": body["model"],
-            "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+            "choices": [{"index": 0, "finish_reason": server.finish, "message": message}],
             "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
         }  # fmt: skip
         payload = json.dumps(answer if status == 200 else {"error": {"message": text}}).encode()
+        payload = server.page.encode() or payload
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", **headers}.items():
+        kind = "text/html" if server.page else "application/json"
+        for name, value in {"Content-Type": kind, **headers}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(payload)))
         self.end_headers()

@@ -105,7 +105,7 @@ def test_rubbish_is_rejected_with_its_reason(url: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(
         app, ["data", "stage1", str(source), "--out", str(tmp_path / "out"), *options]
     )
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output  # nothing is left
     records = finished(tmp_path / "out" / "1-structure.jsonl")
     assert {key: record["reason"] for key, record in records.items()} == {
         "p0": "malformed_answer",

@@ -21,7 +21,7 @@ from tw_plugins import servers
 from tw_plugins.cli import app
 from tw_plugins.data import selftrain as module
 from tw_plugins.data.selftrain import Funnel, Keep, selftrain, sift
-from tw_plugins.evaluate_model import EvalSettings, Prepared
+from tw_plugins.evaluate_model import EvalSettings, EvaluationError, Prepared
 from tw_plugins.problems import read_problems
 from tw_plugins.records import read_records
 from tw_plugins.resume import ResumeError
@@ -168,3 +168,10 @@ def test_with_the_real_vllm(tmp_path: Path) -> None:
         funnel = json.loads((out / "funnel.json").read_text())
         assert (funnel["prompts"], funnel["samples"], funnel["kept"]) == (3, 3 * samples, 0)
     assert len({record.text for record in read_records(out / "samples.jsonl")}) == 6
+
+
+def test_copies_are_refused(prompts: Path, tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="2 samples at temperature 0 are all the same"):
+        selftrain("model", prompts, tmp_path / "out", replace(SETTINGS, temperature=0.0), 2, Keep())
+    assert Engine.trajectories == 0 and not (tmp_path / "out").exists()
+    selftrain("model", prompts, tmp_path / "out", replace(SETTINGS, temperature=0.0), 1, Keep())

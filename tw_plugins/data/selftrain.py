@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,7 @@ def selftrain(
         ResumeError: `out` holds samples of another model, of other prompts or settings.
         EvaluationError, ControlTokenError, EngineError: see `tw_plugins.evaluate_model.evaluate_model`.
     """
+    settings = replace(settings, samples=samples)  # which refuses copies, several samples at temperature 0
     prepared = prepare(model, prompts, settings, limit)
     check_settings(out, {"model": model, "prompts": str(prompts), **settings.sampling()})
     path = out / SAMPLES

@@ -1,27 +1,18 @@
-"""The model that rewrites: any OpenAI-compatible endpoint, with retries, and what it cost."""
+"""The model that rewrites: any OpenAI-compatible endpoint, with retries, no question paid for twice."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
-__all__ = ["Chat", "ChatSettings", "EndpointError", "Refused", "Unanswered", "Usage"]
+from tw_plugins.data.stage1.endpoint_errors import KEY_VARIABLE, EndpointError, Refused, explained
+from tw_plugins.data.stage1.journal import Answer, Journal
 
-KEY_VARIABLE = "OPENAI_API_KEY"
+__all__ = ["Chat", "ChatSettings"]
 
-
-class EndpointError(RuntimeError):
-    """The endpoint cannot be used at all; the run stops, finished records are kept."""
-
-
-class Unanswered(RuntimeError):
-    """No answer to one request in time, after all retries: the record is left for the next run."""
-
-
-class Refused(RuntimeError):
-    """The endpoint will not answer this request (HTTP 400, 413, 422), now or later."""
+REFUSALS = 8  # so many at first, and nothing answered yet: it is not the records' fault
 
 
 @dataclass(frozen=True)
@@ -52,25 +43,6 @@ class ChatSettings:
 
 
 @dataclass
-class Usage:
-    """What was asked so far."""
-
-    requests: int = 0
-    prompt_tokens: int = 0
-    answer_tokens: int = 0
-
-    def add(self, other: Usage) -> None:
-        """What was asked elsewhere too."""
-        self.requests += other.requests
-        self.prompt_tokens += other.prompt_tokens
-        self.answer_tokens += other.answer_tokens
-
-    def cost(self, settings: ChatSettings) -> float:
-        """In dollars."""
-        return (self.prompt_tokens * settings.price_in + self.answer_tokens * settings.price_out) / 1e6
-
-
-@dataclass
 class Chat:
     """Conversations with the model; an asynchronous context manager.
 
@@ -78,12 +50,13 @@ class Chat:
     """
 
     settings: ChatSettings
-    usage: Usage = field(default_factory=Usage)
+    journal: Journal
 
     async def __aenter__(self) -> Self:
         from openai import AsyncOpenAI
 
         settings = self.settings
+        self._refused = 0
         self._gate = asyncio.Semaphore(settings.concurrency)
         self._client = AsyncOpenAI(
             base_url=settings.base_url,
@@ -96,45 +69,57 @@ class Chat:
     async def __aexit__(self, *error: object) -> None:
         await self._client.close()
 
-    async def ask(self, messages: list[dict[str, str]]) -> str:
-        """The model's next message.
+    async def ask(self, messages: list[dict[str, str]]) -> Answer:
+        """The model's next message: from the journal when it was asked before, else from the endpoint.
 
         Raises:
-            EndpointError: the endpoint cannot be reached, knows no such model, or does not accept the key.
+            EndpointError: the endpoint cannot be reached, knows no such model, does not accept the key, or
+                refuses all that it is asked.
             Unanswered: still a time-out, a rate limit or an error of the server after all retries.
             Refused: the request itself is at fault, e.g. too long.
         """
+        settings = self.settings
+        options: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
+        given = {name: value for name, value in options.items() if value is not None}
+        request = {"model": settings.model, "messages": messages, **given}
+        if (known := self.journal.get(request)) is not None:
+            return known
+        async with self._gate:
+            answer = await self._answer(request)
+        self.journal.add(request, answer)
+        return answer
+
+    async def _answer(self, request: dict[str, Any]) -> Answer:
         import openai
 
         settings, where = self.settings, self.settings.base_url
-        options: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
-        given = {name: value for name, value in options.items() if value is not None}
         try:
-            async with self._gate:
-                answer: Any = await self._client.chat.completions.create(
-                    model=settings.model,
-                    messages=messages,  # type: ignore[arg-type]
-                    **given,
-                )
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            said: Any = await self._client.chat.completions.create(**request)
+        except openai.APIError as error:
+            meant = explained(error, where, settings.model, settings.timeout, settings.retries)
+            if isinstance(meant, Refused):
+                self._count_refusal(meant)
+            raise meant from error
+        if not hasattr(said, "choices"):
             raise EndpointError(
-                f"{where} does not accept the key (HTTP {error.status_code}): set {KEY_VARIABLE}"
-            ) from error
-        except openai.NotFoundError as error:
+                f"{where} does not answer as an OpenAI-compatible endpoint does: does --base-url end in the "
+                "version, as in http://localhost:8000/v1?"
+            )
+        choice, usage = said.choices[0] if said.choices else None, said.usage
+        text = (choice.message.content if choice else None) or ""
+        return Answer(
+            text=text.encode(
+                "utf-8", "backslashreplace"
+            ).decode(),  # half a surrogate pair cannot be sent back
+            cut=choice is not None and choice.finish_reason == "length",
+            prompt_tokens=usage.prompt_tokens if usage else 0,
+            answer_tokens=usage.completion_tokens if usage else 0,
+        )
+
+    def _count_refusal(self, refused: Refused) -> None:
+        self._refused += 1
+        if self._refused == REFUSALS and not self.journal.all_runs.requests:
             raise EndpointError(
-                f"{where} has no model {settings.model!r} (HTTP 404): is --model its name there, and does "
-                "--base-url end in the version, as in http://localhost:8000/v1?"
-            ) from error
-        except openai.APITimeoutError as error:
-            raise Unanswered(f"no answer within {settings.timeout:g} s") from error
-        except openai.APIConnectionError as error:
-            raise EndpointError(f"cannot reach {where}: is the server up, and --base-url right?") from error
-        except (openai.RateLimitError, openai.InternalServerError) as error:
-            raise Unanswered(f"HTTP {error.status_code} after {settings.retries} retries") from error
-        except openai.APIStatusError as error:
-            raise Refused(f"HTTP {error.status_code}") from error
-        self.usage.requests += 1
-        if answer.usage:
-            self.usage.prompt_tokens += answer.usage.prompt_tokens
-            self.usage.answer_tokens += answer.usage.completion_tokens
-        return (answer.choices[0].message.content or "") if answer.choices else ""
+                f"{self.settings.base_url} refused the first {REFUSALS} requests ({refused}): "
+                "change the options that it does not take"
+            ) from refused

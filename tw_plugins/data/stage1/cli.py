@@ -17,7 +17,9 @@ Source = Annotated[Path, typer.Argument(help="JSON Lines: records, or what the s
 Traces = Annotated[
     Path, typer.Argument(help="JSON Lines with prompt, response (<think>…</think>…) and, if known, answer.")
 ]
-Out = Annotated[Path, typer.Option(help="JSON Lines to write; what is there already is not done again.")]
+Out = Annotated[
+    Path, typer.Option(help="JSON Lines to write; what is there and still holds is not done again.")
+]
 BaseUrl = Annotated[
     str, typer.Option(help="OpenAI-compatible, as http://localhost:8000/v1; key: OPENAI_API_KEY.")
 ]
@@ -104,16 +106,17 @@ def register(data: typer.Typer) -> None:
     ) -> None:  # fmt: skip
         """Rewrite sequential traces as parallel trajectories, all five steps (§4.1).
 
-        Broken off, the same command goes on where it was; no finished record is asked about again.
+        Broken off, the same command goes on where it was; no question is paid for twice. Status 1: no
+        trajectory is left.
         """
         from tw_plugins.data.stage1.command import show_stage1
 
         chat = ChatSettings(
             base_url, model, temperature, max_tokens, concurrency, timeout, retries, price_in, price_out
         )
-        show_stage1(
-            source, out, Options(attempts, min_gain, min_left, concurrency), chat, tokenizer, Console()
-        )
+        options = Options(attempts, min_gain, min_left, concurrency)
+        if not show_stage1(source, out, options, chat, tokenizer, Console()):
+            raise typer.Exit(1)
 
 
 def _show(
@@ -126,4 +129,5 @@ def _show(
 ) -> None:
     from tw_plugins.data.stage1.command import show_step
 
-    show_step(step, source, out, options, chat, tokenizer, Console())
+    if not show_step(step, source, out, options, chat, tokenizer, Console()):
+        raise typer.Exit(1)

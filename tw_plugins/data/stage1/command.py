@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tw_plugins.data.stage1.chat import ChatSettings, Unanswered, Usage
+from tw_plugins.data.stage1.chat import ChatSettings
+from tw_plugins.data.stage1.endpoint_errors import Unanswered
+from tw_plugins.data.stage1.journal import Journal
+from tw_plugins.data.stage1.jsonl import InputError
 from tw_plugins.data.stage1.runner import Tally
-from tw_plugins.data.stage1.steps import STEPS, Options, run, run_all, write_data_set
+from tw_plugins.data.stage1.steps import ANSWERS, STEPS, USAGE, Options, run, run_all, write_data_set
 
 __all__ = ["show_stage1", "show_step"]
 
@@ -40,14 +44,15 @@ def show_step(
     chat: ChatSettings | None,
     tokenizer: str | None,
     console: Console,
-) -> None:
-    """One step over a file; after `filter` the data set and its statistics too."""
-    with _bars(console) as bars:
-        watch = _watcher(bars, [step])
-        tally, usage = asyncio.run(run(step, source, out, options, chat, partial(watch, step)))
+) -> bool:
+    """One step over a file; after `filter` the data set and its statistics too. False: nothing is left."""
+    count = _counter(tokenizer)
+    with _journal(out.parent, (source, out), chat, console) as journal, _bars(console) as bars:
+        watch = partial(_watcher(bars, [step]), step)
+        tally = asyncio.run(run(step, source, out, options, chat, journal, watch))
     if step == STEPS[-1]:
-        _show_data_set(out, tokenizer, console)
-    _finish({step: tally}, usage, chat, console)
+        _show_data_set(out, count, console)
+    return _finish({step: tally}, console)
 
 
 def show_stage1(
@@ -57,12 +62,41 @@ def show_stage1(
     chat: ChatSettings,
     tokenizer: str | None,
     console: Console,
-) -> None:
-    """All five steps."""
-    with _bars(console) as bars:
-        tallies, usage = run_all(source, folder, options, chat, _watcher(bars, STEPS))
-    _show_data_set(folder / f"{len(STEPS)}-{STEPS[-1]}.jsonl", tokenizer, console)
-    _finish(tallies, usage, chat, console)
+) -> bool:
+    """All five steps. False: nothing is left."""
+    count = _counter(tokenizer)  # a wrong folder must not be found out after everything is paid for
+    with _journal(folder, (source,), chat, console) as journal, _bars(console) as bars:
+        tallies = run_all(source, folder, options, chat, journal, _watcher(bars, STEPS))
+    _show_data_set(folder / f"{len(STEPS)}-{STEPS[-1]}.jsonl", count, console)
+    return _finish(tallies, console)
+
+
+@contextmanager
+def _journal(
+    folder: Path, others: Sequence[Path], chat: ChatSettings | None, console: Console
+) -> Iterator[Journal | None]:
+    """The answers kept in a folder; what they cost is shown and written down however the run ends.
+
+    Raises:
+        InputError: one of the `others`, which the command reads or writes, is the file of the answers.
+    """
+    if chat is None:
+        yield None
+        return
+    path = folder / ANSWERS
+    if path.resolve() in [other.resolve() for other in others]:
+        raise InputError(f"{path} is where the model's answers are kept: give the other file another name")
+    journal = Journal(path)
+    try:
+        yield journal
+    finally:
+        for name, usage in (("this run", journal.now), ("all runs", journal.all_runs)):
+            console.print(
+                f"{name}: {usage.requests} requests, {usage.prompt_tokens} tokens in, "
+                f"{usage.answer_tokens} out, ${usage.cost(chat.price_in, chat.price_out):.2f}",
+                highlight=False,
+            )
+        journal.write_totals(folder / USAGE, chat.price_in, chat.price_out)
 
 
 def _bars(console: Console) -> Progress:
@@ -80,8 +114,12 @@ def _watcher(bars: Progress, steps: Sequence[str]) -> Callable[[str, Tally], Non
     return watch
 
 
-def _finish(tallies: dict[str, Tally], usage: Usage, chat: ChatSettings | None, console: Console) -> None:
-    """The summary; records without an answer make it an error, so that a script runs the command again."""
+def _finish(tallies: dict[str, Tally], console: Console) -> bool:
+    """The summary, and whether anything is left.
+
+    Raises:
+        Unanswered: records without an answer make it an error, so that a script runs the command again.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("step", "records", "accepted", "rejected", "unanswered"):
         table.add_column(column, justify="left" if column == "step" else "right")
@@ -92,12 +130,6 @@ def _finish(tallies: dict[str, Tally], usage: Usage, chat: ChatSettings | None, 
     for step, tally in tallies.items():
         for code, times in tally.reasons.most_common():
             console.print(f"{step} rejected {times}: {code}", highlight=False)
-    if chat is not None:
-        console.print(
-            f"{usage.requests} requests, {usage.prompt_tokens} tokens in, {usage.answer_tokens} out, "
-            f"${usage.cost(chat):.2f}",
-            highlight=False,
-        )
     left: Counter[str] = Counter(reason for tally in tallies.values() for reason in tally.left.values())
     if left:
         (reason, _), *_ = left.most_common(1)
@@ -105,10 +137,14 @@ def _finish(tallies: dict[str, Tally], usage: Usage, chat: ChatSettings | None, 
             f"{left.total()} records got no answer ({reason}); the others are kept. "
             "Run the same command again."
         )
+    *_, last = tallies.values()
+    if not last.accepted:
+        console.print("no record is left; each is kept with its reason and its detail", highlight=False)
+    return last.accepted > 0
 
 
-def _show_data_set(filtered: Path, tokenizer: str | None, console: Console) -> None:
-    path, made = write_data_set(filtered, _counter(tokenizer))
+def _show_data_set(filtered: Path, count: Callable[[str], int] | None, console: Console) -> None:
+    path, made = write_data_set(filtered, count)
     statistics: Any = made
     for name, title in TITLES.items():
         values = statistics["values"][name]

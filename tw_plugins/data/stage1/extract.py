@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tw_plugins.data.stage1.jsonl import Record
 from tw_plugins.data.stage1.runner import Rejected
 from tw_plugins.data.stage1.structure import Passage
-from tw_plugins.data.stage1.traces import Trace, trace_of
+from tw_plugins.data.stage1.traces import Trace, column, trace_of
 
 __all__ = ["blocks_of", "extract"]
 
@@ -19,10 +19,10 @@ async def extract(record: Record, min_gain: int) -> Record:
         min_gain: characters that a block must take off the critical path, its threads but the longest.
 
     Raises:
-        Rejected: no group makes a block.
+        Rejected: no group makes a block, or there are no groups.
     """
     trace = trace_of(record)
-    groups = [[Passage(**passage) for passage in group] for group in record["groups"]]
+    groups = [[Passage(**passage) for passage in group] for group in column(record, "groups", "structure")]
     blocks = blocks_of(groups, trace, min_gain)
     if not blocks:
         raise Rejected("no_block", f"no group is contiguous and saves {min_gain} characters")

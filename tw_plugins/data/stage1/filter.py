@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tw_plugins.data.stage1.correct import check_answer
 from tw_plugins.data.stage1.jsonl import Record
 from tw_plugins.data.stage1.runner import Rejected
-from tw_plugins.data.stage1.traces import CLOSE, OPEN
-from tw_plugins.grading import extract_answer, is_equivalent
+from tw_plugins.data.stage1.traces import CLOSE, OPEN, column, problem_of
 from tw_plugins.trajectory import Block, Outline, Thread, Trajectory, TrajectoryError, render
 from tw_plugins.view.stats import Shapes, shapes_of
 from tw_plugins.view.viewed import Viewed
@@ -23,18 +22,18 @@ async def check(record: Record) -> Record:
     """The record with `response`, the parallel trajectory.
 
     Raises:
-        Rejected: with the code of the grammar's first error, `no_answer`, or `wrong_answer` against `answer`.
+        Rejected: with the code of the grammar's first error, `no_answer`, or `wrong_answer` against `answer`;
+            `missing_column` when a step before was left out.
     """
+    problem_of(record)
+    for part in column(record, "parts", "extract"):
+        if isinstance(part, dict):
+            column(part, "outlines", "outline")
     try:
         response = render(trajectory_of(record))
     except TrajectoryError as error:
         raise Rejected(str(error.errors[0].code), str(error)) from error
-    found = extract_answer(response)
-    if found is None:
-        raise Rejected("no_answer", "no \\boxed{…} follows the reasoning")
-    wanted = record.get("answer")
-    if wanted is not None and not await asyncio.to_thread(is_equivalent, found, str(wanted)):
-        raise Rejected("wrong_answer", f"the answer is {found!r}, {wanted!r} is wanted")
+    await check_answer(response, record.get("answer"))
     kept = {name: value for name, value in record.items() if name not in ("parts", "output")}
     return {**kept, "response": response}
 

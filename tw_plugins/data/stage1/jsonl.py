@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.atomic import write_text
 from tw_plugins.records import drop_unfinished_line
 
-__all__ = ["Record", "append", "finished", "numbered"]
+__all__ = ["InputError", "Record", "append", "finished", "numbered", "write"]
 
 Record = dict[str, Any]
+
+
+class InputError(ValueError):
+    """A file of records that a step cannot read from or write to."""
 
 
 def numbered(path: Path) -> Iterator[tuple[int, Record | str]]:
@@ -35,15 +40,41 @@ def _record(line: bytes) -> Record | str:
 
 
 def finished(path: Path) -> dict[str, Record]:
-    """Finished records by id; what a killed process left of a line is cut off. No file has none."""
-    drop_unfinished_line(path)
+    """Finished records by id; what a killed process left of a line is cut off. No file has none.
+
+    Raises:
+        InputError: a line is none of a step's own; the file is left as it is.
+    """
     if not path.exists():
         return {}
-    return {record["id"]: record for _, record in numbered(path) if isinstance(record, dict)}
+    records: dict[str, Record] = {}
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            record = _record(line)
+            if not line.endswith(b"\n"):
+                break
+            if (
+                not isinstance(record, dict)
+                or not isinstance(record.get("id"), str)
+                or "status" not in record
+            ):
+                raise InputError(f"{path}, line {number} is no record of these steps: give another --out")
+            records[record["id"]] = record
+    drop_unfinished_line(path)
+    return records
 
 
 def append(record: Record, path: Path) -> None:
     """Adds a finished record."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        file.write(_line(record))
+
+
+def write(records: Iterable[Record], path: Path) -> None:
+    """Writes a file of finished records, whole or not at all."""
+    write_text(path, "".join(map(_line, records)))
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record) + "\n"  # ASCII: text may hold half of a surrogate pair

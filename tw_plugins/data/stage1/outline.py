@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from tw_plugins.data.stage1.answers import Malformed, ask_until, json_in, prompt
+from tw_plugins.data.stage1.answer_json import Malformed, json_in, plain
+from tw_plugins.data.stage1.answers import ask_until, prompt
 from tw_plugins.data.stage1.chat import Chat
 from tw_plugins.data.stage1.jsonl import Record
-from tw_plugins.data.stage1.traces import problem_of, text_of
+from tw_plugins.data.stage1.results import leaks
+from tw_plugins.data.stage1.traces import column, problem_of, text_of
 
-__all__ = ["leaks", "outline", "read_outlines"]
+__all__ = ["outline", "read_outlines"]
 
 SHARED_LINES = 50
-_RESULT = re.compile(r"\d+(?:[.,/]\d+)*|\\boxed\s*\{[^{}]*\}")
 
 
 async def outline(record: Record, chat: Chat, attempts: int) -> Record:
@@ -26,7 +27,7 @@ async def outline(record: Record, chat: Chat, attempts: int) -> Record:
     """
     problem = problem_of(record)
     parts: list[Any] = []
-    for part in record["parts"]:
+    for part in column(record, "parts", "extract"):
         if not isinstance(part, str):
             before = text_of(parts)
             shared, threads = f"{problem}\n{before}", part["threads"]
@@ -46,7 +47,8 @@ def read_outlines(answer: str, threads: Sequence[str], shared: str) -> list[str]
         shared: everything before the block, the problem included.
 
     Raises:
-        Malformed: not the JSON asked for, another count or numbers, an empty one, or a leak.
+        Malformed: not the JSON asked for, another count or numbers, a control character, an empty one, or
+            a leak.
     """
     data = json_in(answer)
     entries = data.get("outlines") if isinstance(data, dict) else None
@@ -54,16 +56,16 @@ def read_outlines(answer: str, threads: Sequence[str], shared: str) -> list[str]
         raise Malformed('it is no object with a list "outlines"')
     if [entry.get("number") for entry in entries] != list(range(1, len(threads) + 1)):
         raise Malformed(f"there must be {len(threads)} outlines, numbered from 1 in order", "wrong_outlines")
-    outlines = [" ".join(str(entry.get("text") or "").split()) for entry in entries]
-    for number, (text, thread) in enumerate(zip(outlines, threads, strict=True), 1):
+    outlines = [" ".join(plain(str(entry.get("text") or "")).split()) for entry in entries]
+    outlines = [_unnumbered(text, number) for number, text in enumerate(outlines, 1)]
+    for number, text in enumerate(outlines, 1):
         if not text:
             raise Malformed(f"outline {number} is empty", "wrong_outlines")
-        if found := leaks(text, thread, shared):
-            raise Malformed(f"outline {number} gives away {found[0]!r}, which its piece only finds", "leak")
+        if found := leaks(text, threads, shared):
+            raise Malformed(f"outline {number} gives away {found[0]!r}, which only a piece finds", "leak")
     return outlines
 
 
-def leaks(text: str, thread: str, shared: str) -> list[str]:
-    """Numbers and boxes of an outline that its thread has and that nothing before the block has."""
-    in_thread, known = set(_RESULT.findall(thread)), set(_RESULT.findall(shared))
-    return [result for result in _RESULT.findall(text) if result in in_thread and result not in known]
+def _unnumbered(text: str, number: int) -> str:
+    """The text without the number that its tag will have."""
+    return re.sub(rf"^(?:outline\s*)?\(?{number}(?:\s*:|[.)]\)?(?=\s))\s*", "", text, flags=re.IGNORECASE)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from tw_plugins.data.stage1.chat import Refused, Unanswered
-from tw_plugins.data.stage1.jsonl import Record, append, finished, numbered
+from tw_plugins.data.stage1.earlier import MADE, keep, made_from
+from tw_plugins.data.stage1.endpoint_errors import EndpointError, Refused, Unanswered
+from tw_plugins.data.stage1.jsonl import Record, append
+from tw_plugins.data.stage1.sources import records_of
 from tw_plugins.gathering import all_or_raise
+from tw_plugins.grading import GradingError
 
-__all__ = ["InputError", "Rejected", "Tally", "Work", "run_step"]
+__all__ = ["Rejected", "Tally", "Work", "run_step"]
+
+logger = logging.getLogger(__name__)
 
 Work = Callable[[Record], Awaitable[Record]]
 """What a step does with a record: the record that the next step reads."""
@@ -24,10 +31,6 @@ class Rejected(ValueError):
     def __init__(self, code: str, detail: str) -> None:
         self.code = code
         super().__init__(detail)
-
-
-class InputError(ValueError):
-    """A file of records with two of the same id."""
 
 
 @dataclass
@@ -62,35 +65,28 @@ async def run_step(
     out: Path,
     work: Work,
     concurrency: int,
+    options: Mapping[str, Any],
+    redo: bool,
     progress: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
-    """Do `work` on every accepted record of `source` that is not in `out` yet, and append what comes out.
+    """Do `work` on every accepted record of `source` that `out` does not have yet, and append what comes out.
 
     A line that is no record is rejected with its number; the rest is worked on all the same.
 
+    Args:
+        options: what the work depends on; kept in each record's column `made`.
+        redo: do all records again, because it costs nothing.
+
     Raises:
         FileNotFoundError: there is no `source`.
-        InputError: two records have one id.
-        EndpointError: see `tw_plugins.data.stage1.chat`; finished records are in `out`.
+        InputError: two records have one id, or `out` is of other settings or no file of records.
+        EndpointError: see `tw_plugins.data.stage1.endpoint_errors`; finished records are in `out`.
     """
-    there = finished(out)
-    tally = Tally()
-    todo: list[Record] = []
-    seen: set[str] = set()
-    for number, record in numbered(source):
-        if isinstance(record, str):
-            unreadable = {"id": f"line-{number}", "status": "rejected", "reason": "unreadable_line"}
-            todo.append({**unreadable, "detail": f"{source.name}, line {number}: {record}"})
-        elif record.get("status", "ok") == "ok":
-            todo.append({**record, "id": str(record.get("id", f"line-{number}"))})
-    for record in todo:
-        if record["id"] in seen:
-            raise InputError(f"{source} has two records of the id {record['id']!r}: give each its own")
-        seen.add(record["id"])
-    tally.total = len(todo)
-    for record in todo:
-        if record["id"] in there:
-            tally.count(there[record["id"]])
+    todo = records_of(source)
+    there = keep(out, todo, options, redo)
+    tally = Tally(total=len(todo))
+    for record in there.values():
+        tally.count(record)
     progress(tally)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.touch()  # the next step reads it, whatever comes of this one
@@ -99,17 +95,31 @@ async def run_step(
     async def one(record: Record) -> None:
         async with gate:
             try:
-                done = record if "reason" in record else {**await work(record), "status": "ok"}
-            except Rejected as error:
-                done = {**record, "status": "rejected", "reason": error.code, "detail": str(error)}
-            except Refused as error:
-                done = {**record, "status": "rejected", "reason": "refused", "detail": str(error)}
+                done = await _finished(record, work)
             except Unanswered as error:
                 tally.left[record["id"]] = str(error)
                 return
-        append(done, out)
+        append({**done, MADE: made_from(record, options)}, out)
         tally.count(done)
         progress(tally)
 
     await all_or_raise([one(record) for record in todo if record["id"] not in there])
     return tally
+
+
+async def _finished(record: Record, work: Work) -> Record:
+    """The record with its status: what `work` made of it, or the reason why that was nothing."""
+    if record.get("status") == "rejected":
+        return record
+    try:
+        return {**await work(record), "status": "ok"}
+    except Rejected as error:
+        code, detail = error.code, str(error)
+    except Refused as error:
+        code, detail = "refused", str(error)
+    except (EndpointError, Unanswered, GradingError, OSError):
+        raise
+    except Exception as error:  # one odd record must not end a run that is paid for
+        logger.exception("record %r is rejected: internal_error", record["id"])
+        code, detail = "internal_error", f"{type(error).__name__}: {error}"
+    return {**record, "status": "rejected", "reason": code, "detail": detail}

@@ -8,21 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tw_plugins.data.stage1 import filter as last
-from tw_plugins.data.stage1.chat import Chat, ChatSettings, Usage
+from tw_plugins.data.stage1.chat import Chat, ChatSettings
 from tw_plugins.data.stage1.extract import extract
-from tw_plugins.data.stage1.jsonl import Record, finished
+from tw_plugins.data.stage1.journal import Journal
+from tw_plugins.data.stage1.jsonl import InputError, Record, finished
 from tw_plugins.data.stage1.outline import outline
 from tw_plugins.data.stage1.rewrite import rewrite
-from tw_plugins.data.stage1.runner import InputError, Tally, Work, run_step
+from tw_plugins.data.stage1.runner import Tally, Work, run_step
 from tw_plugins.data.stage1.structure import structure
 
-__all__ = ["STEPS", "Options", "run", "run_all", "write_data_set"]
+__all__ = ["ANSWERS", "STEPS", "USAGE", "Options", "run", "run_all", "write_data_set"]
 
 STEPS = ("structure", "extract", "rewrite", "outline", "filter")
-WITHOUT_MODEL = ("extract", "filter")
 SFT, STATISTICS = "sft.parquet", "statistics.json"
+ANSWERS, USAGE = "model-answers.jsonl", "usage.json"
 Progress = Callable[[str, Tally], None]
 
 
@@ -49,28 +51,35 @@ async def run(
     out: Path,
     options: Options,
     chat_settings: ChatSettings | None = None,
+    journal: Journal | None = None,
     progress: Callable[[Tally], None] = lambda tally: None,
-) -> tuple[Tally, Usage]:
+) -> Tally:
     """One step over a file; see `tw_plugins.data.stage1.runner.run_step`.
 
+    Args:
+        chat_settings, journal: how to ask the model and where its answers are kept, for a step that asks.
+
     Raises:
-        InputError: `out` is the file that is read.
+        InputError: `out` is the file that is read, or of other settings.
     """
     if source.resolve() == out.resolve():
         raise InputError(f"{out} is the file that is read: give another --out")
-    if step in WITHOUT_MODEL:
-        work: Work = partial(extract, min_gain=options.min_gain) if step == "extract" else last.check
-        return await run_step(source, out, work, options.concurrency, progress), Usage()
-    if chat_settings is None:
+    walk = partial(run_step, source, out, concurrency=options.concurrency, progress=progress)
+    if step == "extract":
+        made = {"step": step, "min_gain": options.min_gain}
+        return await walk(partial(extract, min_gain=options.min_gain), options=made, redo=True)
+    if step == "filter":
+        return await walk(last.check, options={"step": step}, redo=True)
+    if chat_settings is None or journal is None:
         raise InputError(f"{step} asks a model: give --base-url and --model")
-    async with Chat(chat_settings) as chat:
-        works: dict[str, Work] = {
-            "structure": partial(structure, chat=chat, attempts=options.attempts),
-            "rewrite": partial(rewrite, chat=chat, attempts=options.attempts, min_left=options.min_left),
-            "outline": partial(outline, chat=chat, attempts=options.attempts),
-        }
-        tally = await run_step(source, out, works[step], options.concurrency, progress)
-    return tally, chat.usage
+    asked = {"step": step, "model": chat_settings.model, "temperature": chat_settings.temperature}
+    how: dict[str, Any] = {"attempts": options.attempts}
+    if step == "rewrite":
+        how["min_left"] = options.min_left
+    works: dict[str, Callable[..., Any]] = {"structure": structure, "rewrite": rewrite, "outline": outline}
+    async with Chat(chat_settings, journal) as chat:
+        work: Work = partial(works[step], chat=chat, **how)
+        return await walk(work, options={**asked, **how}, redo=False)
 
 
 def write_data_set(
@@ -90,16 +99,18 @@ def write_data_set(
 
 
 def run_all(
-    source: Path, folder: Path, options: Options, chat_settings: ChatSettings, progress: Progress
-) -> tuple[dict[str, Tally], Usage]:
+    source: Path,
+    folder: Path,
+    options: Options,
+    chat_settings: ChatSettings,
+    journal: Journal | None,
+    progress: Progress,
+) -> dict[str, Tally]:
     """All five steps in a folder, `1-structure.jsonl` to `5-filter.jsonl`."""
     tallies: dict[str, Tally] = {}
-    whole = Usage()
     for number, step in enumerate(STEPS, 1):
         out = folder / f"{number}-{step}.jsonl"
-        tallies[step], usage = asyncio.run(
-            run(step, source, out, options, chat_settings, partial(progress, step))
-        )
-        whole.add(usage)
+        watch = partial(progress, step)
+        tallies[step] = asyncio.run(run(step, source, out, options, chat_settings, journal, watch))
         source = out
-    return tallies, whole
+    return tallies

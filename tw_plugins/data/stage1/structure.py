@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tw_plugins.data.stage1.answers import Malformed, ask_until, json_in, prompt
+from tw_plugins.data.stage1.answer_json import Malformed, json_in
+from tw_plugins.data.stage1.answers import ask_until, prompt
 from tw_plugins.data.stage1.chat import Chat
+from tw_plugins.data.stage1.correct import check_answer
 from tw_plugins.data.stage1.jsonl import Record
 from tw_plugins.data.stage1.runner import Rejected
 from tw_plugins.data.stage1.traces import problem_of, trace_of
@@ -31,9 +33,10 @@ async def structure(record: Record, chat: Chat, attempts: int) -> Record:
     A check that fails goes back to the model with its reason.
 
     Raises:
-        Rejected: nothing is parallel, or no answer could be read or passed the check.
+        Rejected: the trace is wrong, nothing is parallel, or no answer could be read or passed the check.
     """
     trace, problem = trace_of(record), problem_of(record)
+    await check_answer(str(record["response"]), record.get("answer"))
     asked = prompt("structure", problem=problem, lines=trace.numbered())
     complaint = ""
     for _ in range(attempts):
@@ -46,7 +49,7 @@ async def structure(record: Record, chat: Chat, attempts: int) -> Record:
         passed, reason = await ask_until(chat, check, _read_verdict, attempts)
         if passed:
             return {**record, "groups": [[asdict(passage) for passage in group] for group in groups]}
-        complaint = f"\n\nAn earlier answer failed a check: {reason}. Leave out what does not hold.\n"
+        complaint += f"\n\nAn earlier answer failed a check: {reason}. Leave out what does not hold.\n"
     raise Rejected("verification_failed", reason)
 
 
@@ -63,7 +66,10 @@ def read_structure(answer: str, lines: int) -> list[list[Passage]]:
     steps = _passages(data["steps"], 1, lines)
     known = {step.number: step for step in steps}
     for step, entry in zip(steps, data["steps"], strict=True):
-        known |= {part.number: part for part in _passages(entry.get("substeps") or [], step.first, step.last)}
+        substeps = entry.get("substeps") or []
+        if not isinstance(substeps, list):
+            raise Malformed(f'the "substeps" of step {step.number} are no list')
+        known |= {part.number: part for part in _passages(substeps, step.first, step.last)}
     groups = data.get("groups")
     if not isinstance(groups, list) or not all(isinstance(group, list) for group in groups):
         raise Malformed('"groups" is no list of lists')
@@ -81,7 +87,7 @@ def _passages(entries: Sequence[Any], first: int, last: int) -> list[Passage]:
             passage = Passage(
                 str(entry["number"]), str(entry["title"]), int(entry["first"]), int(entry["last"])
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise Malformed("a step needs number, title, first and last") from error
         if not free <= passage.first <= passage.last <= last:
             raise Malformed(

@@ -9,6 +9,8 @@ from tw_plugins.data.stage1.jsonl import Record
 from tw_plugins.data.stage1.runner import Rejected
 from tw_plugins.grammar import TAGS
 
+__all__ = ["CLOSE", "OPEN", "Trace", "column", "problem_of", "text_of", "trace_of"]
+
 OPEN, CLOSE = "<think>", "</think>"
 
 
@@ -32,24 +34,46 @@ def trace_of(record: Record) -> Trace:
     """The trace of a record with `prompt` and `response` (``<think>reasoning</think>output``).
 
     Raises:
-        Rejected: a column is missing, there is no closed reasoning, or control tags stand in it.
+        Rejected: a column is missing, there is not one closed reasoning, or control tags stand in it.
     """
-    for column in ("prompt", "response"):
-        if not record.get(column):
-            raise Rejected("missing_column", f"the record has no {column!r}")
+    for name in ("prompt", "response"):
+        if not record.get(name):
+            raise Rejected("missing_column", f"the record has no {name!r}")
     response = str(record["response"])
     thinking, closed, output = response.partition(CLOSE)
     if not closed:
         raise Rejected("no_reasoning", f"the response has no {CLOSE}: it was cut, or does not reason")
+    thinking = thinking.lstrip().removeprefix(OPEN)
+    if OPEN in thinking + output or CLOSE in output:
+        raise Rejected("no_reasoning", f"the response is not {OPEN}, reasoning, {CLOSE}, answer, each once")
     if tag := next((tag for tag in TAGS if tag in response), None):
         raise Rejected("not_sequential", f"the response has the control tag {tag} already")
-    return Trace(tuple(thinking.removeprefix(OPEN).strip("\n").split("\n")), output)
+    return Trace(tuple(thinking.strip("\n").split("\n")), output)
 
 
 def problem_of(record: Record) -> str:
-    """The prompt as text; of chat messages the last one."""
-    asked: Any = record["prompt"]
-    return asked if isinstance(asked, str) else str(asked[-1]["content"])
+    """The prompt as text; of chat messages the last one.
+
+    Raises:
+        Rejected: there is none, or it is no text.
+    """
+    asked: Any = record.get("prompt")
+    if isinstance(asked, list) and asked and isinstance(asked[-1], dict):
+        asked = asked[-1].get("content")
+    if not isinstance(asked, str):
+        raise Rejected("missing_column", "'prompt' must be text, or messages of which the last has text")
+    return asked
+
+
+def column(record: Record, name: str, step: str) -> Any:
+    """What an earlier step wrote into a record.
+
+    Raises:
+        Rejected: it is not there.
+    """
+    if name not in record:
+        raise Rejected("missing_column", f"the record has no {name!r}: run `data {step}` first")
+    return record[name]
 
 
 def text_of(parts: list[Any]) -> str:

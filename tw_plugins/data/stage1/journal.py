@@ -1,0 +1,109 @@
+"""Every answer of the model, written as it comes: what was paid for is never asked for again.
+
+    {"key": hash of model, messages and parameters, "text": …,
+     "cut": false, "prompt_tokens": 10, "answer_tokens": 2}
+
+One line an answer, so a run may be killed anywhere, in the middle of a record too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tw_plugins.atomic import write_text
+from tw_plugins.data.stage1.jsonl import Record, append, numbered
+from tw_plugins.records import drop_unfinished_line
+
+__all__ = ["Answer", "Journal", "Usage"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said.
+
+    Attributes:
+        cut: it ended at a limit of tokens, not by itself.
+        prompt_tokens, answer_tokens: as the endpoint counts them; 0 where it does not.
+    """
+
+    text: str
+    cut: bool
+    prompt_tokens: int
+    answer_tokens: int
+
+
+@dataclass
+class Usage:
+    """What was asked, and what that took."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+
+    def add(self, answer: Answer) -> None:
+        """One more answer."""
+        self.requests += 1
+        self.prompt_tokens += answer.prompt_tokens
+        self.answer_tokens += answer.answer_tokens
+
+    def cost(self, price_in: float, price_out: float) -> float:
+        """In dollars; prices are dollars per million tokens of prompts and of answers."""
+        return (self.prompt_tokens * price_in + self.answer_tokens * price_out) / 1e6
+
+
+class Journal:
+    """Answers by what was asked.
+
+    Attributes:
+        now: answers that this run paid for.
+        all_runs: these and those of earlier runs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads what is there; the half line of a killed process is cut off."""
+        self.path, self.now, self.all_runs = path, Usage(), Usage()
+        self._answers: dict[str, Answer] = {}
+        drop_unfinished_line(path)
+        if path.exists():
+            for number, entry in numbered(path):
+                self._take(entry, f"{path}, line {number}")
+
+    def _take(self, entry: Record | str, where: str) -> None:
+        try:
+            values: Any = dict(entry)  # type: ignore[arg-type]
+            key = values.pop("key")
+            answer = Answer(**values)
+        except (KeyError, TypeError, ValueError):
+            logger.warning("%s is no answer and is passed over", where)
+            return
+        self._answers[key] = answer
+        self.all_runs.add(answer)
+
+    def get(self, request: Mapping[str, Any]) -> Answer | None:
+        """The answer to a request that was asked before, in this run or an earlier one."""
+        return self._answers.get(_key(request))
+
+    def add(self, request: Mapping[str, Any], answer: Answer) -> None:
+        """Writes an answer down."""
+        key = _key(request)
+        self._answers[key] = answer
+        self.now.add(answer)
+        self.all_runs.add(answer)
+        append({"key": key, **asdict(answer)}, self.path)
+
+    def write_totals(self, path: Path, price_in: float, price_out: float) -> None:
+        """What all runs asked, as JSON, in dollars at these prices."""
+        totals = {**asdict(self.all_runs), "dollars": self.all_runs.cost(price_in, price_out)}
+        write_text(path, json.dumps(totals, indent=2) + "\n")
+
+
+def _key(request: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
