@@ -12,7 +12,7 @@ from tw_plugins.scores import EvaluationError
 
 __all__ = ["ANSWERS", "BENCHMARKS", "INSTRUCTION", "PROBLEMS", "Benchmark", "as_chat", "load"]
 
-INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
+INSTRUCTION = "Let's think step by step and output the final answer within \\boxed{}."
 PROBLEMS, ANSWERS = ("problem", "question"), ("answer", "final_answer")
 """Columns that benchmarks have, one of each."""
 
@@ -72,8 +72,12 @@ def load(name: str) -> list[dict[str, Any]]:
     return list(rows)
 
 
-def as_chat(row: dict[str, Any]) -> dict[str, Any] | None:
-    """A benchmark's row as RL's: chat messages and ground truth; None where its columns are others."""
+def as_chat(row: dict[str, Any], instruction: str = INSTRUCTION) -> dict[str, Any] | None:
+    """A benchmark's row as RL's: chat messages and ground truth; None where its columns are others.
+
+    Args:
+        instruction: follows the problem after an empty line; "" leaves the problem as it is.
+    """
     problem = next((row[name] for name in PROBLEMS if row.get(name)), None)
     answer = next((row[name] for name in ANSWERS if row.get(name) not in (None, "", [])), None)
     if problem is None or answer is None:
@@ -81,6 +85,6 @@ def as_chat(row: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(answer, list):  # OlympiadBench
         answer = answer[0]
     return {
-        "prompt": [{"role": "user", "content": f"{problem}\n\n{INSTRUCTION}"}],
+        "prompt": [{"role": "user", "content": f"{problem}\n\n{instruction}".rstrip()}],
         "reward_model": {"ground_truth": str(answer).strip().strip("$")},
     }

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tw_plugins.atomic import write_text
 from tw_plugins.eval_report import write_report
 from tw_plugins.evaluate_model import EvalSettings, evaluate_model
 from tw_plugins.records import EvalRecord
@@ -81,7 +82,7 @@ def run(
         results = evaluate_model(model, data, modes, out, settings, limit, advance, server)
     summaries = {mode: summarise(records) for mode, records in results.items()}
     write_report(results, out)
-    (out / SUMMARY).write_text(json.dumps(summaries, indent=2) + "\n", encoding="utf-8")
+    write_text(out / SUMMARY, json.dumps(summaries, indent=2) + "\n")
     console.print(table(results))
     console.print(summary_line(summaries), highlight=False, soft_wrap=True)
     return summaries

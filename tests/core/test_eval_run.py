@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from transformers import Qwen3Config
 from typer.testing import CliRunner
 
-from tests.core.fakes import EOS, char_tokenizer, control_tokens
+from tests.core.eval_server import RIGHT, TAGS, plain, run
 from tests.core.test_engines import Server, choice
 from tw_plugins import benchmarks
 from tw_plugins.cli import app
@@ -22,49 +20,6 @@ from tw_plugins.engines import _pause
 from tw_plugins.problems import read_problems
 from tw_plugins.records import read_records
 from tw_plugins.scores import EvaluationError
-
-TAGS = control_tokens()
-RIGHT = TAGS.encode(f"<think>\n</think>\\boxed{{7}}{EOS}")
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """Every answer is 7."""
-    import threading
-
-    with Server() as server:
-        server.answer = lambda body: (200, choice(RIGHT))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = char_tokenizer()
-    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-    tokenizer.save_pretrained(folder)
-    Qwen3Config(vocab_size=len(tokenizer), max_position_embeddings=512).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Three problems; the answer to the first two is 7."""
-    path = tmp_path / "problems.jsonl"
-    rows = [{"problem": f"problem {n}", "answer": answer} for n, answer in enumerate("778")]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-def run(server: Server, model: Path, data: Path | str, out: Path, *options: str) -> Any:
-    base = ["--model", str(model), "--data", str(data), "--out", str(out), "--base-url", server.url]
-    return CliRunner().invoke(app, ["eval", "run", *base, "--mode", "parallel", *options])
-
-
-def plain(result: Any) -> str:
-    return " ".join(result.output.split())
 
 
 def test_k_samples_of_each_problem(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
@@ -186,7 +141,9 @@ def test_a_benchmarks_columns_in_a_file(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "olympiad.parquet"
     pq.write_table(pa.Table.from_pylist([{"question": "how many?", "final_answer": ["$12$"]}]), path)
     (problem,) = read_problems(path, _tokenizer(model))
-    assert problem.reference == "12" and problem.prompt.startswith("how many?\n\nPlease reason step by step")
+    assert problem.reference == "12" and problem.prompt == (
+        "how many?\n\nLet's think step by step and output the final answer within \\boxed{}."
+    )
 
 
 def test_unreadable_lines_are_named_and_left_out(
