@@ -44,13 +44,15 @@ def parse_engine_args(given: Iterable[str]) -> dict[str, Any]:
     """``["dtype=float32", "block_size=32"]`` as a dict; values are JSON where they can be, else text.
 
     Raises:
-        EvaluationError: an entry without "=".
+        EvaluationError: an entry without "=", or the model again.
     """
     found: dict[str, Any] = {}
     for entry in given:
         name, separator, value = entry.partition("=")
         if not separator:
             raise EvaluationError(f"--engine-arg {entry!r} is not NAME=VALUE: write it as in dtype=float32")
+        if name == "model":
+            raise EvaluationError("--engine-arg model is not needed: give the model as --model")
         try:
             found[name] = json.loads(value)
         except json.JSONDecodeError:

@@ -16,7 +16,6 @@ from tests.core.test_engines import Server, choice
 from tw_plugins import benchmarks
 from tw_plugins.cli import app
 from tw_plugins.data.selftrain import SAMPLES
-from tw_plugins.engines import _pause
 from tw_plugins.problems import read_problems
 from tw_plugins.records import read_records
 from tw_plugins.scores import EvaluationError
@@ -84,11 +83,6 @@ def test_a_busy_server_is_waited_for(server: Server, model: Path, data: Path, tm
     server.answer = lambda body: busy.pop() if busy else (200, choice(RIGHT))
     assert run(server, model, data, tmp_path / "out").exit_code == 0
     assert len(server.seen) == 4
-
-
-def test_pauses_grow_and_end() -> None:
-    assert [_pause(None, attempt) for attempt in range(6)] == [1, 2, 4, 8, 16, 30]
-    assert (_pause("7", 0), _pause("3600", 0), _pause("soon", 1)) == (7, 30, 2)
 
 
 def test_equal_samples_are_refused(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
