@@ -10,7 +10,7 @@ from typing import Any
 
 from tw_plugins.scores import EvaluationError
 
-__all__ = ["ANSWERS", "BENCHMARKS", "INSTRUCTION", "PROBLEMS", "Benchmark", "as_chat", "load"]
+__all__ = ["ANSWERS", "BENCHMARKS", "INSTRUCTION", "PROBLEMS", "Benchmark", "as_chat", "load", "sampling_of"]
 
 INSTRUCTION = "Let's think step by step and output the final answer within \\boxed{}."
 PROBLEMS, ANSWERS = ("problem", "question"), ("answer", "final_answer")
@@ -24,20 +24,22 @@ class Benchmark:
     Attributes:
         repository, split: of `datasets.load_dataset`.
         problems: how many it has, as a check.
+        samples: per problem in the paper, k of its avg@k.
     """
 
     repository: str
     split: str
     problems: int
+    samples: int
 
 
 BENCHMARKS = {
-    "aime24": Benchmark("HuggingFaceH4/aime_2024", "train", 30),
-    "aime25": Benchmark("math-ai/aime25", "test", 30),
-    "amc23": Benchmark("math-ai/amc23", "test", 40),
-    "math500": Benchmark("HuggingFaceH4/MATH-500", "test", 500),
-    "minerva_math": Benchmark("math-ai/minervamath", "test", 272),
-    "olympiadbench": Benchmark("math-ai/olympiadbench", "test", 674),
+    "aime24": Benchmark("HuggingFaceH4/aime_2024", "train", 30, 32),
+    "aime25": Benchmark("math-ai/aime25", "test", 30, 32),
+    "amc23": Benchmark("math-ai/amc23", "test", 40, 8),
+    "math500": Benchmark("HuggingFaceH4/MATH-500", "test", 500, 1),
+    "minerva_math": Benchmark("math-ai/minervamath", "test", 272, 4),
+    "olympiadbench": Benchmark("math-ai/olympiadbench", "test", 674, 8),
 }
 
 
@@ -70,6 +72,20 @@ def load(name: str) -> list[dict[str, Any]]:
             f"the data set that was meant. {instead}"
         )
     return list(rows)
+
+
+def sampling_of(data: str, samples: int | None, temperature: float | None) -> tuple[int, float]:
+    """Samples per problem and temperature, where None is left to the data.
+
+    A benchmark has the paper's k, at temperature 1; one greedy sample is enough for anything else, and for
+    a benchmark at temperature 0.
+    """
+    benchmark = BENCHMARKS.get(data)
+    if temperature is None:
+        temperature = 1.0 if benchmark else 0.0
+    if samples is None:
+        samples = benchmark.samples if benchmark and temperature > 0 else 1
+    return samples, temperature
 
 
 def as_chat(row: dict[str, Any], instruction: str = INSTRUCTION) -> dict[str, Any] | None:

@@ -85,6 +85,7 @@ def run(
     summaries = {mode: summarise(records) for mode, records in results.items()}
     write_report(results, out)
     write_text(out / SUMMARY, json.dumps(summaries, indent=2) + "\n")
+    console.print(f"{data}: avg@{settings.samples} at temperature {settings.temperature:g}", highlight=False)
     console.print(table(results))
     console.print(summary_line(summaries), highlight=False, soft_wrap=True)
     return summaries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
@@ -55,9 +55,23 @@ class Server:
         )
 
 
-def server_of(base_url: str | None, model: str, kind: str) -> Server | None:
-    """What the command line says; None without a URL."""
-    return None if base_url is None else Server(base_url, model, kind)  # type: ignore[arg-type]
+def server_of(
+    base_url: str | None, model: str, kind: str, seed: int | None, engine_args: Sequence[str] | None
+) -> Server | None:
+    """What the command line says; None without a URL.
+
+    Raises:
+        EvaluationError: options of vLLM in this process, which a server would not hear of; another kind.
+    """
+    if base_url is None:
+        return None
+    for option, given in (("--seed", seed is not None), ("--engine-arg", bool(engine_args))):
+        if given:
+            raise EvaluationError(
+                f"{option} is for vLLM in this process, --base-url names a server: leave it out, or set it "
+                "where the server is started"
+            )
+    return Server(base_url, model, kind)  # type: ignore[arg-type]
 
 
 def decode_with(

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from tests.core.eval_server import RIGHT, TAGS, plain, run
 from tests.core.test_engines import Server, choice
+from tests.messages import assert_message
 from tw_plugins import benchmarks
 from tw_plugins.cli import app
 from tw_plugins.data.selftrain import SAMPLES
@@ -88,6 +89,51 @@ def test_a_busy_server_is_waited_for(server: Server, model: Path, data: Path, tm
 def test_equal_samples_are_refused(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
     result = run(server, model, data, tmp_path / "out", "--samples", "4")
     assert result.exit_code == 2 and "4 samples at temperature 0 are all the same" in plain(result)
+
+
+@pytest.mark.parametrize("option", [("--seed", "0"), ("--engine-arg", "dtype=float32")])
+@pytest.mark.parametrize("command", ["eval", "selftrain"])
+def test_what_a_server_would_not_hear_of_is_refused(
+    server: Server, model: Path, data: Path, tmp_path: Path, option: tuple[str, str], command: str
+) -> None:
+    if command == "eval":
+        result = run(server, model, data, tmp_path / "out", *option)
+    else:
+        arguments = ["--model", str(model), "--prompts", str(data), "--out", str(tmp_path / "out")]
+        result = CliRunner().invoke(app, ["data", "selftrain", *arguments, "--base-url", server.url, *option])
+    assert result.exit_code == 2 and len(result.output.splitlines()) == 1
+    assert_message(
+        result.output, f"{option[0]} is for vLLM in this process, --base-url names a server: leave"
+    )
+    assert not server.seen
+
+
+def test_another_instruction(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
+    assert run(server, model, data, tmp_path / "out", "--instruction", "Think hard.").exit_code == 0
+    asked = {TAGS.decode(body["prompt"]) for _, _, body in server.seen}
+    assert asked == {f"problem {n}\n\nThink hard." for n in range(3)}
+    again = run(server, model, data, tmp_path / "out")
+    assert again.exit_code == 2 and "instruction was 'Think hard.', is \"Let's think" in plain(again)
+
+
+def test_a_benchmark_is_sampled_as_in_the_paper(
+    server: Server, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"problem": f"problem {n}", "answer": "7"} for n in range(2)]
+    monkeypatch.setattr(benchmarks, "load", lambda name: rows)
+    result = run(server, model, "amc23", tmp_path / "out")
+    assert result.exit_code == 0 and "amc23: avg@8 at temperature 1" in plain(result)
+    assert len(server.seen) == 16 and {body["temperature"] for _, _, body in server.seen} == {1}
+
+
+def test_explicit_sampling_wins() -> None:
+    found = [benchmarks.sampling_of(name, None, None) for name in benchmarks.BENCHMARKS]
+    assert found == [(32, 1), (32, 1), (8, 1), (1, 1), (4, 1), (8, 1)], "the paper's k, in its order"
+    assert benchmarks.sampling_of("aime24", 2, None) == (2, 1)
+    assert benchmarks.sampling_of("aime24", None, 0.6) == (32, 0.6)
+    assert benchmarks.sampling_of("aime24", None, 0.0) == (1, 0), "greedy copies are all the same"
+    assert benchmarks.sampling_of("aime24", 2, 0.0) == (2, 0)
+    assert benchmarks.sampling_of("my.parquet", None, None) == (1, 0)
 
 
 def test_an_unknown_kind_of_server(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
