@@ -13,7 +13,9 @@ from tw_plugins.server_options import BaseUrl, EngineArg, Seed, ServedName, Serv
 
 __all__ = ["evaluation"]
 
-evaluation = typer.Typer(no_args_is_help=True, help="Evaluate a model, and compare two evaluations.")
+evaluation = typer.Typer(
+    no_args_is_help=True, help="Evaluate a model, compare two evaluations, join several."
+)
 
 
 @evaluation.command("run")
@@ -111,4 +113,27 @@ def eval_compare(
     from tw_plugins.compare_command import compare_folders
 
     text = compare_folders(own, baseline, mode_a, mode_b, out, json_out)
+    typer.echo(text if out is None else out)
+
+
+@evaluation.command("table")
+def eval_table(
+    own: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Evaluations, one of each data set.")
+    ],
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(help="A baseline's evaluation of one of the data sets; once for each."),
+    ] = None,
+    mode_a: Annotated[
+        str, typer.Option(help="Mode of the FOLDERs: parallel or autoregressive.")
+    ] = "parallel",
+    mode_b: Annotated[str, typer.Option(help="Mode of the baseline's.")] = "autoregressive",
+    out: Annotated[Path | None, typer.Option(help="Write the Markdown here instead of showing it.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
+) -> None:
+    """Join evaluations on several data sets in one table, beside the paper's figures (its Table 1)."""
+    from tw_plugins.eval_table_command import table_of_folders
+
+    text = table_of_folders(own, baseline or [], mode_a, mode_b, out, json_out)
     typer.echo(text if out is None else out)
