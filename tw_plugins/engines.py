@@ -34,7 +34,9 @@ _BUSY = (429, 500, 502, 503, 504)
 
 
 class OpenAICompatibleEngine:
-    """Requests to ``{base_url}/completions`` with token-id prompts (vLLM; servers with ``return_token_ids``).
+    """Requests to ``{base_url}/completions`` with token-id prompts.
+
+    For servers that have ``return_token_ids``: vLLM 0.10.2 or later, recent SGLang.
 
     Args:
         base_url: up to and including the version, e.g. ``http://localhost:8000/v1``.
@@ -145,7 +147,7 @@ class OpenAICompatibleEngine:
         if ids is None:
             raise EngineError(
                 f"{self.url} returned no token_ids. The server must support return_token_ids (vLLM 0.10.2 or "
-                "later): text is never encoded again, so its ids are needed."
+                "later, recent SGLang; for an older one give --server sglang): text is never encoded again."
             )
         logprobs = (choice.get("logprobs") or {}).get("token_logprobs")
         return Completion(ids, logprobs, finish_reason_of(choice.get("finish_reason"), self.url))

@@ -27,8 +27,8 @@ class Server:
     Attributes:
         base_url: ``http://localhost:8000/v1`` (openai), ``http://localhost:30000`` (sglang).
         model: name under which it serves the model.
-        kind: "openai" for any OpenAI-compatible server that returns token ids (vLLM), "sglang" for SGLang's
-            own endpoint.
+        kind: "openai" for any OpenAI-compatible server that returns token ids (vLLM, recent SGLang), "sglang"
+            for SGLang's own endpoint.
 
     Raises:
         EvaluationError: another kind.

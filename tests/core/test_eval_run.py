@@ -141,21 +141,40 @@ def test_an_unknown_kind_of_server(server: Server, model: Path, data: Path, tmp_
     assert result.exit_code == 2 and "--server is 'tgi': choose one of openai, sglang" in plain(result)
 
 
-def test_sglangs_own_endpoint(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
-    meta = {
-        "finish_reason": {"type": "stop"},
-        "output_token_logprobs": [[-0.5, token, None] for token in RIGHT],
-    }
-    server.answer = lambda body: (200, {"output_ids": RIGHT, "meta_info": meta})
+META = {
+    "finish_reason": {"type": "stop"},
+    "output_token_logprobs": [[-0.5, token, None] for token in RIGHT],
+}
+
+
+@pytest.mark.parametrize("ids", [{"output_ids": RIGHT}, {}])
+def test_sglangs_own_endpoint(
+    server: Server, model: Path, data: Path, tmp_path: Path, ids: dict[str, Any]
+) -> None:
+    """Older versions have the ids beside the log-probs only."""
+    server.answer = lambda body: (200, {**ids, "meta_info": META})
     result = run(server, model, data, tmp_path / "out", "--server", "sglang")
     assert result.exit_code == 0, result.output
+    assert {record.text for record in read_records(tmp_path / "out" / "parallel.jsonl")} == {
+        TAGS.decode(RIGHT)
+    }
     path, _, body = server.seen[0]
     asked = [problem.prompt_ids for problem in read_problems(data, _tokenizer(model))]
     assert path == "/generate" and sorted(seen["input_ids"] for _, _, seen in server.seen) == sorted(asked)
     assert set(TAGS.eos_ids) <= set(body["sampling_params"]["stop_token_ids"])
-    server.answer = lambda body: (200, {"text": "hello"})
+    assert body["sampling_params"]["repetition_penalty"] == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [{"text": "hello"}, [], {"meta_info": {**META, "output_token_logprobs": [[]]}}]
+)
+def test_what_is_no_sglang_is_named(
+    server: Server, model: Path, data: Path, tmp_path: Path, answer: Any
+) -> None:
+    server.answer = lambda body: (200, answer)
     result = run(server, model, data, tmp_path / "other", "--server", "sglang")
-    assert result.exit_code == 2 and "answered without output_ids" in plain(result)
+    assert result.exit_code == 2
+    assert_message(result.output.strip(), "answered without ids, .*: check that it is SGLang")
 
 
 def test_selftrain_on_a_server(server: Server, model: Path, tmp_path: Path) -> None:
