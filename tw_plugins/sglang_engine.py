@@ -1,8 +1,8 @@
 """SGLang's own endpoint, ``/generate``, for versions whose OpenAI-compatible one returns no token ids.
 
-A recent SGLang has ``return_token_ids`` there (``CompletionRequest`` of ``entrypoints/openai/protocol.py``) and
-can be used through `OpenAICompatibleEngine`. Both are tested against servers of these shapes; neither has run
-against a real SGLang.
+A recent SGLang has ``return_token_ids`` there (``CompletionRequest`` of ``entrypoints/openai/protocol.py``),
+so `OpenAICompatibleEngine` serves. Both are tested against servers of these shapes; neither has run against a
+real SGLang.
 """
 
 from __future__ import annotations
