@@ -192,6 +192,7 @@ class VLLMEngine:
             "skip_tokenizer_init": True,
             "logprobs_mode": "processed_logprobs",
             "disable_log_stats": True,
+            "use_tqdm_on_load": False,
         }
         if unknown := engine_args.keys() - {field.name for field in fields(AsyncEngineArgs)}:
             raise EngineError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -19,7 +18,7 @@ from tw_plugins.evaluate_model import EvalSettings, evaluate_model
 from tw_plugins.records import EvalRecord
 from tw_plugins.rollout import Mode
 from tw_plugins.scores import EvaluationError, summarise
-from tw_plugins.servers import Server
+from tw_plugins.servers import Server, quiet_vllm
 
 __all__ = ["parse_engine_args", "parse_modes", "run", "summary_line", "table"]
 
@@ -72,7 +71,7 @@ def run(
 ) -> dict[Mode, Summary]:
     """Evaluates, writes ``out/<mode>.jsonl``, ``summary.json`` and the report, and prints the figures."""
     (out / SUMMARY).unlink(missing_ok=True)  # its presence says that the evaluation is whole
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported: its log hides the bars
+    quiet_vllm()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bars:
         total = limit and limit * settings.samples

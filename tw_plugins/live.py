@@ -9,7 +9,6 @@ sequential text
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from tw_plugins.evaluate_model import EvalSettings, prepare_prompt
 from tw_plugins.latency import measure
 from tw_plugins.rollout import Completion, Engine, Mode, Rollout, fork_join
 from tw_plugins.scores import EvaluationError
-from tw_plugins.servers import Server, decode_with
+from tw_plugins.servers import Server, decode_with, quiet_vllm
 
 __all__ = ["LiveTrajectory", "run", "summary_line"]
 
@@ -155,7 +154,7 @@ def run(
     modes: dict[str, Mode] = {name: name for name in get_args(Mode)}
     if mode not in modes:
         raise EvaluationError(f"--mode is {mode!r}: choose {' or '.join(modes)}, one trajectory has one mode")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported
+    quiet_vllm()
     with console.status(f"{model} …") as starting:
         tags, prompt_ids, limits, engine_args = prepare_prompt(model, prompt, settings)
 

@@ -13,7 +13,7 @@ from tw_plugins.rollout import Engine
 from tw_plugins.scores import EvaluationError
 from tw_plugins.sglang_engine import SGLangEngine
 
-__all__ = ["KEY_VARIABLE", "Server", "decode_with", "server_of"]
+__all__ = ["KEY_VARIABLE", "Server", "decode_with", "quiet_vllm", "server_of"]
 
 T = TypeVar("T")
 Kind = Literal["openai", "sglang"]
@@ -92,6 +92,15 @@ def decode_with(
             return await work(engine)
 
     return asyncio.run(on_server())
+
+
+def quiet_vllm() -> None:
+    """Only errors of vLLM and of torch beneath it, whose logs would hide what is drawn.
+
+    For commands, before vLLM is imported; a level that the user has set stays.
+    """
+    for name in ("VLLM_LOGGING_LEVEL", "TORCH_CPP_LOG_LEVEL"):
+        os.environ.setdefault(name, "ERROR")
 
 
 async def _awaited(work: Awaitable[T]) -> T:

@@ -19,6 +19,7 @@ from tests.messages import assert_message
 from tw_plugins import engines
 from tw_plugins.engines import EngineError, OpenAICompatibleEngine, VLLMEngine
 from tw_plugins.rollout import Completion, Limits, fork_join
+from tw_plugins.servers import quiet_vllm
 
 TAGS = control_tokens()
 HANG_UP = 0  # as a status: the connection is closed without an answer
@@ -250,10 +251,16 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-def test_real_vllm(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_vllm(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Ids, log-probs, limits and errors of the real engine; log-probs against the model itself."""
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name in ("VLLM_LOGGING_LEVEL", "TORCH_CPP_LOG_LEVEL"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    quiet_vllm()
     options = {"max_model_len": 128, "seed": 1, "dtype": "float32", "enforce_eager": True}
 
     async def go(engine: VLLMEngine) -> tuple[Completion, Completion, Completion, Any]:
@@ -276,6 +283,8 @@ def test_real_vllm(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         stopped, cut, full, rollout = asyncio.run(go(engine))
         with pytest.raises(EngineError, match="another event loop"):
             asyncio.run(go(engine))
+    printed = "".join(capfd.readouterr())
+    assert "Loading safetensors" not in printed and "NUMA binding" not in printed
     assert stopped.finish_reason == "stop"
     assert 3 <= stopped.token_ids[-1] < 100
     assert full == Completion([], [], "length")
