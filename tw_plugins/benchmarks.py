@@ -10,9 +10,9 @@ from typing import Any
 
 from tw_plugins.scores import EvaluationError
 
-__all__ = ["ANSWERS", "BENCHMARKS", "INSTRUCTION", "PROBLEMS", "Benchmark", "as_chat", "load"]
+__all__ = ["ANSWERS", "BENCHMARKS", "INSTRUCTION", "PROBLEMS", "Benchmark", "as_chat", "load", "sampling_of"]
 
-INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
+INSTRUCTION = "Let's think step by step and output the final answer within \\boxed{}."
 PROBLEMS, ANSWERS = ("problem", "question"), ("answer", "final_answer")
 """Columns that benchmarks have, one of each."""
 
@@ -24,20 +24,22 @@ class Benchmark:
     Attributes:
         repository, split: of `datasets.load_dataset`.
         problems: how many it has, as a check.
+        samples: per problem in the paper, k of its avg@k.
     """
 
     repository: str
     split: str
     problems: int
+    samples: int
 
 
 BENCHMARKS = {
-    "aime24": Benchmark("HuggingFaceH4/aime_2024", "train", 30),
-    "aime25": Benchmark("math-ai/aime25", "test", 30),
-    "amc23": Benchmark("math-ai/amc23", "test", 40),
-    "math500": Benchmark("HuggingFaceH4/MATH-500", "test", 500),
-    "minerva_math": Benchmark("math-ai/minervamath", "test", 272),
-    "olympiadbench": Benchmark("math-ai/olympiadbench", "test", 674),
+    "aime24": Benchmark("HuggingFaceH4/aime_2024", "train", 30, 32),
+    "aime25": Benchmark("math-ai/aime25", "test", 30, 32),
+    "amc23": Benchmark("math-ai/amc23", "test", 40, 8),
+    "math500": Benchmark("HuggingFaceH4/MATH-500", "test", 500, 1),
+    "minerva_math": Benchmark("math-ai/minervamath", "test", 272, 4),
+    "olympiadbench": Benchmark("math-ai/olympiadbench", "test", 674, 8),
 }
 
 
@@ -72,8 +74,26 @@ def load(name: str) -> list[dict[str, Any]]:
     return list(rows)
 
 
-def as_chat(row: dict[str, Any]) -> dict[str, Any] | None:
-    """A benchmark's row as RL's: chat messages and ground truth; None where its columns are others."""
+def sampling_of(data: str, samples: int | None, temperature: float | None) -> tuple[int, float]:
+    """Samples per problem and temperature, where None is left to the data.
+
+    A benchmark has the paper's k, at temperature 1; one greedy sample is enough for anything else, and for
+    a benchmark at temperature 0.
+    """
+    benchmark = BENCHMARKS.get(data)
+    if temperature is None:
+        temperature = 1.0 if benchmark else 0.0
+    if samples is None:
+        samples = benchmark.samples if benchmark and temperature > 0 else 1
+    return samples, temperature
+
+
+def as_chat(row: dict[str, Any], instruction: str = INSTRUCTION) -> dict[str, Any] | None:
+    """A benchmark's row as RL's: chat messages and ground truth; None where its columns are others.
+
+    Args:
+        instruction: follows the problem after an empty line; "" leaves the problem as it is.
+    """
     problem = next((row[name] for name in PROBLEMS if row.get(name)), None)
     answer = next((row[name] for name in ANSWERS if row.get(name) not in (None, "", [])), None)
     if problem is None or answer is None:
@@ -81,6 +101,6 @@ def as_chat(row: dict[str, Any]) -> dict[str, Any] | None:
     if isinstance(answer, list):  # OlympiadBench
         answer = answer[0]
     return {
-        "prompt": [{"role": "user", "content": f"{problem}\n\n{INSTRUCTION}"}],
+        "prompt": [{"role": "user", "content": f"{problem}\n\n{instruction}".rstrip()}],
         "reward_model": {"ground_truth": str(answer).strip().strip("$")},
     }

@@ -1,4 +1,4 @@
-"""Percentile bootstrap of means over problems.
+"""Percentile bootstrap of means over problems, and of the greatest.
 
 What is drawn with replacement are problems, each with all of its samples: samples of one problem are not
 independent. A problem enters as the mean over its samples, so the mean over problems is avg@k. Two
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["BootstrapError", "Interval", "difference_of_means", "mean", "ratio_of_means"]
+__all__ = ["BootstrapError", "Interval", "difference_of_means", "greatest", "mean", "ratio_of_means"]
 
 LEVEL = 0.95
 RESAMPLES = 5_000
@@ -25,6 +25,7 @@ SEED = 0
 _CHUNK = 1 << 21  # drawn problems held at a time: 16 MiB of indices
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+Summary = Callable[..., Any]  # of an array along an axis, as np.mean
 
 
 class BootstrapError(ValueError):
@@ -72,14 +73,27 @@ def ratio_of_means(
     return _interval([numerator, denominator], lambda means: means[:, 0] / means[:, 1], resamples, seed)
 
 
+def greatest(values: Sequence[float], resamples: int = RESAMPLES, seed: int = SEED) -> Interval:
+    """Greatest of (N,) values. No resample has a greater one, so the interval ends at the value itself.
+
+    Raises:
+        BootstrapError: as :func:`mean`.
+    """
+    return _interval([values], lambda tops: tops[:, 0], resamples, seed, np.max)
+
+
 def _interval(
-    columns: Sequence[Sequence[float]], figure: Callable[[Array], Array], resamples: int, seed: int
+    columns: Sequence[Sequence[float]],
+    figure: Callable[[Array], Array],
+    resamples: int,
+    seed: int,
+    summary: Summary = np.mean,
 ) -> Interval:
-    """``figure`` of the (1, M) means of M columns, and the percentiles of that of (R, M) resampled means."""
+    """``figure`` of the (1, M) summaries of M columns, and percentiles of that of (R, M) resampled ones."""
     values = _table(columns)
-    drawn = figure(_resampled_means(values, resamples, seed))
+    drawn = figure(_resampled(values, resamples, seed, summary))
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(figure(values.mean(axis=0, keepdims=True))[0]), float(low), float(high))
+    return Interval(float(figure(summary(values, axis=0)[None])[0]), float(low), float(high))
 
 
 def _table(columns: Sequence[Sequence[float]]) -> Array:
@@ -94,11 +108,11 @@ def _table(columns: Sequence[Sequence[float]]) -> Array:
     return values
 
 
-def _resampled_means(values: Array, resamples: int, seed: int) -> Array:
-    """(R, M) means over N problems drawn with replacement, the same ones for every column."""
+def _resampled(values: Array, resamples: int, seed: int, summary: Summary) -> Array:
+    """(R, M) summaries of N problems drawn with replacement, the same ones for every column."""
     generator, size = np.random.default_rng(seed), len(values)
     rows = max(1, _CHUNK // size)
     chunks = [min(rows, resamples - start) for start in range(0, resamples, rows)]
     return np.concatenate(
-        [values[generator.integers(size, size=(chunk, size))].mean(axis=1) for chunk in chunks]
+        [summary(values[generator.integers(size, size=(chunk, size))], axis=1) for chunk in chunks]
     )

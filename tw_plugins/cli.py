@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from tw_plugins.bench.cli import bench
 from tw_plugins.data.cli import data
 from tw_plugins.eval_cli import evaluation
+from tw_plugins.server_options import BaseUrl, EngineArg, Seed, ServedName, ServerKind
 from tw_plugins.view.cli import view
 
 OUR_PACKAGES = ("tw_plugins", "verl_ext", "openrlhf_ext", "recipes")
@@ -105,25 +106,31 @@ def rollout(
     max_thread_tokens: Annotated[
         int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the engine.")] = 0,
-    engine_arg: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE of vLLM's AsyncEngineArgs; may be repeated.")
-    ] = None,
+    base_url: BaseUrl = None,
+    served_model_name: ServedName = None,
+    server: ServerKind = "openai",
+    seed: Seed = None,
+    engine_arg: EngineArg = None,
 ) -> None:
-    """Decode one prompt and watch it: sequential text, and threads side by side as they grow."""
+    """Decode one prompt and watch it: sequential text, and threads side by side as they grow.
+
+    On a server a text is shown when it is whole. A server's key is read from OPENAI_API_KEY.
+    """
     from tw_plugins.eval_command import parse_engine_args
     from tw_plugins.evaluate_model import EvalSettings
     from tw_plugins.live import run
+    from tw_plugins.servers import server_of
 
     settings = EvalSettings(
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,
         max_thread_tokens=max_thread_tokens,
-        seed=seed,
+        seed=seed or 0,
         engine_args=parse_engine_args(engine_arg or []),
     )
-    run(model, prompt, mode, settings, Console())
+    where = server_of(base_url, served_model_name or model, server, seed, engine_arg)
+    run(model, prompt, mode, settings, Console(), where)
 
 
 @app.command()

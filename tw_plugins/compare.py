@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tw_plugins import bootstrap
 from tw_plugins.figures import Figures, as_interval, by_kind, describe
 from tw_plugins.records import EvalRecord
-from tw_plugins.scores import EvaluationError, Measure, by_problem, speedup, speedups
+from tw_plugins.scores import EvaluationError, Measure, by_problem, speedups, speedups_correct_only
 
 __all__ = ["compare", "compare_by_kind"]
 
@@ -24,7 +24,8 @@ def compare(own: Sequence[EvalRecord], baseline: Sequence[EvalRecord]) -> Figure
             accuracy_difference     own - baseline
             speedup                 mean over problems of baseline / own token latency (P12)
             speedup_of_means        mean baseline latency / mean own latency
-            speedup_correct_only, speedup_max     as `tw_plugins.scores.speedup`; no interval
+            speedup_correct_only    over what both answered correctly; None where that is nothing
+            speedup_max             of the best problem
             wall_clock              over problems that both have timed (Table 4): problems, own_s, baseline_s
                                     (means), speedup_of_means; None without such problems
 
@@ -32,19 +33,20 @@ def compare(own: Sequence[EvalRecord], baseline: Sequence[EvalRecord]) -> Figure
         EvaluationError: no records, other problems, or the same index stands for another prompt.
     """
     _check_same_problems(own, baseline)
-    ratios = speedup(own, baseline, kind=None)
+    ratios = list(speedups(own, baseline, kind=None).values())
+    correct = list(speedups_correct_only(own, baseline).values())
     return {
         "own": describe(own),
         "baseline": describe(baseline),
         "accuracy_difference": as_interval(
             bootstrap.difference_of_means(*_paired(own, baseline, lambda record: record.correct))
         ),
-        "speedup": as_interval(bootstrap.mean(list(speedups(own, baseline, kind=None).values()))),
+        "speedup": as_interval(bootstrap.mean(ratios)),
         "speedup_of_means": as_interval(
             bootstrap.ratio_of_means(*_paired(baseline, own, lambda record: max(record.longest, 1)))
         ),
-        "speedup_correct_only": ratios["token_latency_correct_only"],
-        "speedup_max": ratios["token_latency_max"],
+        "speedup_correct_only": as_interval(bootstrap.mean(correct)) if correct else None,
+        "speedup_max": as_interval(bootstrap.greatest(ratios)),
         "wall_clock": _wall_clock(own, baseline),
     }
 

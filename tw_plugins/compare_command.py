@@ -10,11 +10,11 @@ from tw_plugins.atomic import write_text
 from tw_plugins.compare import compare_by_kind
 from tw_plugins.eval_report import comparison_markdown
 from tw_plugins.evaluate_model import record_file
-from tw_plugins.records import EvalRecord, read_records
+from tw_plugins.records import EvalRecord, sound_records
 from tw_plugins.scores import EvaluationError
 from tw_plugins.units import Mode
 
-__all__ = ["compare_folders"]
+__all__ = ["compare_folders", "mode_file", "records_in"]
 
 
 def compare_folders(
@@ -29,12 +29,11 @@ def compare_folders(
         The Markdown.
 
     Raises:
-        FileNotFoundError: a folder has no records of its mode.
-        EvaluationError: a mode that does not exist, an empty file, or two that cannot be compared.
-        RecordError: a file of records cannot be read.
+        EvaluationError: a mode that does not exist or that a folder has no records of, or two folders that
+            cannot be compared.
     """
-    files = _file(own, mode_a, "--mode-a"), _file(baseline, mode_b, "--mode-b")
-    comparison = compare_by_kind(*map(_records, files))
+    files = mode_file(own, mode_a, "--mode-a"), mode_file(baseline, mode_b, "--mode-b")
+    comparison = compare_by_kind(*map(records_in, files))
     text = comparison_markdown(comparison, *map(str, files))
     if json_out:
         figures = {"a": str(files[0]), "b": str(files[1]), "comparison": comparison}
@@ -44,14 +43,34 @@ def compare_folders(
     return text
 
 
-def _file(folder: Path, mode: str, option: str) -> Path:
+def mode_file(folder: Path, mode: str, option: str) -> Path:
+    """The records of a folder in a mode.
+
+    Args:
+        option: that the mode comes from.
+
+    Raises:
+        EvaluationError: there is no such mode, or the folder has no records of it.
+    """
     modes: dict[str, Mode] = {name: name for name in get_args(Mode)}
     if mode not in modes:
         raise EvaluationError(f"{option} is {mode!r}: choose one of {', '.join(modes)}")
-    return record_file(folder, modes[mode])
+    if (path := record_file(folder, modes[mode])).exists():
+        return path
+    if others := [name for name in modes if record_file(folder, modes[name]).exists()]:
+        raise EvaluationError(f"{folder} has no records of mode {mode}: give {option} {others[0]}")
+    raise EvaluationError(
+        f"{folder} has no records, neither {' nor '.join(f'{name}.jsonl' for name in modes)}: "
+        "give the --out of `threadweaver eval run`"
+    )
 
 
-def _records(path: Path) -> list[EvalRecord]:
-    if not (records := read_records(path)):
-        raise EvaluationError(f"{path} has no record: the evaluation has not begun, or was broken off")
+def records_in(path: Path) -> list[EvalRecord]:
+    """The sound records of a file; the log names the others.
+
+    Raises:
+        EvaluationError: there is none.
+    """
+    if not (records := sound_records(path)):
+        raise EvaluationError(f"{path} has no record: run the evaluation again, it was broken off at once")
     return records

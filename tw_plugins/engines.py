@@ -13,12 +13,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import fields
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tw_plugins.cache_hits import CacheHits
 from tw_plugins.request import EngineError, completion_of, finish_reason_of, request_params, room_for
+from tw_plugins.retries import LONGEST_ASKED_S, pause_s
 from tw_plugins.units import Completion
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["EngineError", "OpenAICompatibleEngine", "VLLMEngine"]
 
@@ -26,17 +31,12 @@ __all__ = ["EngineError", "OpenAICompatibleEngine", "VLLMEngine"]
 _PLAIN_SAMPLING = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 
 _BUSY = (429, 500, 502, 503, 504)
-_LONGEST_PAUSE_S = 30.0
-
-
-def _pause(retry_after: str | None, attempt: int) -> float:
-    """Seconds until the next attempt: what the server asks for, in seconds, else 1, 2, 4, …"""
-    asked = float(retry_after) if retry_after and retry_after.isdigit() else 2.0**attempt
-    return min(asked, _LONGEST_PAUSE_S)
 
 
 class OpenAICompatibleEngine:
-    """Requests to ``{base_url}/completions`` with token-id prompts (vLLM; servers with ``return_token_ids``).
+    """Requests to ``{base_url}/completions`` with token-id prompts.
+
+    For servers that have ``return_token_ids``: vLLM 0.10.2 or later, recent SGLang.
 
     Args:
         base_url: up to and including the version, e.g. ``http://localhost:8000/v1``.
@@ -47,8 +47,8 @@ class OpenAICompatibleEngine:
             completion of finish reason "length" instead of an HTTP error.
         api_key: sent as a bearer token.
         timeout: seconds for one whole answer.
-        retries: after a rate limit or an error of the server (429, 5xx), with growing pauses or the server's
-            ``Retry-After``.
+        retries: after a rate limit or an error of the server (429, 5xx), a lost connection or a time-out,
+            with growing pauses or the server's ``Retry-After``; one above 600 s ends the request.
         extra_body: more fields of the request; they win over the ones above.
     """
 
@@ -92,22 +92,7 @@ class OpenAICompatibleEngine:
         return self._read(await self._post(self._body | body, request_id))
 
     async def _post(self, body: dict[str, Any], request_id: str) -> Any:
-        import httpx
-
-        for attempt in range(self.retries + 1):
-            try:
-                answer = await self._client.post(self.url, json=body, headers={"X-Request-Id": request_id})
-            except httpx.TimeoutException as error:
-                raise EngineError(
-                    f"{self.url} did not answer in time ({type(error).__name__}): raise timeout"
-                ) from error
-            except httpx.HTTPError as error:
-                raise EngineError(
-                    f"cannot reach {self.url}: {error}. Is the server up, and base_url right?"
-                ) from error
-            if attempt == self.retries or answer.status_code not in _BUSY:
-                break
-            await asyncio.sleep(_pause(answer.headers.get("Retry-After"), attempt))
+        answer = await self._answer(body, request_id)
         if answer.status_code in (401, 403):
             raise EngineError(
                 f"{self.url} does not accept the key (HTTP {answer.status_code}): set OPENAI_API_KEY"
@@ -119,6 +104,40 @@ class OpenAICompatibleEngine:
         except ValueError as error:
             raise EngineError(f"{self.url} did not answer with JSON: {answer.text[:200]!r}") from error
 
+    async def _answer(self, body: dict[str, Any], request_id: str) -> httpx.Response:
+        """The first answer that is not "busy", or the last one."""
+        import httpx
+
+        attempt = 0
+        while True:
+            last, asked = attempt == self.retries, None
+            try:
+                answer = await self._client.post(self.url, json=body, headers={"X-Request-Id": request_id})
+            except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+                raise EngineError(f"{self.url} is no address: {error}. Give base_url with http://") from error
+            except httpx.TransportError as error:
+                if last:
+                    raise self._unreachable(error) from error
+            else:
+                if last or answer.status_code not in _BUSY:
+                    return answer
+                asked = answer.headers.get("Retry-After")
+            if (pause := pause_s(asked, attempt)) > LONGEST_ASKED_S:
+                raise EngineError(
+                    f"{self.url} asks to wait {pause:.0f} s (Retry-After), more than {LONGEST_ASKED_S:.0f}: "
+                    "run the same command again then"
+                )
+            await asyncio.sleep(pause)
+            attempt += 1
+
+    def _unreachable(self, error: httpx.TransportError) -> EngineError:
+        import httpx
+
+        reason = f"{type(error).__name__} {error}".strip()
+        if isinstance(error, httpx.TimeoutException):
+            return EngineError(f"{self.url} did not answer in time ({reason}): raise timeout")
+        return EngineError(f"cannot reach {self.url} ({reason}). Is the server up? Check it and base_url")
+
     def _read(self, answer: Any) -> Completion:
         try:
             choice = answer["choices"][0]
@@ -128,7 +147,7 @@ class OpenAICompatibleEngine:
         if ids is None:
             raise EngineError(
                 f"{self.url} returned no token_ids. The server must support return_token_ids (vLLM 0.10.2 or "
-                "later): text is never encoded again, so its ids are needed."
+                "later, recent SGLang; for an older one give --server sglang): text is never encoded again."
             )
         logprobs = (choice.get("logprobs") or {}).get("token_logprobs")
         return Completion(ids, logprobs, finish_reason_of(choice.get("finish_reason"), self.url))
@@ -157,7 +176,7 @@ class VLLMEngine:
         ``dtype``.
 
     Raises:
-        EngineError: vLLM is not installed.
+        EngineError: vLLM is not installed, or has no such argument.
     """
 
     def __init__(
@@ -173,7 +192,12 @@ class VLLMEngine:
             "skip_tokenizer_init": True,
             "logprobs_mode": "processed_logprobs",
             "disable_log_stats": True,
+            "use_tqdm_on_load": False,
         }
+        if unknown := engine_args.keys() - {field.name for field in fields(AsyncEngineArgs)}:
+            raise EngineError(
+                f"vLLM has no engine argument {', '.join(sorted(unknown))}: see the fields of AsyncEngineArgs"
+            )
         self._temperature, self._top_p = temperature, top_p
         args = AsyncEngineArgs(model=model, **(defaults | engine_args))
         self._hits = None if args.disable_log_stats else CacheHits()

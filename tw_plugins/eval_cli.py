@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tw_plugins.server_options import BaseUrl, ServedName, ServerKind
+from tw_plugins.benchmarks import INSTRUCTION
+from tw_plugins.server_options import BaseUrl, EngineArg, Seed, ServedName, ServerKind
 
 __all__ = ["evaluation"]
 
-evaluation = typer.Typer(no_args_is_help=True, help="Evaluate a model, and compare two evaluations.")
+evaluation = typer.Typer(
+    no_args_is_help=True, help="Evaluate a model, compare two evaluations, join several."
+)
 
 
 @evaluation.command("run")
@@ -28,7 +31,13 @@ def eval_run(
     out: Annotated[Path, typer.Option(help="Folder for MODE.jsonl, summary.json and report.md.")],
     mode: Annotated[str, typer.Option(help="parallel, autoregressive or both.")] = "both",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.0,
+    instruction: Annotated[
+        str, typer.Option(help="Follows a benchmark's problem; a prompt in RL's columns stays as it is.")
+    ] = INSTRUCTION,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="0 is greedy. When not given, 1 for a benchmark's name, else 0."),
+    ] = None,
     top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 takes all.")] = 1.0,
     max_tokens: Annotated[
         int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
@@ -48,25 +57,32 @@ def eval_run(
             help="File that evaluations beside this one name too: they wait for each other's clock."
         ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Trajectories per problem: k of avg@k.")] = 1,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Trajectories per problem, k of avg@k. When not given, the paper's of a benchmark, else 1.",
+        ),
+    ] = None,
     base_url: BaseUrl = None,
     served_model_name: ServedName = None,
     server: ServerKind = "openai",
-    seed: Annotated[int, typer.Option(help="Of the engine.")] = 0,
-    engine_arg: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE of vLLM's AsyncEngineArgs; may be repeated.")
-    ] = None,
+    seed: Seed = None,
+    engine_arg: EngineArg = None,
 ) -> None:
     """Evaluate a model on problems of known answers, with vLLM in this process or on a server.
 
     Prints accuracy, format, token latency and activation; the last line is a summary. Broken off, the same
     command goes on where it was. A server's key is read from OPENAI_API_KEY.
     """
+    from tw_plugins.benchmarks import sampling_of
     from tw_plugins.eval_command import parse_engine_args, parse_modes, run
     from tw_plugins.evaluate_model import EvalSettings
     from tw_plugins.servers import server_of
 
+    samples, temperature = sampling_of(data, samples, temperature)
     settings = EvalSettings(
+        instruction=instruction,
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,
@@ -77,10 +93,10 @@ def eval_run(
         wall_clock_problems=wall_clock,
         turns=turns,
         samples=samples,
-        seed=seed,
+        seed=seed or 0,
         engine_args=parse_engine_args(engine_arg or []),
     )
-    where = server_of(base_url, served_model_name or model, server)
+    where = server_of(base_url, served_model_name or model, server, seed, engine_arg)
     run(model, data, parse_modes(mode), out, settings, limit, Console(), where)
 
 
@@ -97,4 +113,27 @@ def eval_compare(
     from tw_plugins.compare_command import compare_folders
 
     text = compare_folders(own, baseline, mode_a, mode_b, out, json_out)
+    typer.echo(text if out is None else out)
+
+
+@evaluation.command("table")
+def eval_table(
+    own: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Evaluations, one of each data set.")
+    ],
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(help="A baseline's evaluation of one of the data sets; once for each."),
+    ] = None,
+    mode_a: Annotated[
+        str, typer.Option(help="Mode of the FOLDERs: parallel or autoregressive.")
+    ] = "parallel",
+    mode_b: Annotated[str, typer.Option(help="Mode of the baseline's.")] = "autoregressive",
+    out: Annotated[Path | None, typer.Option(help="Write the Markdown here instead of showing it.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
+) -> None:
+    """Join evaluations on several data sets in one table, beside the paper's figures (its Table 1)."""
+    from tw_plugins.eval_table_command import table_of_folders
+
+    text = table_of_folders(own, baseline or [], mode_a, mode_b, out, json_out)
     typer.echo(text if out is None else out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -13,12 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tw_plugins.atomic import write_text
 from tw_plugins.eval_report import write_report
 from tw_plugins.evaluate_model import EvalSettings, evaluate_model
 from tw_plugins.records import EvalRecord
 from tw_plugins.rollout import Mode
 from tw_plugins.scores import EvaluationError, summarise
-from tw_plugins.servers import Server
+from tw_plugins.servers import Server, quiet_vllm
 
 __all__ = ["parse_engine_args", "parse_modes", "run", "summary_line", "table"]
 
@@ -43,13 +43,15 @@ def parse_engine_args(given: Iterable[str]) -> dict[str, Any]:
     """``["dtype=float32", "block_size=32"]`` as a dict; values are JSON where they can be, else text.
 
     Raises:
-        EvaluationError: an entry without "=".
+        EvaluationError: an entry without "=", or the model again.
     """
     found: dict[str, Any] = {}
     for entry in given:
         name, separator, value = entry.partition("=")
         if not separator:
             raise EvaluationError(f"--engine-arg {entry!r} is not NAME=VALUE: write it as in dtype=float32")
+        if name == "model":
+            raise EvaluationError("--engine-arg model is not needed: give the model as --model")
         try:
             found[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -69,7 +71,7 @@ def run(
 ) -> dict[Mode, Summary]:
     """Evaluates, writes ``out/<mode>.jsonl``, ``summary.json`` and the report, and prints the figures."""
     (out / SUMMARY).unlink(missing_ok=True)  # its presence says that the evaluation is whole
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported: its log hides the bars
+    quiet_vllm()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bars:
         total = limit and limit * settings.samples
@@ -81,7 +83,8 @@ def run(
         results = evaluate_model(model, data, modes, out, settings, limit, advance, server)
     summaries = {mode: summarise(records) for mode, records in results.items()}
     write_report(results, out)
-    (out / SUMMARY).write_text(json.dumps(summaries, indent=2) + "\n", encoding="utf-8")
+    write_text(out / SUMMARY, json.dumps(summaries, indent=2) + "\n")
+    console.print(f"{data}: avg@{settings.samples} at temperature {settings.temperature:g}", highlight=False)
     console.print(table(results))
     console.print(summary_line(summaries), highlight=False, soft_wrap=True)
     return summaries

@@ -15,7 +15,15 @@ from tw_plugins.records import EvalRecord
 from tw_plugins.redundancy import N
 from tw_plugins.units import Mode
 
-__all__ = ["comparison_markdown", "evaluation_markdown", "write_report"]
+__all__ = [
+    "NONE",
+    "NOTE",
+    "comparison_markdown",
+    "evaluation_markdown",
+    "number_cell",
+    "share_cell",
+    "write_report",
+]
 
 FIGURES, REPORT = "figures.json", "report.md"
 NOTE = (
@@ -89,10 +97,10 @@ def _sections(rows: Rows) -> list[str]:
                     name,
                     str(found["problems"]),
                     str(found["samples"]),
-                    _share(found["accuracy"]),
-                    _number(found["token_latency"], 1),
-                    _number(found["total_tokens"], 1),
-                    _number(found["self_parallelism"], 2, "×"),
+                    share_cell(found["accuracy"]),
+                    number_cell(found["token_latency"], 1),
+                    number_cell(found["total_tokens"], 1),
+                    number_cell(found["self_parallelism"], 2, "×"),
                 ]
                 for name, found in rows
             ],
@@ -101,7 +109,7 @@ def _sections(rows: Rows) -> list[str]:
         CLOCK_NOTE,
         markdown_table(
             ["", "timed problems", "seconds"],
-            [[name, str(found["wall_s_problems"]), _number(found["wall_s"], 3)] for name, found in rows],
+            [[name, str(found["wall_s_problems"]), number_cell(found["wall_s"], 3)] for name, found in rows],
         ),
         "## Forks, format and limits",
         "Hits of a limit are counted; the share is of trajectories with any.",
@@ -110,9 +118,9 @@ def _sections(rows: Rows) -> list[str]:
             [
                 [
                     name,
-                    _share(found["activation"]),
-                    _share(found["format"]),
-                    _share(found["limited"]),
+                    share_cell(found["activation"]),
+                    share_cell(found["format"]),
+                    share_cell(found["limited"]),
                     ", ".join(f"{limit} {hits}" for limit, hits in found["limits_hit"].items()) or NONE,
                 ]
                 for name, found in rows
@@ -139,9 +147,9 @@ def _redundancy_cells(name: str, found: Figures) -> list[str]:
     return [
         name,
         *(str(found[count]) for count in ("trajectories", "blocks", "malformed")),
-        _share(found["ngram_share"]),
-        _number(found["repeated"], 2),
-        _share(found["equation_share"]),
+        share_cell(found["ngram_share"]),
+        number_cell(found["repeated"], 2),
+        share_cell(found["equation_share"]),
     ]
 
 
@@ -152,11 +160,11 @@ def _against(comparison: Mapping[str, Figures]) -> str:
             [
                 kind,
                 _points(found["accuracy_difference"]),
-                _number(found["speedup"], 2, "×"),
-                _number(found["speedup_of_means"], 2, "×"),
-                _times(found["speedup_correct_only"]),
-                _times(found["speedup_max"]),
-                _number((found["wall_clock"] or {}).get("speedup_of_means"), 2, "×"),
+                number_cell(found["speedup"], 2, "×"),
+                number_cell(found["speedup_of_means"], 2, "×"),
+                number_cell(found["speedup_correct_only"], 2, "×"),
+                number_cell(found["speedup_max"], 2, "×"),
+                number_cell((found["wall_clock"] or {}).get("speedup_of_means"), 2, "×"),
                 str((found["wall_clock"] or {}).get("problems", 0)),
             ]
             for kind, found in comparison.items()
@@ -164,7 +172,8 @@ def _against(comparison: Mapping[str, Figures]) -> str:
     )
 
 
-def _share(interval: Any) -> str:
+def share_cell(interval: Any) -> str:
+    """``50.0% [40.1, 60.2]``"""
     if interval is None:
         return NONE
     return f"{interval['value']:.1%} [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
@@ -175,13 +184,10 @@ def _points(interval: Any) -> str:
     return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
-def _number(interval: Any, digits: int, unit: str = "") -> str:
+def number_cell(interval: Any, digits: int, unit: str = "") -> str:
+    """``1.22× [1.10, 1.35]``"""
     if interval is None:
         return NONE
     return (
         f"{interval['value']:.{digits}f}{unit} [{interval['low']:.{digits}f}, {interval['high']:.{digits}f}]"
     )
-
-
-def _times(value: float | None) -> str:
-    return NONE if value is None else f"{value:.2f}×"

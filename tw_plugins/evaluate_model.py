@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tw_plugins.benchmarks import INSTRUCTION
 from tw_plugins.control_tokens import ControlTokens
 from tw_plugins.evaluate import evaluate_timed
 from tw_plugins.grammar import MAX_THREADS
@@ -14,11 +15,10 @@ from tw_plugins.problems import EvalProblem, read_problems
 from tw_plugins.records import (
     EvalRecord,
     append_record,
-    drop_unfinished_line,
-    read_records,
+    salvage_records,
     write_records,
 )
-from tw_plugins.resume import check_settings, missing
+from tw_plugins.resume import asked_for, check_settings, missing
 from tw_plugins.rollout import Engine, Limits, Mode
 from tw_plugins.scores import EvaluationError
 from tw_plugins.servers import Server, decode_with
@@ -44,9 +44,10 @@ _NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems", "turns")
 
 @dataclass(frozen=True)
 class EvalSettings:
-    """How to decode.
+    """How to ask and decode.
 
     Args:
+        instruction: follows a benchmark's problem; RL's prompts have their own.
         temperature, top_p: of sampling; temperature 0 is greedy.
         max_tokens: response length; cut to what the model's context leaves after the longest prompt.
         max_thread_tokens, answer_reserve: see :class:`tw_plugins.rollout.Limits`; None takes what training
@@ -60,6 +61,7 @@ class EvalSettings:
         engine_args: further fields of vLLM's ``AsyncEngineArgs``; they win over ours.
     """
 
+    instruction: str = INSTRUCTION
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int = 40_000
@@ -116,7 +118,8 @@ def evaluate_model(
     """Evaluates a Hugging Face model, and writes ``out/<mode>.jsonl`` for each mode.
 
     A file grows while its mode is evaluated, one line per sample; in the end it is in the order of the
-    problems. What is there already, of the same settings, is not decoded again.
+    problems. What is there already, of the same settings, is not decoded again; where that is more than
+    is asked for, the file keeps all, and the first of each problem are returned.
 
     Args:
         model: folder or name; of its tokenizer and config where a server decodes.
@@ -135,11 +138,11 @@ def evaluate_model(
     """
     tags, problems, limits, engine_args = prepare(model, data, settings, limit)
     check_settings(out, {"model": model, "data": str(data), "limit": limit, **settings.sampling()})
-    there = {mode: _there(record_file(out, mode)) for mode in modes}
+    there = {mode: salvage_records(record_file(out, mode)) for mode in modes}
     todo = {mode: missing(problems, there[mode], settings.samples) for mode in modes}
     if progress:
         for mode in modes:
-            for record in there[mode]:
+            for record in asked_for(problems, there[mode], settings.samples):
                 progress(mode, record)
 
     async def decode(engine: Engine) -> None:
@@ -153,17 +156,13 @@ def evaluate_model(
         again = {**engine_args, "seed": settings.seed + sum(map(len, there.values()))}
         decode_with(model, again, server, decode)
     places = {problem.index: place for place, problem in enumerate(problems)}
-    results = {mode: _there(record_file(out, mode)) for mode in modes}
-    for mode, records in results.items():
-        records.sort(key=lambda record: places[record.index])
+    results: dict[Mode, list[EvalRecord]] = {}
+    for mode in modes:
+        records = salvage_records(record_file(out, mode))
+        records.sort(key=lambda record: places.get(record.index, len(places)))
         write_records(records, record_file(out, mode))
+        results[mode] = asked_for(problems, records, settings.samples)
     return results
-
-
-def _there(path: Path) -> list[EvalRecord]:
-    """Records of a run that may have been broken off."""
-    drop_unfinished_line(path)
-    return read_records(path) if path.exists() else []
 
 
 class Prepared(NamedTuple):
@@ -179,7 +178,7 @@ def prepare(model: str, data: Path | str, settings: EvalSettings, limit: int | N
     """Reads tokenizer and problems, fits the limits to the model's context; raises as `evaluate_model`."""
     tokenizer = load_tokenizer(model)
     tags = ControlTokens.from_tokenizer(tokenizer)
-    problems = read_problems(data, tokenizer, limit)
+    problems = read_problems(data, tokenizer, limit, settings.instruction)
     longest_prompt = max(len(problem.prompt_ids) for problem in problems)
     return Prepared(tags, problems, *_fitted(model, longest_prompt, settings))
 

@@ -9,13 +9,11 @@ sequential text
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol, get_args, runtime_checkable
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
@@ -24,12 +22,11 @@ from rich.panel import Panel
 from rich.text import Text
 
 from tw_plugins.control_tokens import ControlTokens
-from tw_plugins.engines import VLLMEngine
-from tw_plugins.eval_command import parse_modes
 from tw_plugins.evaluate_model import EvalSettings, prepare_prompt
 from tw_plugins.latency import measure
-from tw_plugins.rollout import Completion, Rollout, fork_join
+from tw_plugins.rollout import Completion, Engine, Mode, Rollout, fork_join
 from tw_plugins.scores import EvaluationError
+from tw_plugins.servers import Server, decode_with, quiet_vllm
 
 __all__ = ["LiveTrajectory", "run", "summary_line"]
 
@@ -38,8 +35,9 @@ TAIL_LINES = 12  # of a part, and
 TAIL_PARTS = 4  # while it is decoded: a terminal cannot redraw what has scrolled away
 
 
+@runtime_checkable
 class Streaming(Protocol):
-    """An engine that says what it has so far."""
+    """An engine that also says what it has so far."""
 
     def stream(
         self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
@@ -61,7 +59,7 @@ class Part:
 class LiveTrajectory:
     """An engine for `fork_join` that can be drawn at any time."""
 
-    def __init__(self, engine: Streaming, tags: ControlTokens) -> None:
+    def __init__(self, engine: Engine, tags: ControlTokens) -> None:
         self.parts: list[Part] = []
         self._engine, self._tags = engine, tags
 
@@ -71,12 +69,20 @@ class LiveTrajectory:
         """See :class:`tw_plugins.rollout.Engine`."""
         part = self._begun(list(prompt_ids))
         completion = Completion([], None, "abort")
-        async for completion in self._engine.stream(
+        async for completion in self._growing(
             prompt_ids, stop_token_ids=stop_token_ids, max_tokens=max_tokens, request_id=request_id
         ):
             part.ids = completion.token_ids
         part.done = True
         return completion
+
+    async def _growing(self, prompt_ids: Sequence[int], **asked: Any) -> AsyncIterator[Completion]:
+        """From an engine that does not stream, the whole completion alone."""
+        if isinstance(self._engine, Streaming):
+            async for completion in self._engine.stream(prompt_ids, **asked):
+                yield completion
+        else:
+            yield await self._engine.generate(prompt_ids, **asked)
 
     def _begun(self, prompt_ids: list[int]) -> Part:
         number = self._thread_number(prompt_ids)
@@ -126,29 +132,39 @@ class LiveTrajectory:
         return drawn
 
 
-def run(model: str, prompt: str, mode: str, settings: EvalSettings, console: Console) -> Rollout:
-    """Decode one prompt with vLLM in this process and draw it.
+def run(
+    model: str,
+    prompt: str,
+    mode: str,
+    settings: EvalSettings,
+    console: Console,
+    server: Server | None = None,
+) -> Rollout:
+    """Decode one prompt and draw it.
 
     Args:
         mode: "parallel" or "autoregressive".
+        server: None decodes with vLLM in this process.
 
     Raises:
         EvaluationError, ControlTokenError, EngineError: see `tw_plugins.evaluate_model.evaluate_model`.
     """
     if not prompt.strip():
         raise EvaluationError("--prompt is empty")
-    if len(modes := parse_modes(mode)) != 1:
-        raise EvaluationError(
-            f"--mode is {mode!r}: choose parallel or autoregressive, one trajectory has one mode"
-        )
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported
-    with console.status(f"{model} …"):
+    modes: dict[str, Mode] = {name: name for name in get_args(Mode)}
+    if mode not in modes:
+        raise EvaluationError(f"--mode is {mode!r}: choose {' or '.join(modes)}, one trajectory has one mode")
+    quiet_vllm()
+    with console.status(f"{model} …") as starting:
         tags, prompt_ids, limits, engine_args = prepare_prompt(model, prompt, settings)
-        engine = VLLMEngine(model, **engine_args)
-    with engine:
-        trajectory = LiveTrajectory(engine, tags)
-        with Live(trajectory, console=console, transient=True, refresh_per_second=8):
-            rollout = asyncio.run(fork_join(trajectory, prompt_ids, tags, limits, mode=modes[0]))
+
+        async def decode(engine: Engine) -> tuple[LiveTrajectory, Rollout]:
+            starting.stop()
+            trajectory = LiveTrajectory(engine, tags)
+            with Live(trajectory, console=console, transient=True, refresh_per_second=8):
+                return trajectory, await fork_join(trajectory, prompt_ids, tags, limits, mode=modes[mode])
+
+        trajectory, rollout = decode_with(model, engine_args, server, decode)
     console.print(trajectory.view())
     console.print(summary_line(rollout), highlight=False, soft_wrap=True)
     return rollout

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,15 @@ __all__ = [
     "append_record",
     "drop_unfinished_line",
     "read_records",
+    "salvage_records",
+    "sound_records",
     "span_from",
     "spans_of",
     "write_records",
 ]
+
+
+logger = logging.getLogger(__name__)
 
 
 class RecordError(ValueError):
@@ -140,19 +146,67 @@ def read_records(path: Path) -> list[EvalRecord]:
         FileNotFoundError: there is no such file.
         RecordError: a line is no whole record; the message names it.
     """
-    with path.open(encoding="utf-8") as lines:
-        return [_record(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    records = []
+    for _, record in _sifted(path):
+        if isinstance(record, RecordError):
+            raise RecordError(f"{record}. Evaluate again, then only this one is decoded.") from record
+        records.append(record)
+    return records
+
+
+def sound_records(path: Path) -> list[EvalRecord]:
+    """As :func:`read_records`, but a line that is no whole record is named in the log and left out."""
+    return _sound(_sifted(path))
+
+
+def salvage_records(path: Path) -> list[EvalRecord]:
+    """The sound records of a run that may have been broken off; no file has none.
+
+    What follows the last whole line is cut off. A line that is no whole record is named in the log and moved
+    to ``<name>.rejected``, so that more records can be appended.
+    """
+    drop_unfinished_line(path)
+    if not path.exists():
+        return []
+    sifted = list(_sifted(path))
+    sound = _sound(sifted)
+    if bad := [line for line, record in sifted if isinstance(record, RecordError)]:
+        with path.with_name(f"{path.name}.rejected").open("ab") as rejected:
+            rejected.writelines(bad)
+        write_records(sound, path)
+    return sound
+
+
+def _sifted(path: Path) -> Iterator[tuple[bytes, EvalRecord | RecordError]]:
+    """Each line with the record that it is, or why it is none."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield line, _record(line, f"{path}, line {number}")
+            except RecordError as error:
+                yield line, error
+
+
+def _sound(sifted: Iterable[tuple[bytes, EvalRecord | RecordError]]) -> list[EvalRecord]:
+    records = []
+    for _, record in sifted:
+        if isinstance(record, RecordError):
+            logger.warning("%s: left out", record)
+        else:
+            records.append(record)
+    return records
 
 
 def _line(record: EvalRecord) -> str:
     return json.dumps(asdict(record)) + "\n"
 
 
-def _record(line: str, where: str) -> EvalRecord:
+def _record(line: bytes, where: str) -> EvalRecord:
     try:
         data: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise RecordError(f"{where}: not a whole JSON record ({error.msg}). Evaluate again.") from error
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", type(error).__name__)
+        raise RecordError(f"{where}: not a whole JSON record ({reason})") from error
     if not isinstance(data, dict) or set(data) != _FIELDS:
         found = sorted(data) if isinstance(data, dict) else type(data).__name__
         raise RecordError(f"{where}: a record has the fields {sorted(_FIELDS)}, this line has {found}")

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.atomic import write_text
 from tw_plugins.report_view import view
 from tw_plugins.templates import template
 
@@ -68,10 +69,9 @@ def write_report(report: Mapping[str, Any], folder: Path) -> Path:
     """
     check(report)
     page = template("report.html.j2").render(**view(report))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / JSON_NAME).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_text(folder / JSON_NAME, json.dumps(report, indent=2) + "\n")
     target = folder / HTML_NAME
-    target.write_text(page, encoding="utf-8")
+    write_text(target, page)
     return target
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tw_plugins.atomic import write_text
 from tw_plugins.problems import EvalProblem
 from tw_plugins.records import EvalRecord
 
-__all__ = ["SETTINGS", "ResumeError", "check_settings", "missing"]
+__all__ = ["SETTINGS", "ResumeError", "asked_for", "check_settings", "missing", "read_settings"]
 
 SETTINGS = "settings.json"
 Problem = TypeVar("Problem", bound=EvalProblem)
@@ -25,27 +26,61 @@ def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
     """Write the settings into a new folder; in one that has some they must be these.
 
     Raises:
-        ResumeError: they are others; the message has each with both values.
+        ResumeError: they are others (the message has each with both values), or cannot be read.
     """
-    path, given = out / SETTINGS, json.loads(json.dumps(settings))
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
+    given = json.loads(json.dumps(settings))
+    if (out / SETTINGS).exists():
+        before = read_settings(out)
         if changed := [name for name, value in given.items() if before.get(name) != value]:
             was = ", ".join(f"{name} was {before.get(name)!r}, is {given[name]!r}" for name in changed)
             raise ResumeError(f"{out} holds samples of other settings: {was}. Give another --out.")
         return
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(given, indent=2) + "\n", encoding="utf-8")
+    write_text(out / SETTINGS, json.dumps(given, indent=2) + "\n")
+
+
+def read_settings(out: Path) -> dict[str, Any]:
+    """The settings of the samples in a folder.
+
+    Raises:
+        FileNotFoundError: it has none.
+        ResumeError: the file is not what :func:`check_settings` writes.
+    """
+    path = out / SETTINGS
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise ResumeError(
+            f"{path} is not a JSON object: give another --out, or remove it if you know that the samples "
+            "beside it are of these settings"
+        )
+    return settings
 
 
 def missing(problems: Sequence[Problem], there: Iterable[EvalRecord], samples: int) -> list[Problem]:
     """Each problem as often as it still has to be sampled; round by round, so that all get their first.
 
     Raises:
-        ResumeError: two problems have one index.
+        ResumeError: two problems have one index, or samples are of another problem than has their index now.
     """
     indices = Counter(problem.index for problem in problems)
     if twice := [index for index, times in indices.items() if times > 1]:
         raise ResumeError(f"extra_info.index {twice[0]} is there twice: give each prompt its own")
-    have = Counter(record.index for record in there)
+    prompts, have = {problem.index: problem.prompt for problem in problems}, Counter[int]()
+    for record in there:
+        if prompts.get(record.index, record.prompt) != record.prompt:
+            raise ResumeError(
+                f"a sample of index {record.index} answers {record.prompt!r:.60}, the problem of that index "
+                f"is {prompts[record.index]!r:.60}: the problems have changed. Give another --out."
+            )
+        have[record.index] += 1
     return [problem for turn in range(samples) for problem in problems if have[problem.index] <= turn]
+
+
+def asked_for(problems: Sequence[Problem], there: Iterable[EvalRecord], samples: int) -> list[EvalRecord]:
+    """The first ``samples`` of each problem, in the order of the problems; a file may hold more."""
+    of_problem: dict[int, list[EvalRecord]] = defaultdict(list)
+    for record in there:
+        of_problem[record.index].append(record)
+    return [record for problem in problems for record in of_problem[problem.index][:samples]]

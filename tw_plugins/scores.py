@@ -9,7 +9,15 @@ from typing import Any
 
 from tw_plugins.records import EvalRecord
 
-__all__ = ["EvaluationError", "Measure", "by_problem", "speedup", "speedups", "summarise"]
+__all__ = [
+    "EvaluationError",
+    "Measure",
+    "by_problem",
+    "speedup",
+    "speedups",
+    "speedups_correct_only",
+    "summarise",
+]
 
 Measure = Callable[[EvalRecord], float | None]
 
@@ -78,7 +86,7 @@ def speedup(
     """
     ratios = speedups(own, baseline, kind)
     own, baseline = _of_kind(own, kind), _of_kind(baseline, kind)
-    correct = _ratios(own, baseline, lambda record: _token_latency(record) if record.correct else None)
+    correct = _ratios(own, baseline, _latency_if_correct)
     timed = _ratios(own, baseline, lambda record: record.wall_s)
     return {
         "token_latency": fmean(ratios.values()),
@@ -105,6 +113,15 @@ def speedups(
     if not own:
         raise EvaluationError(f"there is no {kind or ''} problem to compare".replace("  ", " "))
     return _ratios(own, baseline, _token_latency)
+
+
+def speedups_correct_only(own: Sequence[EvalRecord], baseline: Sequence[EvalRecord]) -> dict[int, float]:
+    """:func:`speedups` over the samples of any kind, and so the problems, that both answered correctly."""
+    return _ratios(own, baseline, _latency_if_correct)
+
+
+def _latency_if_correct(record: EvalRecord) -> float | None:
+    return _token_latency(record) if record.correct else None
 
 
 def _token_latency(record: EvalRecord) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
@@ -13,7 +13,7 @@ from tw_plugins.rollout import Engine
 from tw_plugins.scores import EvaluationError
 from tw_plugins.sglang_engine import SGLangEngine
 
-__all__ = ["KEY_VARIABLE", "Server", "decode_with", "server_of"]
+__all__ = ["KEY_VARIABLE", "Server", "decode_with", "quiet_vllm", "server_of"]
 
 T = TypeVar("T")
 Kind = Literal["openai", "sglang"]
@@ -27,8 +27,8 @@ class Server:
     Attributes:
         base_url: ``http://localhost:8000/v1`` (openai), ``http://localhost:30000`` (sglang).
         model: name under which it serves the model.
-        kind: "openai" for any OpenAI-compatible server that returns token ids (vLLM), "sglang" for SGLang's
-            own endpoint.
+        kind: "openai" for any OpenAI-compatible server that returns token ids (vLLM, recent SGLang), "sglang"
+            for SGLang's own endpoint.
 
     Raises:
         EvaluationError: another kind.
@@ -55,9 +55,23 @@ class Server:
         )
 
 
-def server_of(base_url: str | None, model: str, kind: str) -> Server | None:
-    """What the command line says; None without a URL."""
-    return None if base_url is None else Server(base_url, model, kind)  # type: ignore[arg-type]
+def server_of(
+    base_url: str | None, model: str, kind: str, seed: int | None, engine_args: Sequence[str] | None
+) -> Server | None:
+    """What the command line says; None without a URL.
+
+    Raises:
+        EvaluationError: options of vLLM in this process, which a server would not hear of; another kind.
+    """
+    if base_url is None:
+        return None
+    for option, given in (("--seed", seed is not None), ("--engine-arg", bool(engine_args))):
+        if given:
+            raise EvaluationError(
+                f"{option} is for vLLM in this process, --base-url names a server: leave it out, or set it "
+                "where the server is started"
+            )
+    return Server(base_url, model, kind)  # type: ignore[arg-type]
 
 
 def decode_with(
@@ -78,6 +92,15 @@ def decode_with(
             return await work(engine)
 
     return asyncio.run(on_server())
+
+
+def quiet_vllm() -> None:
+    """Only errors of vLLM and of torch beneath it, whose logs would hide what is drawn.
+
+    For commands, before vLLM is imported; a level that the user has set stays.
+    """
+    for name in ("VLLM_LOGGING_LEVEL", "TORCH_CPP_LOG_LEVEL"):
+        os.environ.setdefault(name, "ERROR")
 
 
 async def _awaited(work: Awaitable[T]) -> T:

@@ -1,7 +1,8 @@
-"""SGLang's own endpoint, ``/generate``: its OpenAI-compatible one returns no token ids.
+"""SGLang's own endpoint, ``/generate``, for versions whose OpenAI-compatible one returns no token ids.
 
-Written from SGLang's documentation and tested against a server of that shape; it has not run against a real
-SGLang.
+A recent SGLang has ``return_token_ids`` there (``CompletionRequest`` of ``entrypoints/openai/protocol.py``),
+so `OpenAICompatibleEngine` serves. Both are tested against servers of these shapes; neither has run against a
+real SGLang.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 from tw_plugins.engines import OpenAICompatibleEngine
 from tw_plugins.request import EngineError, finish_reason_of, room_for
 from tw_plugins.units import Completion
+
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 
 class SGLangEngine(OpenAICompatibleEngine):
@@ -28,17 +31,19 @@ class SGLangEngine(OpenAICompatibleEngine):
         room = room_for(prompt_ids, max_tokens, self.max_model_len)
         if room < 1:
             return Completion([], [], "length")
-        sampling = {name: self._body[name] for name in ("temperature", "top_p", "top_k", "min_p")}
+        sampling = {name: self._body[name] for name in _SAMPLING}
         sampling |= {"max_new_tokens": room, "stop_token_ids": list(stop_token_ids)}
         body = {"input_ids": list(prompt_ids), "sampling_params": sampling, "return_logprob": True}
         answer = await self._post(body, request_id)
         try:
-            ids, meta = list(answer["output_ids"]), answer["meta_info"]
-            logprobs = [float(entry[0]) for entry in meta["output_token_logprobs"]]
+            meta = answer["meta_info"]
+            entries = meta["output_token_logprobs"]  # (log-prob, id, text or None)
+            logprobs = [float(entry[0]) for entry in entries]
+            ids = list(answer.get("output_ids") or [int(entry[1]) for entry in entries])
             reason = meta["finish_reason"]["type"]
-        except (KeyError, IndexError, TypeError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise EngineError(
-                f"{self.url} answered without output_ids, their log-probs or a finish reason: is it SGLang, "
-                f"0.4 or later? It begins: {str(answer)[:200]}"
+                f"{self.url} answered without ids, their log-probs or a finish reason: check that it is "
+                f"SGLang 0.4 or later. It begins: {str(answer)[:200]}"
             ) from error
         return Completion(ids, logprobs, finish_reason_of(reason, self.url))

@@ -10,6 +10,7 @@ from typing import Any
 
 from recipes.quickstart.jobs import ENVIRONMENT, Job, JobFailed
 from recipes.quickstart.settings import Settings
+from tw_plugins.atomic import whole
 from tw_plugins.data.selftrain import FUNNEL, SAMPLES, SFT
 
 
@@ -59,7 +60,8 @@ def take(folder: Path, rows: int) -> Path:
             "model answers too few prompts right. Leave `selftrain` out of --stages."
         )
     taken = folder / "taken.parquet"
-    pq.write_table(pq.read_table(folder / SFT).slice(0, rows), taken)
+    with whole(taken) as unfinished:
+        pq.write_table(pq.read_table(folder / SFT).slice(0, rows), unfinished)
     return taken
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
@@ -132,3 +134,49 @@ def test_the_command(tmp_path: Path) -> None:
     assert "10 control tokens added, ids 287–296; embedding 287 → 320 rows; written to" in result.output
     again = CliRunner().invoke(app, ["data", "add-tokens", *options])
     assert again.exit_code == 2 and "exists" in again.output
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_tags_beyond_the_embedding_get_rows(tmp_path: Path, tied: bool) -> None:
+    """A tokenizer that has the tags does not say that the model has."""
+    source = saved(tmp_path / "in", tied=tied)
+    before, old = AutoTokenizer.from_pretrained(source), matrices(source)
+    with_tags = AutoTokenizer.from_pretrained(source)
+    with_tags.add_tokens(list(TAGS), special_tokens=True)
+    with_tags.save_pretrained(source)
+    added = add_tokens(str(source), tmp_path / "out")
+    assert list(added.ids) == list(TAGS) and (added.rows_before, added.rows) == (len(before), 320)
+    for was, weight in zip(old, matrices(tmp_path / "out"), strict=True):
+        for tag, row in added.ids.items():
+            pieces = [i for part in (tag[0], tag[1:-1], tag[-1]) for i in before.encode(part)]
+            torch.testing.assert_close(weight[row], was[pieces].mean(0))
+    check_vocabulary(str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("rows", [287, 405, 568])
+def test_rows_are_padded_whatever_they_were(tmp_path: Path, rows: int) -> None:
+    added = add_tokens(str(saved(tmp_path / "in", rows=rows)), tmp_path / "out")
+    assert (added.rows_before, added.rows) == (rows, {287: 320, 405: 448, 568: 576}[rows])
+    assert [len(weight) for weight in matrices(tmp_path / "out")] == [added.rows] * 2
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), "cannot be written: I/O error"),
+    ],
+)
+def test_a_full_disk_leaves_no_half_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise error
+
+    options = ["--model", str(saved(tmp_path / "in")), "--out", str(tmp_path / "out")]
+    with monkeypatch.context() as patch:
+        patch.setattr(PreTrainedTokenizerFast, "save_pretrained", full)
+        result = CliRunner().invoke(app, ["data", "add-tokens", *options])
+    assert result.exit_code == 2 and message in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    assert CliRunner().invoke(app, ["data", "add-tokens", *options]).exit_code == 0

@@ -84,10 +84,10 @@ def test_a_comparison() -> None:
     assert found["accuracy_difference"]["value"] == pytest.approx(0.5 - 1)
     assert found["speedup"]["value"] == pytest.approx(fmean([40 / 20, 20 / 10, 1]))
     assert found["speedup_of_means"]["value"] == pytest.approx(100 / 70)
-    assert found["speedup_correct_only"] == pytest.approx(fmean([40 / 10, 20 / 10]))
-    assert found["speedup_max"] == 2
+    assert found["speedup_correct_only"] == {"value": 3, "low": 2, "high": 4}
+    assert found["speedup_max"] == {"value": 2, "low": 1, "high": 2}
     own = speedup(OWN, BASE, None)
-    assert own["token_latency_correct_only"] == found["speedup_correct_only"]
+    assert own["token_latency_correct_only"] == found["speedup_correct_only"]["value"]
     clock = found["wall_clock"]
     assert (clock["problems"], clock["own_s"]["value"], clock["baseline_s"]["value"]) == (1, 2, 4)
     assert clock["speedup_of_means"]["value"] == 2
@@ -160,7 +160,7 @@ def test_the_report_of_an_evaluation(tmp_path: Path) -> None:
     assert columns(report, "Wall clock at batch size 1")[0]["seconds"] == "2.000 [2.000, 2.000]"
     assert columns(report, "Forks, format and limits")[1]["forked"] == "0.0% [0.0, 0.0]"
     (against,) = columns(report, "Parallel against autoregressive, the same model")
-    assert against["of means"].startswith("1.43× [") and against["max"] == "2.00×"
+    assert against["of means"].startswith("1.43× [") and against["max"] == "2.00× [1.00, 2.00]"
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["modes"]["parallel"][ALL] == describe(OWN)
     assert figures["parallel_against_autoregressive"] == compare_by_kind(OWN, BASE)
@@ -186,7 +186,7 @@ def test_the_command_shows_markdown(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert f"A: {tmp_path / 'a' / 'parallel.jsonl'}" in done.output
     (row,) = columns(done.output, "A against B")
-    assert row["accuracy"].startswith("-50.0 points [") and row["correct only"] == "3.00×"
+    assert row["accuracy"].startswith("-50.0 points [") and row["correct only"] == "3.00× [2.00, 4.00]"
     assert len(columns(done.output, "Accuracy and token latency")) == 2
 
 
@@ -206,8 +206,22 @@ def test_the_commands_errors_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "a" / "autoregressive.jsonl").write_text("")
     for options, message in (
         (["--mode-a", "both"], "--mode-a is 'both': choose one of parallel, autoregressive"),
-        (["--mode-b", "parallel"], f"no such file: {tmp_path / 'b' / 'parallel.jsonl'}"),
+        (["--mode-b", "parallel"], f"{tmp_path / 'b'} has no records of mode parallel: give --mode-b auto"),
         (["--mode-a", "autoregressive"], "autoregressive.jsonl has no record"),
+        (
+            [str(tmp_path)],
+            f"{tmp_path} has no records, neither parallel.jsonl nor autoregressive.jsonl: give",
+        ),
     ):
-        done = CliRunner().invoke(cli.app, [*command, *options])
+        words = [*command[:3], *options] if len(options) == 1 else [*command, *options]
+        done = CliRunner().invoke(cli.app, words)
         assert done.exit_code == 2 and message in done.output and len(done.output.splitlines()) == 1
+
+
+def test_a_bad_line_is_named_and_the_rest_compared(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    command = folders(tmp_path)
+    with (tmp_path / "a" / "parallel.jsonl").open("a") as file:
+        file.write('{"index": 3')
+    done = CliRunner().invoke(cli.app, command)
+    assert done.exit_code == 0 and "parallel.jsonl, line 5: not a whole JSON record" in caplog.text
+    assert columns(done.output, "Accuracy and token latency")[0]["samples"] == "4"

@@ -15,10 +15,14 @@ from typing import Any
 import pytest
 
 from tests.core.fakes import char_tokenizer, control_tokens
+from tests.messages import assert_message
+from tw_plugins import engines
 from tw_plugins.engines import EngineError, OpenAICompatibleEngine, VLLMEngine
 from tw_plugins.rollout import Completion, Limits, fork_join
+from tw_plugins.servers import quiet_vllm
 
 TAGS = control_tokens()
+HANG_UP = 0  # as a status: the connection is closed without an answer
 
 
 class Server(ThreadingHTTPServer):
@@ -27,6 +31,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer: Any = lambda body: (200, choice([1, 2]))
+        self.headers: dict[str, str] = {}
         self.seen: list[tuple[str, dict[str, str], dict[str, Any]]] = []
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
@@ -40,8 +45,13 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         server.seen.append((self.path, dict(self.headers), body))
         status, content = server.answer(body)
+        if status == HANG_UP:
+            self.close_connection = True
+            return
         data = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
+        for name, value in server.headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -62,6 +72,18 @@ def server() -> Iterator[Server]:
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Of the engine, in seconds; none is really made."""
+    made: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        made.append(seconds)
+
+    monkeypatch.setattr(engines.asyncio, "sleep", sleep)
+    return made
 
 
 def ask(url: str, prompt: list[int] | None = None, max_tokens: int = 9, **options: Any) -> Completion:
@@ -111,7 +133,9 @@ def test_a_full_context_is_a_length(server: Server) -> None:
         (200, choice([1], "error"), "reports an internal error"),
     ],
 )
-def test_bad_answers_say_what_to_do(server: Server, status: int, content: Any, message: str) -> None:
+def test_bad_answers_say_what_to_do(
+    server: Server, pauses: list[float], status: int, content: Any, message: str
+) -> None:
     server.answer = lambda body: (status, content)
     with pytest.raises(EngineError, match=message) as caught:
         ask(server.url)
@@ -121,16 +145,57 @@ def test_bad_answers_say_what_to_do(server: Server, status: int, content: Any, m
 def test_a_refused_connection_names_the_address() -> None:
     probe = Server()
     probe.server_close()
-    with pytest.raises(EngineError, match=rf"cannot reach {probe.url}/completions: .*Is the server up"):
-        ask(probe.url)
+    with pytest.raises(EngineError) as error:
+        ask(probe.url, retries=0)
+    assert_message(error.value, rf"cannot reach {probe.url}/completions .ConnectError .*Is the server up")
 
 
 def test_a_slow_server_is_a_time_out(server: Server) -> None:
     release = threading.Event()
     server.answer = lambda body: (release.wait(30), (200, choice([1])))[1]
     with pytest.raises(EngineError, match="did not answer in time"):
-        ask(server.url, timeout=0.2)
+        ask(server.url, timeout=0.2, retries=0)
     release.set()
+
+
+def test_a_lost_connection_is_made_again(server: Server, pauses: list[float]) -> None:
+    answers = iter([(HANG_UP, ""), (HANG_UP, ""), (503, "wait"), (200, choice([3]))])
+    server.answer = lambda body: next(answers)
+    assert ask(server.url).token_ids == [3] and pauses == [1, 2, 4]
+
+
+def test_a_server_that_always_hangs_up_is_named(server: Server, pauses: list[float]) -> None:
+    server.answer = lambda body: (HANG_UP, "")
+    with pytest.raises(EngineError) as error:
+        ask(server.url, retries=2)
+    assert_message(error.value, "cannot reach .*RemoteProtocolError .*Is the server up")
+    assert len(server.seen) == 3 and pauses == [1, 2]
+
+
+def test_a_time_out_is_tried_again(server: Server, pauses: list[float]) -> None:
+    release, waits = threading.Event(), [30, 0]
+    server.answer = lambda body: (release.wait(waits.pop(0)), (200, choice([3])))[1]
+    assert ask(server.url, timeout=0.5).token_ids == [3] and len(server.seen) == 2
+    release.set()
+
+
+def test_the_server_says_how_long_to_wait(server: Server, pauses: list[float]) -> None:
+    answers = iter([(429, ""), (200, choice([3]))] * 2)
+    server.answer = lambda body: next(answers)
+    server.headers = {"Retry-After": "120"}
+    assert ask(server.url).token_ids == [3] and pauses == [120]
+    server.headers = {"Retry-After": "3600"}
+    with pytest.raises(EngineError) as error:
+        ask(server.url)
+    assert_message(error.value, r"asks to wait 3600 s \(Retry-After\), more than 600: run the same command")
+    assert pauses == [120]
+
+
+@pytest.mark.parametrize("url", ["localhost:8000/v1", "http://host:port/v1"])
+def test_what_is_no_address_is_named(url: str) -> None:
+    with pytest.raises(EngineError) as error:
+        ask(url)
+    assert_message(error.value, "is no address: .*Give base_url with http://")
 
 
 def test_fork_join_over_http(server: Server) -> None:
@@ -159,6 +224,13 @@ def test_vllm_missing_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> Non
         VLLMEngine("nowhere")
 
 
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+def test_an_unknown_engine_argument_is_named() -> None:
+    with pytest.raises(EngineError) as error:
+        VLLMEngine("nowhere", nonsense=1, dtype="float32")
+    assert_message(error.value, "vLLM has no engine argument nonsense: see the fields of AsyncEngineArgs")
+
+
 @pytest.fixture(scope="module")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Qwen3 with two layers over the character tokenizer."""
@@ -179,10 +251,16 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-def test_real_vllm(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_vllm(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Ids, log-probs, limits and errors of the real engine; log-probs against the model itself."""
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name in ("VLLM_LOGGING_LEVEL", "TORCH_CPP_LOG_LEVEL"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    quiet_vllm()
     options = {"max_model_len": 128, "seed": 1, "dtype": "float32", "enforce_eager": True}
 
     async def go(engine: VLLMEngine) -> tuple[Completion, Completion, Completion, Any]:
@@ -205,6 +283,8 @@ def test_real_vllm(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         stopped, cut, full, rollout = asyncio.run(go(engine))
         with pytest.raises(EngineError, match="another event loop"):
             asyncio.run(go(engine))
+    printed = "".join(capfd.readouterr())
+    assert "Loading safetensors" not in printed and "NUMA binding" not in printed
     assert stopped.finish_reason == "stop"
     assert 3 <= stopped.token_ids[-1] < 100
     assert full == Completion([], [], "length")

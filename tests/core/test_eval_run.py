@@ -3,68 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from transformers import Qwen3Config
 from typer.testing import CliRunner
 
-from tests.core.fakes import EOS, char_tokenizer, control_tokens
+from tests.core.eval_server import RIGHT, TAGS, plain, run
 from tests.core.test_engines import Server, choice
+from tests.messages import assert_message
 from tw_plugins import benchmarks
 from tw_plugins.cli import app
 from tw_plugins.data.selftrain import SAMPLES
-from tw_plugins.engines import _pause
 from tw_plugins.problems import read_problems
 from tw_plugins.records import read_records
 from tw_plugins.scores import EvaluationError
-
-TAGS = control_tokens()
-RIGHT = TAGS.encode(f"<think>\n</think>\\boxed{{7}}{EOS}")
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    """Every answer is 7."""
-    import threading
-
-    with Server() as server:
-        server.answer = lambda body: (200, choice(RIGHT))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer = char_tokenizer()
-    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
-    tokenizer.save_pretrained(folder)
-    Qwen3Config(vocab_size=len(tokenizer), max_position_embeddings=512).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Three problems; the answer to the first two is 7."""
-    path = tmp_path / "problems.jsonl"
-    rows = [{"problem": f"problem {n}", "answer": answer} for n, answer in enumerate("778")]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-def run(server: Server, model: Path, data: Path | str, out: Path, *options: str) -> Any:
-    base = ["--model", str(model), "--data", str(data), "--out", str(out), "--base-url", server.url]
-    return CliRunner().invoke(app, ["eval", "run", *base, "--mode", "parallel", *options])
-
-
-def plain(result: Any) -> str:
-    return " ".join(result.output.split())
 
 
 def test_k_samples_of_each_problem(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
@@ -131,14 +86,54 @@ def test_a_busy_server_is_waited_for(server: Server, model: Path, data: Path, tm
     assert len(server.seen) == 4
 
 
-def test_pauses_grow_and_end() -> None:
-    assert [_pause(None, attempt) for attempt in range(6)] == [1, 2, 4, 8, 16, 30]
-    assert (_pause("7", 0), _pause("3600", 0), _pause("soon", 1)) == (7, 30, 2)
-
-
 def test_equal_samples_are_refused(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
     result = run(server, model, data, tmp_path / "out", "--samples", "4")
     assert result.exit_code == 2 and "4 samples at temperature 0 are all the same" in plain(result)
+
+
+@pytest.mark.parametrize("option", [("--seed", "0"), ("--engine-arg", "dtype=float32")])
+@pytest.mark.parametrize("command", ["eval", "selftrain"])
+def test_what_a_server_would_not_hear_of_is_refused(
+    server: Server, model: Path, data: Path, tmp_path: Path, option: tuple[str, str], command: str
+) -> None:
+    if command == "eval":
+        result = run(server, model, data, tmp_path / "out", *option)
+    else:
+        arguments = ["--model", str(model), "--prompts", str(data), "--out", str(tmp_path / "out")]
+        result = CliRunner().invoke(app, ["data", "selftrain", *arguments, "--base-url", server.url, *option])
+    assert result.exit_code == 2 and len(result.output.splitlines()) == 1
+    assert_message(
+        result.output, f"{option[0]} is for vLLM in this process, --base-url names a server: leave"
+    )
+    assert not server.seen
+
+
+def test_another_instruction(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
+    assert run(server, model, data, tmp_path / "out", "--instruction", "Think hard.").exit_code == 0
+    asked = {TAGS.decode(body["prompt"]) for _, _, body in server.seen}
+    assert asked == {f"problem {n}\n\nThink hard." for n in range(3)}
+    again = run(server, model, data, tmp_path / "out")
+    assert again.exit_code == 2 and "instruction was 'Think hard.', is \"Let's think" in plain(again)
+
+
+def test_a_benchmark_is_sampled_as_in_the_paper(
+    server: Server, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"problem": f"problem {n}", "answer": "7"} for n in range(2)]
+    monkeypatch.setattr(benchmarks, "load", lambda name: rows)
+    result = run(server, model, "amc23", tmp_path / "out")
+    assert result.exit_code == 0 and "amc23: avg@8 at temperature 1" in plain(result)
+    assert len(server.seen) == 16 and {body["temperature"] for _, _, body in server.seen} == {1}
+
+
+def test_explicit_sampling_wins() -> None:
+    found = [benchmarks.sampling_of(name, None, None) for name in benchmarks.BENCHMARKS]
+    assert found == [(32, 1), (32, 1), (8, 1), (1, 1), (4, 1), (8, 1)], "the paper's k, in its order"
+    assert benchmarks.sampling_of("aime24", 2, None) == (2, 1)
+    assert benchmarks.sampling_of("aime24", None, 0.6) == (32, 0.6)
+    assert benchmarks.sampling_of("aime24", None, 0.0) == (1, 0), "greedy copies are all the same"
+    assert benchmarks.sampling_of("aime24", 2, 0.0) == (2, 0)
+    assert benchmarks.sampling_of("my.parquet", None, None) == (1, 0)
 
 
 def test_an_unknown_kind_of_server(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
@@ -146,21 +141,40 @@ def test_an_unknown_kind_of_server(server: Server, model: Path, data: Path, tmp_
     assert result.exit_code == 2 and "--server is 'tgi': choose one of openai, sglang" in plain(result)
 
 
-def test_sglangs_own_endpoint(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
-    meta = {
-        "finish_reason": {"type": "stop"},
-        "output_token_logprobs": [[-0.5, token, None] for token in RIGHT],
-    }
-    server.answer = lambda body: (200, {"output_ids": RIGHT, "meta_info": meta})
+META = {
+    "finish_reason": {"type": "stop"},
+    "output_token_logprobs": [[-0.5, token, None] for token in RIGHT],
+}
+
+
+@pytest.mark.parametrize("ids", [{"output_ids": RIGHT}, {}])
+def test_sglangs_own_endpoint(
+    server: Server, model: Path, data: Path, tmp_path: Path, ids: dict[str, Any]
+) -> None:
+    """Older versions have the ids beside the log-probs only."""
+    server.answer = lambda body: (200, {**ids, "meta_info": META})
     result = run(server, model, data, tmp_path / "out", "--server", "sglang")
     assert result.exit_code == 0, result.output
+    assert {record.text for record in read_records(tmp_path / "out" / "parallel.jsonl")} == {
+        TAGS.decode(RIGHT)
+    }
     path, _, body = server.seen[0]
     asked = [problem.prompt_ids for problem in read_problems(data, _tokenizer(model))]
     assert path == "/generate" and sorted(seen["input_ids"] for _, _, seen in server.seen) == sorted(asked)
     assert set(TAGS.eos_ids) <= set(body["sampling_params"]["stop_token_ids"])
-    server.answer = lambda body: (200, {"text": "hello"})
+    assert body["sampling_params"]["repetition_penalty"] == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [{"text": "hello"}, [], {"meta_info": {**META, "output_token_logprobs": [[]]}}]
+)
+def test_what_is_no_sglang_is_named(
+    server: Server, model: Path, data: Path, tmp_path: Path, answer: Any
+) -> None:
+    server.answer = lambda body: (200, answer)
     result = run(server, model, data, tmp_path / "other", "--server", "sglang")
-    assert result.exit_code == 2 and "answered without output_ids" in plain(result)
+    assert result.exit_code == 2
+    assert_message(result.output.strip(), "answered without ids, .*: check that it is SGLang")
 
 
 def test_selftrain_on_a_server(server: Server, model: Path, tmp_path: Path) -> None:
@@ -186,7 +200,9 @@ def test_a_benchmarks_columns_in_a_file(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "olympiad.parquet"
     pq.write_table(pa.Table.from_pylist([{"question": "how many?", "final_answer": ["$12$"]}]), path)
     (problem,) = read_problems(path, _tokenizer(model))
-    assert problem.reference == "12" and problem.prompt.startswith("how many?\n\nPlease reason step by step")
+    assert problem.reference == "12" and problem.prompt == (
+        "how many?\n\nLet's think step by step and output the final answer within \\boxed{}."
+    )
 
 
 def test_unreadable_lines_are_named_and_left_out(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.core.fakes import EOS, ScriptedEngine, control_tokens
+from tests.core.test_engines import Server, choice
 from tests.core.test_evaluate import CLOSE, OPEN, THREADS
 from tw_plugins.cli import app
 from tw_plugins.live import LiveTrajectory, summary_line
@@ -97,8 +99,39 @@ def test_a_prompt_that_ends_in_a_tag_is_no_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [(["--prompt", " "], "--prompt is empty"), (["--mode", "both"], "one mode")]
+    ("options", "message"),
+    [
+        (["--prompt", " "], "--prompt is empty"),
+        (
+            ["--mode", "both"],
+            "--mode is 'both': choose parallel or autoregressive, one trajectory has one mode",
+        ),
+        (
+            ["--mode", "foo"],
+            "--mode is 'foo': choose parallel or autoregressive, one trajectory has one mode",
+        ),
+    ],
 )
 def test_bad_options_are_named(options: list[str], message: str) -> None:
     result = CliRunner().invoke(app, ["rollout", "--model", "m", "--prompt", "p", *options])
     assert result.exit_code == 2 and message in result.output
+
+
+def test_on_a_server(server: Server, model: Path) -> None:
+    """Threads stand side by side there too; each is drawn when it is whole."""
+
+    def answer(body: dict[str, Any]) -> tuple[int, Any]:
+        prompt = TAGS.decode(body["prompt"])
+        if TAGS.thread_end in body["stop_token_ids"]:
+            return 200, choice(TAGS.encode(THREADS[int(prompt[-2]) - 1]))
+        return 200, choice(TAGS.encode(CLOSE if "</Thread>" in prompt else OPEN))
+
+    server.answer = answer
+    options = ["--model", str(model), "--prompt", "p", "--base-url", server.url, "--max-tokens", "300"]
+    result = CliRunner().invoke(app, ["rollout", *options, "--served-model-name", "m"])
+    assert result.exit_code == 0, result.output
+    (titles,) = (line for line in result.output.splitlines() if "thread 1" in line)
+    assert "thread 2" in titles and "1 fork, 2 threads · no limit hit" in result.output
+    assert {body["model"] for _, _, body in server.seen} == {"m"}
+    refused = CliRunner().invoke(app, ["rollout", *options, "--seed", "1"])
+    assert refused.exit_code == 2 and "--seed is for vLLM in this process" in refused.output

@@ -150,7 +150,7 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "problems without a column": (
         lambda folder: problems(parquet(folder / "d.parquet", prompt=["?"])),
-        "d.parquet lacks the column reward_model; it has prompt. Write it with",
+        "d.parquet, row 0 lacks the column reward_model; it has prompt. Write it with",
     ),
     "problems without rows": (
         lambda folder: problems(parquet(folder / "d.parquet", prompt=[], reward_model=[])),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tw_plugins.atomic import whole
 from tw_plugins.control_tokens import TAGS, ControlTokens
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ ROWS_MULTIPLE = 64
 
 
 class AddTokensError(ValueError):
-    """A model that cannot be loaded, or a folder that is taken."""
+    """A model that cannot be loaded, or a folder that is taken or cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Added:
     """What was changed.
 
     Attributes:
-        ids: of the tags that were new.
-        rows_before, rows: of the embedding.
+        ids: of the tags that were new to the tokenizer, or beyond the embedding's rows.
+        rows_before, rows: of the embedding; afterwards a multiple of 64.
     """
 
     ids: dict[str, int]
@@ -39,16 +40,20 @@ class Added:
 
 
 def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
-    """Write the model with the tags it lacks to ``out``; one that has them all is written as it is.
+    """Write the model with the tags that its tokenizer or its embedding lacks to ``out``.
+
+    One that lacks none, and has a multiple of 64 rows, is written as it is. ``out`` is there whole or not at
+    all.
 
     Args:
         model: folder or name of a causal LM with its tokenizer.
         out: folder that does not exist yet.
 
     Raises:
-        AddTokensError: the model cannot be loaded; ``out`` exists.
+        AddTokensError: the model cannot be loaded; ``out`` exists or cannot be written.
         ControlTokenError: the tokenizer has a tag as several ids, or no EOS.
     """
+    from safetensors import SafetensorError
     from transformers import AddedToken, AutoModelForCausalLM, AutoTokenizer
 
     if out.exists():
@@ -63,21 +68,40 @@ def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
         raise AddTokensError(f"no tokenizer and model can be loaded from {model}: {reason}") from error
     vocabulary = tokenizer.get_vocab()
     missing = [tag for tag in TAGS if tag not in vocabulary]
-    pieces = {tag: tokenizer.encode(tag, add_special_tokens=False) for tag in missing}
+    pieces = {tag: _pieces(tokenizer, tag) for tag in TAGS}
     if missing:
         tags = [AddedToken(tag, special=True, normalized=False) for tag in missing]
         tokenizer.add_tokens(tags, special_tokens=True)
     ControlTokens.from_tokenizer(tokenizer)
-    ids = {tag: tokenizer.convert_tokens_to_ids(tag) for tag in missing}
     before = network.get_input_embeddings().weight.shape[0]
-    rows = max(before, -(-len(tokenizer) // ROWS_MULTIPLE) * ROWS_MULTIPLE) if missing else before
+    ids = {tag: tokenizer.convert_tokens_to_ids(tag) for tag in TAGS}
+    ids = {tag: row for tag, row in ids.items() if tag in missing or row >= before}
+    rows = -(-max(before, len(tokenizer)) // ROWS_MULTIPLE) * ROWS_MULTIPLE
     if rows > before:
         network.resize_token_embeddings(rows, mean_resizing=False)
     for weight in _matrices(network):
-        _fill(weight, before, {ids[tag]: pieces[tag] for tag in missing})
-    network.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+        _fill(weight, before, {row: pieces[tag] for tag, row in ids.items()})
+    try:
+        with whole(out) as unfinished:
+            network.save_pretrained(unfinished)
+            tokenizer.save_pretrained(unfinished)
+    except SafetensorError as error:  # how safetensors reports a full disk
+        raise AddTokensError(
+            f"{out} cannot be written: {error}. Make room, or choose another place"
+        ) from error
     return Added(ids, before, rows)
+
+
+def _pieces(tokenizer: Any, tag: str) -> list[int]:
+    """Ids of the tag's word pieces, also where the tokenizer has the tag as one token."""
+    ids: list[int] = tokenizer.encode(tag, add_special_tokens=False)
+    if len(ids) > 1:
+        return ids
+    return [
+        id_
+        for part in (tag[0], tag[1:-1], tag[-1])
+        for id_ in tokenizer.encode(part, add_special_tokens=False)
+    ]
 
 
 def _matrices(network: Any) -> list[torch.Tensor]:

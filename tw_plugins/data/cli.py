@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from tw_plugins.data.stage1.cli import register as register_stage1
-from tw_plugins.server_options import BaseUrl, ServedName, ServerKind
+from tw_plugins.server_options import BaseUrl, EngineArg, Seed, ServedName, ServerKind
 
 __all__ = ["data"]
 
@@ -84,10 +84,8 @@ def selftrain(
     base_url: BaseUrl = None,
     served_model_name: ServedName = None,
     server: ServerKind = "openai",
-    seed: Annotated[int, typer.Option(help="Of the engine.")] = 0,
-    engine_arg: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE of vLLM's AsyncEngineArgs; may be repeated.")
-    ] = None,
+    seed: Seed = None,
+    engine_arg: EngineArg = None,
 ) -> None:
     """Sample trajectories in parallel mode and make an SFT set of the right, well-formed ones (stage 2).
 
@@ -105,7 +103,7 @@ def selftrain(
         max_tokens=max_tokens,
         max_thread_tokens=max_thread_tokens,
         concurrency=concurrency,
-        seed=seed,
+        seed=seed or 0,
         engine_args=parse_engine_args(engine_arg or []),
     )
     if per_prompt is not None and per_prompt > samples:
@@ -114,7 +112,7 @@ def selftrain(
             param_hint="--per-prompt",
         )
     keep = Keep(keep_tokens, min_acceleration, per_prompt)
-    where = server_of(base_url, served_model_name or model, server)
+    where = server_of(base_url, served_model_name or model, server, seed, engine_arg)
     run(model, prompts, out, settings, samples, keep, limit, Console(), where)
 
 

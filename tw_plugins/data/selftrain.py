@@ -15,12 +15,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.atomic import whole, write_text
 from tw_plugins.control_tokens import ControlTokens
 from tw_plugins.evaluate import evaluate
 from tw_plugins.evaluate_model import EvalSettings, prepare
 from tw_plugins.problems import EvalProblem, read_messages
-from tw_plugins.records import EvalRecord, append_record, drop_unfinished_line, read_records
-from tw_plugins.resume import check_settings, missing
+from tw_plugins.records import EvalRecord, append_record, salvage_records
+from tw_plugins.resume import asked_for, check_settings, missing
 from tw_plugins.servers import Server, decode_with
 
 __all__ = ["Funnel", "Keep", "selftrain", "sift"]
@@ -114,6 +115,7 @@ def selftrain(
     Args:
         model: folder or name.
         prompts: Parquet file of problems with their answers, as RL reads it.
+        samples: per prompt; where `out` has more, the first count.
         out: folder; samples that it has count.
         limit: only the first so many prompts.
         progress: called with how many samples are there and how many there will be.
@@ -127,10 +129,10 @@ def selftrain(
     prepared = prepare(model, prompts, settings, limit)
     check_settings(out, {"model": model, "prompts": str(prompts), **settings.sampling()})
     path = out / SAMPLES
-    drop_unfinished_line(path)
-    there = read_records(path) if path.exists() else []
+    there = salvage_records(path)
     todo = missing(prepared.problems, there, samples)
-    total, done = len(there) + len(todo), len(there)
+    done = len(asked_for(prepared.problems, there, samples))
+    total = done + len(todo)
     progress(done, total)
 
     def keep_sample(record: EvalRecord) -> None:
@@ -149,9 +151,9 @@ def selftrain(
             server,
             lambda engine: evaluate(engine, tags, todo, "parallel", limits, width, keep_sample),
         )
-    asked = {problem.index for problem in prepared.problems}
-    records = [record for record in read_records(path) if record.index in asked]
-    return _write(out, records, prepared.tags, prepared.problems, read_messages(prompts, limit), keep)
+    records = asked_for(prepared.problems, salvage_records(path), samples)
+    messages = read_messages(prompts, limit, settings.instruction)
+    return _write(out, records, prepared.tags, prepared.problems, messages, keep)
 
 
 def _write(
@@ -177,8 +179,9 @@ def _write(
         for record in kept
     ]
     if rows:
-        pq.write_table(pa.Table.from_pylist(rows), out / SFT)
+        with whole(out / SFT) as unfinished:
+            pq.write_table(pa.Table.from_pylist(rows), unfinished)
     else:
         (out / SFT).unlink(missing_ok=True)  # of a run with other constraints
-    (out / FUNNEL).write_text(json.dumps(asdict(funnel), indent=2) + "\n", encoding="utf-8")
+    write_text(out / FUNNEL, json.dumps(asdict(funnel), indent=2) + "\n")
     return funnel

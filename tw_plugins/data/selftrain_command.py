@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from rich import box
@@ -12,7 +11,7 @@ from rich.table import Table
 
 from tw_plugins.data.selftrain import SFT, Funnel, Keep, selftrain
 from tw_plugins.evaluate_model import EvalSettings
-from tw_plugins.servers import Server
+from tw_plugins.servers import Server, quiet_vllm
 
 __all__ = ["run", "table"]
 
@@ -31,7 +30,7 @@ def run(
     server: Server | None = None,
 ) -> Funnel:
     """Sample, sift, and print the funnel."""
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # before vLLM is imported: its log hides the bar
+    quiet_vllm()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bars:
         task = bars.add_task("samples", total=None)

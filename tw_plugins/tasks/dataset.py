@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.atomic import whole
 from tw_plugins.tasks.digits import KINDS, STANDARD, WARM_UP, Kind, Problem, Sizes, Split, draw, split_of
 from tw_plugins.tasks.working import solution
 
@@ -87,8 +88,8 @@ def write_parquet(records: Iterable[Record], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(list(records)), path)
+    with whole(path) as unfinished:
+        pq.write_table(pa.Table.from_pylist(list(records)), unfinished)
 
 
 def _row_length(record: Record) -> int:

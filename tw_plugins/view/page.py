@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.atomic import whole
 from tw_plugins.templates import template
 
 __all__ = ["embedded", "policy", "write_page"]
@@ -37,10 +38,8 @@ def write_page(
     page = template(name).render(
         style=Markup(style), script=Markup(script), policy=policy(style, script), **shown
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    unfinished.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
-    unfinished.replace(target)
+    with whole(target) as unfinished:
+        unfinished.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
 
 
 def embedded(data: Any) -> str:
