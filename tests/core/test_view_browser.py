@@ -68,7 +68,7 @@ def test_trajectories_hostile_text_included(tmp_path: Path) -> None:
     shown = dom(tmp_path / "page.html", "#2").partition('<script type="application/json"')[0]
     assert "<img" not in shown and "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;" in shown
     assert shown.count('role="option"') == 2 and shown.count('class="thread ') == 2
-    assert "1 line could not be read" in shown and "wall clock" in shown and "of 2" in shown
+    assert "1 line left out" in shown and "wall clock" in shown and "of 2" in shown
 
 
 def test_a_row_lights_what_the_dense_mask_has(tmp_path: Path) -> None:

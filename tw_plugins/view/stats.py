@@ -113,6 +113,7 @@ def write_stats(reading: Reading, target: Path, count: Measured | None = None) -
         target,
         styles=("look.css", "view/stats.css"),
         sources=reading.sources,
+        left_out=reading.left_out,
         unreadable=reading.unreadable,
         shapes=shapes,
         headlines=list(_headlines(shapes)),

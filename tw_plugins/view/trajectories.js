@@ -272,8 +272,8 @@ function start() {
   byId("sources").textContent = data.files.join(", ");
   if (data.unreadable.length) {
     byId("unreadable").hidden = false;
-    byId("unreadable").querySelector("summary").textContent = `${plural(data.unreadable.length, "line")} could not be read`;
-    byId("unreadable").querySelector("ul").append(...data.unreadable.map((u) => html("li", "", `${u.source}, line ${u.line}: ${u.reason}`)));
+    byId("unreadable").querySelector("summary").textContent = data.left_out;
+    byId("unreadable").querySelector("ul").append(...data.unreadable.map((one) => html("li", "", one)));
   }
   fill(byId("file"), [["", "all files"], ...data.files.map((name, index) => [index, name])]);
   fill(byId("kind"), [["", "all kinds"], ...[...new Set(all.map((t) => t.kind ?? ""))].filter(Boolean).sort().map((kind) => [kind, kind])]);
