@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import random
 import re
@@ -10,6 +11,7 @@ import subprocess
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,13 +30,19 @@ EVIL = ANY_EVIL.replace("\ud800", "")  # half a character: shown, but --dump-dom
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path")
 
 
-def dom(page: Path, fragment: str = "") -> str:
+OPTIONS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+    *("--enable-logging=stderr", "--dump-dom"),
+)
+
+
+def dom(page: Path, fragment: str = "", *options: str) -> str:
     """The document after its scripts have run; a line on the console is an error."""
     assert CHROMIUM is not None
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
     profile = f"--user-data-dir={page.parent / 'profile'}"
     done = subprocess.run(
-        [CHROMIUM, *options, profile, f"{page.as_uri()}{fragment}"],
+        [CHROMIUM, *OPTIONS, *options, profile, f"{page.as_uri()}{fragment}"],
         capture_output=True,
         text=True,
         timeout=120,
@@ -42,6 +50,23 @@ def dom(page: Path, fragment: str = "") -> str:
     assert done.returncode == 0, done.stderr
     assert ":CONSOLE" not in done.stderr, done.stderr
     return done.stdout
+
+
+def asked(page: Path, script: str, fragment: str = "", width: int = 1200, height: int = 900) -> Any:
+    """What the body of an async function returns in the page; `rest()` waits until the page has drawn itself.
+
+    The script is put into a copy of the page without its policy, which forbids it.
+    """
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy".*?>', "", page.read_text(encoding="utf-8"))
+    rest = "const rest = () => new Promise((done) => setTimeout(done, 500));"
+    answer = "document.body.replaceChildren(JSON.stringify(await (async () => {%s})()));" % script  # noqa: UP031
+    copy = page.with_name(f"asked-{page.name}")
+    copy.write_text(f"{text}<script>(async () => {{{rest} await rest(); {answer}}})();</script>", "utf-8")
+    size = f"--window-size={width},{height}"
+    shown = dom(copy, fragment, size, "--virtual-time-budget=20000")
+    found = re.search(r"<body[^>]*>(.*)</body>", shown, re.DOTALL)
+    assert found is not None, shown
+    return json.loads(html.unescape(found[1]))
 
 
 class Lit(HTMLParser):
@@ -80,6 +105,26 @@ def test_a_row_lights_what_the_dense_mask_has(tmp_path: Path) -> None:
     mask = ancestor_mask(torch.tensor(shown.row.position_ids))
     for offset in (len(shown.row) - 2, 700):
         assert Lit(dom(tmp_path / "row.html", f"#{offset}")).seen == mask[offset].tolist()
+
+
+def test_a_chosen_token_of_a_long_row_comes_into_view(tmp_path: Path) -> None:
+    lines = (
+        "a line of thirty\n" * 1_500
+    )  # chunks are higher than what a chunk is taken for before it is drawn
+    path = write(tmp_path / "a.jsonl", {"prompt": "1 + 2?", "response": f"<think>{lines}</think>"})
+    shown = row_of(read_one(path, 0), char_tokenizer())
+    write_row(shown, tmp_path / "row.html")
+    jumps = """
+        const places = [];
+        for (const share of [0.5, 0.05, 0.9, 0.1, 0.7, 0.3]) {
+            choose(Math.floor(share * N), true);
+            await rest();
+            places.push(document.querySelector('.chosen').getBoundingClientRect().top / innerHeight);
+        }
+        return places;
+    """
+    places = asked(tmp_path / "row.html", jumps)
+    assert len(places) == 6 and all(0.4 < place < 0.6 for place in places), places
 
 
 def test_the_rule_is_the_dense_mask(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ const segments = segmentsOf(positions);
 const mainLength = data.branches.length ? data.branches[0][0] : N;
 const parts = [[0, mainLength, 0, 0], ...data.branches]; // start, length, block, thread
 const chunks = [];
-let chosen = null;
+let chosen = null, aim = null; // aim: the token that was jumped to, until the reader scrolls
 
 const hueOf = (thread) => (thread ? ((thread + 5) % 6) + 1 : 0);
 const textOf = (offset) => data.texts[ids[offset]];
@@ -86,7 +86,7 @@ function choose(offset, scroll) {
   if (offset !== null) {
     const element = elementAt(offset);
     element.classList.add("chosen");
-    if (scroll) element.scrollIntoView({ block: "center" });
+    if (scroll) (aim = element).scrollIntoView({ block: "center" });
     history.replaceState(null, "", `#${offset}`);
   }
   tell(offset);
@@ -174,6 +174,9 @@ function start() {
     else return;
     event.preventDefault();
   });
+  // Chunks off the screen have estimated heights; drawing them moves the token that was jumped to.
+  new ResizeObserver(() => aim?.scrollIntoView({ block: "center" })).observe(byId("row"));
+  for (const scrolls of ["wheel", "touchmove", "pointerdown", "keydown"]) addEventListener(scrolls, () => { aim = null; }, { capture: true, passive: true });
   addEventListener("resize", () => { drawOverview(); drawMask(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawOverview(); drawMask(); });
   const linked = Number(location.hash.slice(1));
