@@ -158,6 +158,44 @@ def rows_of_positions(rng: random.Random) -> list[int]:
     return positions + [0] * rng.randint(0, 2)
 
 
+def test_labels_of_the_timeline_end_in_their_bars(tmp_path: Path) -> None:
+    threads = [{"block": 1, "thread": n, "tokens": 100 + 9 * n} for n in range(1, 100)]
+    outside = [{"block": None, "thread": None, "tokens": tokens} for tokens in (90, 700, 70)]
+    lines = [
+        record(spans=[*outside, *threads, {"block": None, "thread": None, "tokens": more}])
+        for more in (1, 300, 1500, 4000)
+    ]
+    write_browser(read([write(tmp_path / "a.jsonl", *lines)]), tmp_path / "page.html")
+    ends = """
+        const ends = [];
+        for (const t of all) {
+            select(t);
+            for (const lane of document.querySelectorAll('.lane')) {
+                const [bar, label] = ['rect', 'text'].map((name) => lane.querySelector(name)?.getBBox());
+                if (label) ends.push(bar.x + bar.width - label.x - label.width);
+            }
+        }
+        return ends;
+    """
+    ends = asked(tmp_path / "page.html", ends)
+    assert len(ends) > 100 and min(ends) > 2, sorted(ends)[:5]
+
+
+@pytest.mark.parametrize("width", [700, 1000, 1200, 1600])
+def test_statistics_need_no_scrolling_sideways(tmp_path: Path, width: int) -> None:
+    path = write(tmp_path / "a.jsonl", *[record(total=total) for total in range(60)])
+    write_stats(read([path]), tmp_path / "stats.html")
+    wide = """
+        const boxes = [...document.querySelectorAll('figure .scroll')], page = document.documentElement;
+        const wide = boxes.filter((box) => box.scrollWidth > box.clientWidth).length;
+        const shrunk = [...document.querySelectorAll('figure svg')]
+            .map((picture) => picture.clientWidth / picture.viewBox.baseVal.width);
+        return [wide, boxes.length, 12 * Math.min(...shrunk), page.scrollWidth <= innerWidth];
+    """
+    number, charts, font, fits = asked(tmp_path / "stats.html", wide, width=width)
+    assert (number, fits) == (0, True) and charts >= 5 and font > 7
+
+
 def test_statistics(tmp_path: Path) -> None:
     write_stats(read([write(tmp_path / "a.jsonl", record(), record())]), tmp_path / "stats.html")
     assert "self-parallelism" in dom(tmp_path / "stats.html")
