@@ -158,6 +158,23 @@ def rows_of_positions(rng: random.Random) -> list[int]:
     return positions + [0] * rng.randint(0, 2)
 
 
+def test_rejected_records_are_filtered_by_their_reason(tmp_path: Path) -> None:
+    made = {"id": "p", "prompt": "x", "response": "y", "status": "rejected", "detail": f"because {EVIL}"}
+    lines = [{**made, "reason": reason} for reason in ("no_groups", "refused", "refused", "late")]
+    path = write(tmp_path / "a.jsonl", *lines, {"id": "q", "status": "ok", "prompt": "x", "response": ""})
+    write_browser(read([path]), tmp_path / "page.html")
+    choose = """
+        const names = () => [...document.querySelectorAll('.item .flag')].map((flag) => flag.textContent);
+        const notice = document.querySelector('.notice.bad').textContent, all = names();
+        byId('reason').value = 'refused';
+        byId('reason').dispatchEvent(new Event('change'));
+        return [notice, document.querySelector('#detail .badge.bad').textContent, all, names()];
+    """
+    notice, badge, every, filtered = asked(tmp_path / "page.html", choose)
+    assert (badge, notice) == ("rejected", f"Rejected: no groupsbecause {EVIL}")
+    assert every == ["no groups", "refused", "refused", "late"] and filtered == ["refused", "refused"]
+
+
 def test_labels_of_the_timeline_end_in_their_bars(tmp_path: Path) -> None:
     threads = [{"block": 1, "thread": n, "tokens": 100 + 9 * n} for n in range(1, 100)]
     outside = [{"block": None, "thread": None, "tokens": tokens} for tokens in (90, 700, 70)]

@@ -63,6 +63,8 @@ def _entry(viewed: Viewed, file: int, count: Measured | None) -> dict[str, Any]:
         "wall": viewed.wall_s,
         "limits": viewed.limits,
         "reasons": viewed.reasons,
+        "rejected": viewed.rejected,
+        "detail": viewed.detail,
         "unit": unit,
         "total": latency.total,
         "longest": latency.longest,
