@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,17 @@ def test_a_chosen_token_of_a_long_row_comes_into_view(tmp_path: Path) -> None:
     """
     places = asked(tmp_path / "row.html", jumps)
     assert len(places) == 6 and all(0.4 < place < 0.6 for place in places), places
+
+
+def test_a_long_line_is_cut_at_white_space_or_with_a_mark(tmp_path: Path) -> None:
+    lines = f"{'word ' * 200}\n{'x' * 1_000}\n" + "short\n" * 200
+    path = write(tmp_path / "a.jsonl", {"prompt": "1 + 2?", "response": f"<think>{lines}</think>"})
+    write_row(row_of(read_one(path, 0), char_tokenizer()), tmp_path / "row.html")
+    boxes = "return [...document.querySelectorAll('.chunk')].map((box) => [box.className, box.textContent]);"
+    chunks = asked(tmp_path / "row.html", boxes)
+    cuts = [(before[-1], name, text[0]) for (_, before), (name, text) in pairwise(chunks)]
+    assert set(cuts) == {("d", "chunk goes-on", " "), ("x", "chunk goes-on", "x"), ("\n", "chunk", "s")}
+    assert chunks[0][0] == "chunk"
 
 
 def test_the_rule_is_the_dense_mask(tmp_path: Path) -> None:

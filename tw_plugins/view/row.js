@@ -26,15 +26,17 @@ function partOf(offset) {
   return parts[low];
 }
 
-// Where to cut after `start`: behind a line feed if one is near, so that the text flows as it is written.
+// Where to cut after `start`: behind a line feed if one is near, else before white space, so that no word is torn.
 function cut(start, stop) {
   const end = Math.min(start + CHUNK, stop);
-  if (end < stop) for (let at = end; at > end - 120 && at > start; at--) if (textOf(at - 1).endsWith("\n")) return at;
-  return end;
+  if (end === stop) return end;
+  const near = (fits) => { for (let at = end; at > end - 120; at--) if (fits(at)) return at; };
+  return near((at) => textOf(at - 1).endsWith("\n")) ?? near((at) => /^\s/.test(textOf(at))) ?? end;
 }
 
-function chunkOf(start, stop) {
-  const box = html("div", "chunk");
+function chunkOf(start, stop, follows) {
+  const goesOn = follows && !textOf(start - 1).endsWith("\n"); // the line began in the chunk before
+  const box = html("div", goesOn ? "chunk goes-on" : "chunk");
   for (let at = start; at < stop; at++) {
     const text = textOf(at);
     box.append(html("span", `t${loss[at] ? " trained" : ""}${isTag(text) ? " tag" : ""}`, visible(text)));
@@ -49,7 +51,7 @@ function drawParts() {
     const title = html("h3", "", html("b", "", nameOf(part)), ` · ${plural(length, "token")}, ${whole(trained(start, stop))} trained`);
     if (thread) title.append(` · forks at position ${positions[start]}`);
     const section = html("section", `segment c${hueOf(thread)}`, title);
-    for (let at = start; at < stop; at = chunks.at(-1).stop) section.append(chunkOf(at, cut(at, stop)));
+    for (let at = start; at < stop; at = chunks.at(-1).stop) section.append(chunkOf(at, cut(at, stop), at > start));
     byId("row").append(section);
   }
 }
