@@ -6,7 +6,6 @@ import html
 import json
 import random
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -21,14 +20,15 @@ from tests.core.fakes import char_tokenizer
 from tests.core.view_files import BLOCK, FORKED, record, write
 from tests.core.view_files import EVIL as ANY_EVIL
 from tw_plugins.attention import ancestor_mask
+from tw_plugins.machine import browser
 from tw_plugins.view.readers import read, read_one
 from tw_plugins.view.row import row_of, write_row
 from tw_plugins.view.stats import write_stats
 from tw_plugins.view.trajectories import write_browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = browser()
 EVIL = ANY_EVIL.replace("\ud800", "")  # half a character: shown, but --dump-dom cannot print it and aborts
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path (CONTRIBUTING.md)")
 
 
 OPTIONS = (
