@@ -94,14 +94,14 @@ def timeline(
         for row, span in enumerate(group):
             tokens = span["tokens"]
             bars.append(
-                _Bar(block, span["thread"], 0 if block is None else row, start, tokens, str(tokens), noun)
+                _Bar(block, span["thread"], 0 if block is None else row, start, tokens, f"{tokens:,}", noun)
             )
             start += tokens if block is None else 0
         start += 0 if block is None else max(bar.length for bar in bars)
         blocks.append(bars)
     ending = None
     if baseline_tokens is not None:
-        ending = _Bar(None, None, 0, 0, baseline_tokens, str(baseline_tokens), noun)
+        ending = _Bar(None, None, 0, 0, baseline_tokens, f"{baseline_tokens:,}", noun)
     return _drawn(blocks, max(start, baseline_tokens or 0, 1), ending)
 
 
@@ -210,4 +210,4 @@ def _colour(number: int) -> int:
 def axis_ticks(span: float) -> tuple[Tick, ...]:
     """Ticks of an axis over the whole width, 0 to ``span``."""
     unit = (W - LEFT - RIGHT) / span
-    return tuple(Tick(round(LEFT + at * unit, 2), f"{at:g}") for at in nice_ticks(0, span, 9) if at <= span)
+    return tuple(Tick(round(LEFT + at * unit, 2), f"{at:,g}") for at in nice_ticks(0, span, 9) if at <= span)

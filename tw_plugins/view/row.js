@@ -123,7 +123,7 @@ function canvasOf(id) {
 function drawOverview() {
   const [drawing, width] = canvasOf("overview"), x = (offset) => (offset / N) * width;
   const band = (start, stop, y, height, fill) => { drawing.fillStyle = fill; drawing.fillRect(x(start), y, Math.max(x(stop) - x(start), 0.75), height); };
-  parts.forEach(([start, length, , thread]) => band(start, start + length, 0, 20, colour(thread ? `--c${hueOf(thread)}` : "--base")));
+  parts.forEach(([start, length, , thread]) => band(start, start + length, 0, 20, colour(thread ? `--c${hueOf(thread)}` : "--c0")));
   band(0, data.prompt, 0, 20, colour("--slow"));
   for (let at = 0; at < N; ) {
     let stop = at + 1;
@@ -149,7 +149,7 @@ function drawMask() {
   const line = Math.max(height / N, 1);
   for (let y = 0; y < height; y += line) {
     const query = Math.min(Math.floor((y / height) * N), N - 1), thread = partOf(query)[3];
-    drawing.fillStyle = colour(thread ? `--c${hueOf(thread)}` : "--base");
+    drawing.fillStyle = colour(thread ? `--c${hueOf(thread)}` : "--c0");
     for (const [low, high] of seenBy(positions, segments, query)) drawing.fillRect((low / N) * size, y, ((high - low) / N) * size, line + 0.5);
   }
   if (chosen === null) return;

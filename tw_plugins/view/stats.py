@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean, median, quantiles
 from typing import Any
 
-from tw_plugins.charts import Chart, histogram, tally
+from tw_plugins.charts import HALF, Chart, histogram, tally
 from tw_plugins.records import Span
 from tw_plugins.view.page import write_page
 from tw_plugins.view.readers import Reading
@@ -181,7 +181,10 @@ def _row(title: str, values: Sequence[float], paper: Sequence[float]) -> dict[st
 def _charts(shapes: Shapes) -> Iterator[tuple[str, Chart]]:
     for name, title, nouns, values in _measures(shapes):
         whole = name != "acceleration" and max(values) - min(values) < _WIDEST
-        yield title, tally(values, nouns) if whole else histogram(values, None, unit="", nouns=nouns)
+        yield (
+            title,
+            tally(values, nouns, HALF) if whole else histogram(values, None, unit="", nouns=nouns, size=HALF),
+        )
 
 
 def _figure(value: float) -> str:

@@ -50,6 +50,7 @@ function summarise() {
   const graded = shown.filter((t) => t.correct !== undefined), clocked = shown.filter((t) => t.wall);
   const unit = new Set(shown.map((t) => t.unit)).size === 1 ? shown[0].unit : "tokens or characters";
   const few = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+  if (!shown.length) return figures(byId("figures"), [[`of ${whole(all.length)}`, "0"]]);
   figures(byId("figures"), [
     [`of ${whole(all.length)}`, whole(shown.length)],
     ...(graded.length ? [["correct", percent(mean((t) => t.correct, graded))]] : []),
@@ -70,7 +71,7 @@ function item(t, top) {
   const verdict = t.correct === undefined ? "" : t.correct ? "good" : "bad";
   const row = html("div", `item ${verdict}`);
   const first = (t.prompt || (t.parts ?? []).map((part) => part[part.length > 1 ? 2 : 0])[0] || "(empty)").trim().slice(0, 160);
-  const facts = [t.kind, t.blocks ? `${plural(t.blocks, "fork")}, ${plural(t.threads, "thread")}` : "sequential", place(t)];
+  const facts = [verdict && (t.correct ? "correct" : "wrong"), t.kind, t.blocks ? `${plural(t.blocks, "fork")}, ${plural(t.threads, "thread")}` : "sequential", place(t)];
   const size = html("span", "size", html("b", "", whole(t.longest)), ` / ${whole(t.total)}`);
   size.title = `${t.unit} in sequence / in all`;
   const sub = html("span", "sub");
@@ -223,7 +224,7 @@ function drawDetail(t) {
   next.disabled = at < 0 || at === shown.length - 1;
   previous.setAttribute("aria-label", "previous");
   next.setAttribute("aria-label", "next");
-  const keys = html("span", "soft more keys", html("kbd", "", "j"), " ", html("kbd", "", "k"), " move, ", html("kbd", "", "/"), " search");
+  const keys = html("span", "soft keys", html("kbd", "", "j"), " ", html("kbd", "", "k"), " move, ", html("kbd", "", "/"), " search");
   const top = html("div", "bar-top", back, html("h2", "", `${data.files[t.file]}, line ${t.line}`), ...badges(t), html("span", "move", keys, previous, next));
   const parts = [top, facts(t)];
   if (t.note) parts.push(html("div", "notice", html("p", "", t.note)));
