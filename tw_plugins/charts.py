@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Bar", "Chart", "Line", "Tick", "histogram", "learning_curve", "nice_ticks", "tally"]
+__all__ = ["HALF", "Bar", "Chart", "Line", "Tick", "histogram", "learning_curve", "nice_ticks", "tally"]
 
 Point = tuple[float, float]
 W, H = 360, 215
 WIDE, TALL = 660, 300
+HALF = 440, 235  # one of two columns
 LEFT, RIGHT, TOP, BOTTOM = 46, 16, 20, 28
 
 
@@ -140,6 +141,7 @@ def histogram(
     bins: int = 24,
     unit: str = "×",
     nouns: tuple[str, str] = ("problem", "problems"),
+    size: tuple[int, int] = (WIDE, TALL),
 ) -> Chart:
     """How often each value occurs, a speed-up by default, with a line at the mean.
 
@@ -148,30 +150,32 @@ def histogram(
         mark: a bin edge and a line lie on it, bars at or above it are ``above``; None: no line, all are.
         unit: after each number.
         nouns: one, and several, of what is counted.
+        size: width and height.
     """
+    width, height = size
     mean = sum(values) / len(values)
     shown = [*values] if mark is None else [*values, mark]
     edge_values = nice_ticks(min(shown), max(shown), 7)
     step = edge_values[1] - edge_values[0]
-    width = step / max(round(bins / (len(edge_values) - 1)), 1)
+    bin_width = step / max(round(bins / (len(edge_values) - 1)), 1)
     low, high = edge_values[0], edge_values[-1]
-    counts = [0] * round((high - low) / width)
+    counts = [0] * round((high - low) / bin_width)
     for value in values:
-        counts[min(int((value - low) / width + 1e-9), len(counts) - 1)] += 1
+        counts[min(int((value - low) / bin_width + 1e-9), len(counts) - 1)] += 1
     y_values = [tick for tick in nice_ticks(0, max(counts), 4) if tick == round(tick)]
-    x = _Scale(low, high, LEFT, WIDE - RIGHT)
-    y = _Scale(0, y_values[-1], TALL - BOTTOM, TOP)
+    x = _Scale(low, high, LEFT, width - RIGHT)
+    y = _Scale(0, y_values[-1], height - BOTTOM, TOP)
     return Chart(
-        WIDE,
-        TALL,
+        width,
+        height,
         tuple(Tick(x(value), f"{value:,g}{unit}") for value in edge_values),
         tuple(Tick(y(value), f"{value:g}") for value in y_values),
         bars=tuple(
             _bar(
-                (low + i * width, low + (i + 1) * width),
+                (low + i * bin_width, low + (i + 1) * bin_width),
                 count,
                 f"{unit}: {count} {nouns[count > 1]}",
-                mark is None or low + (i + 0.5) * width > mark,
+                mark is None or low + (i + 0.5) * bin_width > mark,
                 x,
                 y,
             )
@@ -185,23 +189,25 @@ def histogram(
     )
 
 
-def tally(values: Sequence[int], nouns: tuple[str, str]) -> Chart:
+def tally(values: Sequence[int], nouns: tuple[str, str], size: tuple[int, int] = (WIDE, TALL)) -> Chart:
     """How often each whole number occurs, one bar each, with a line at the mean.
 
     Args:
         values: at least one.
         nouns: one, and several, of what is counted.
+        size: width and height.
     """
+    width, height = size
     mean, low, high = sum(values) / len(values), min(values), max(values)
     counts = Counter(values)
     y_values = [tick for tick in nice_ticks(0, max(counts.values()), 4) if tick == round(tick)]
     edge = max(1.0, 4 - (high - low) / 2)  # a few bars are not as wide as the chart
-    x = _Scale(low - edge, high + edge, LEFT, WIDE - RIGHT)
-    y = _Scale(0, y_values[-1], TALL - BOTTOM, TOP)
+    x = _Scale(low - edge, high + edge, LEFT, width - RIGHT)
+    y = _Scale(0, y_values[-1], height - BOTTOM, TOP)
     labels = [value for value in nice_ticks(low, high, 12) if value == round(value) and low <= value <= high]
     return Chart(
-        WIDE,
-        TALL,
+        width,
+        height,
         tuple(Tick(x(value), f"{value:g}") for value in labels),
         tuple(Tick(y(value), f"{value:g}") for value in y_values),
         bars=tuple(

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING, Literal
 
+from tw_plugins.machine import browser
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -115,6 +117,7 @@ def _machine() -> Iterator[Check]:
     )
     for name in ("tw-plugins", "torch", "transformers"):
         yield _distribution(name)
+    yield _browser()
 
 
 def _distribution(name: str) -> Check:
@@ -122,6 +125,15 @@ def _distribution(name: str) -> Check:
         return Check("machine", name, "ok", version(name))
     except PackageNotFoundError:
         return Check("machine", name, "fail", "not installed: make setup, or pip install tw-plugins[torch]")
+
+
+def _browser() -> Check:
+    if path := browser():
+        return Check("machine", "Chromium", "ok", f"{path}, for the viewer's browser tests")
+    missing = (
+        "not on the path: the viewer's browser tests are skipped, nothing else needs it (CONTRIBUTING.md)"
+    )
+    return Check("machine", "Chromium", "note", missing)
 
 
 def _memory_gib() -> float:

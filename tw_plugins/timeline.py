@@ -23,6 +23,7 @@ __all__ = ["Lane", "Piece", "Timeline", "axis_ticks", "clock_timeline", "coloure
 COLOURS = 6  # lanes beyond repeat them
 W, LEFT, RIGHT, TOP = 960, 12, 12, 10
 BAR, GAP, AXIS = 22, 10, 34
+PADDING, CHARACTER = 18, 8.5  # of a label: both sides, and the widest digit of a bold 12 px font
 _TAG = re.compile("(" + "|".join(map(re.escape, TAGS)) + ")")
 _NUMBER = re.compile(r"\s*(\d+):")
 
@@ -93,14 +94,14 @@ def timeline(
         for row, span in enumerate(group):
             tokens = span["tokens"]
             bars.append(
-                _Bar(block, span["thread"], 0 if block is None else row, start, tokens, str(tokens), noun)
+                _Bar(block, span["thread"], 0 if block is None else row, start, tokens, f"{tokens:,}", noun)
             )
             start += tokens if block is None else 0
         start += 0 if block is None else max(bar.length for bar in bars)
         blocks.append(bars)
     ending = None
     if baseline_tokens is not None:
-        ending = _Bar(None, None, 0, 0, baseline_tokens, str(baseline_tokens), noun)
+        ending = _Bar(None, None, 0, 0, baseline_tokens, f"{baseline_tokens:,}", noun)
     return _drawn(blocks, max(start, baseline_tokens or 0, 1), ending)
 
 
@@ -179,20 +180,23 @@ def coloured(text: str) -> list[Piece]:
 
 def _sequential(bar: _Bar, y: float, unit: float, name: str) -> Lane:
     width = round(bar.length * unit, 2)
-    label = f"{name} · {bar.text}" if width > 150 else bar.text
-    shown = width > 16 + 6 * len(bar.text)
+    label = _label(width, f"{name} · {bar.text}", bar.text)
     title = f"{name}: {bar.text} {bar.noun}"
-    return Lane(round(LEFT + bar.start * unit, 2), y, width, 0, label if shown else "", title)
+    return Lane(round(LEFT + bar.start * unit, 2), y, width, 0, label, title)
 
 
 def _lane(bar: _Bar, unit: float, join: float) -> Lane:
     assert bar.thread is not None
     width = round(bar.length * unit, 2)
-    short, long = f"{bar.thread} · {bar.text}", f"thread {bar.thread} · {bar.text}"
-    label = long if width > 92 + 6 * len(bar.text) else short if width > 32 + 6 * len(bar.text) else ""
+    label = _label(width, f"thread {bar.thread} · {bar.text}", f"{bar.thread} · {bar.text}")
     title = f"block {bar.block}, thread {bar.thread}: {bar.text} {bar.noun}"
     x = round(LEFT + bar.start * unit, 2)
     return Lane(x, _y(bar.row), width, _colour(bar.thread), label, title, round(join, 2))
+
+
+def _label(width: float, *labels: str) -> str:
+    """The first label that fits into a bar; "" when none does."""
+    return next((label for label in labels if PADDING + CHARACTER * len(label) <= width), "")
 
 
 def _y(row: int) -> float:
@@ -206,4 +210,4 @@ def _colour(number: int) -> int:
 def axis_ticks(span: float) -> tuple[Tick, ...]:
     """Ticks of an axis over the whole width, 0 to ``span``."""
     unit = (W - LEFT - RIGHT) / span
-    return tuple(Tick(round(LEFT + at * unit, 2), f"{at:g}") for at in nice_ticks(0, span, 9) if at <= span)
+    return tuple(Tick(round(LEFT + at * unit, 2), f"{at:,g}") for at in nice_ticks(0, span, 9) if at <= span)

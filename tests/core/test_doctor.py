@@ -61,6 +61,15 @@ def test_attention_that_gives_a_wrong_gradient_fails(monkeypatch: pytest.MonkeyP
     assert "the gradient is not finite" in sdpa.detail
 
 
+@pytest.mark.parametrize(("path", "status"), [("/usr/bin/chromium", "ok"), (None, "note")])
+def test_chromium_is_for_the_browser_tests_only(
+    monkeypatch: pytest.MonkeyPatch, path: str | None, status: str
+) -> None:
+    monkeypatch.setattr(doctor, "browser", lambda: path)
+    (check,) = (check for check in with_doctors(monkeypatch, Entry("verl", [OK])) if check.name == "Chromium")
+    assert check.status == status and "browser tests" in check.detail
+
+
 def test_verdict_and_table() -> None:
     assert is_healthy([OK, NOTE]) and not is_healthy([OK, FAIL])
     for checks, verdict in (

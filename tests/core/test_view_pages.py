@@ -94,7 +94,9 @@ def test_text_from_a_model_ends_no_script(tmp_path: Path) -> None:
     first, second, third = page.data["trajectories"]
     assert first["prompt"] == first["parts"][0][0] == EVIL and first["limits"] == {EVIL: 1}
     assert second["parts"][1][3] == EVIL and third["prompt"] == third["answer"] == EVIL
-    assert page.data["unreadable"][0]["line"] == 3 and page.data["files"][1] == "<i>b.jsonl"
+    assert (
+        page.data["unreadable"][0].startswith("a.jsonl, line 3: ") and page.data["files"][1] == "<i>b.jsonl"
+    )
     assert "\u2028" not in page.raw[1] and "<" not in page.raw[1]
 
 
@@ -244,13 +246,44 @@ def test_what_the_command_says_of_bad_lines(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", record(), *[b"{"] * 12)
     done = view("trajectories", path, "--out", tmp_path / "page.html")
     assert done.exit_code == 0 and done.output.count("left out: a.jsonl, line") == 10
-    assert "2 more lines" in done.output and "1 trajectory of 1 file, 12 lines left out" in done.output
+    assert (
+        "2 more, named on the page" in done.output
+        and "1 trajectory of 1 file, 12 lines left out" in done.output
+    )
     done = view("trajectories", write(tmp_path / "b.jsonl", b"{"), "--out", tmp_path / "none.html")
     assert (
         done.exit_code == 2 and len(done.output.splitlines()) == 1 and not (tmp_path / "none.html").exists()
     )
     done = view("trajectories", tmp_path / "c.jsonl", "--out", tmp_path / "none.html")
     assert done.exit_code == 2 and done.output.startswith("error: no such file: ")
+
+
+def test_folders_of_the_project_can_be_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "eval").mkdir()
+    write(tmp_path / "eval" / "parallel.jsonl", record(), b"{")
+    (tmp_path / "eval" / "figures.json").write_text('{\n  "modes": {}\n}\n')
+    write(tmp_path / "eval" / "empty.jsonl")
+    (tmp_path / "eval" / "half.parquet").write_bytes(b"PAR1")
+    for what in ("trajectories", "stats"):
+        done = view(what, tmp_path / "eval", "--out", tmp_path / "page.html")
+        assert done.exit_code == 0, done.output
+        assert "1 trajectory of 1 file, 1 line and 3 files left out" in done.output
+        assert "left out: figures.json: nothing can be read (line 1: " in done.output
+        assert "left out: empty.jsonl: nothing can be read (it has no record)" in done.output
+        assert "1 line and 3 files left out" in (tmp_path / "page.html").read_text()
+        assert "half.parquet: it cannot be read as Parquet" in (tmp_path / "page.html").read_text()
+
+
+def test_a_folder_of_nothing_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "eval").mkdir()
+    for name in ("figures.json", "settings.json"):
+        (tmp_path / "eval" / name).write_text("{}\n")
+    done = view("trajectories", tmp_path / "eval", "--out", tmp_path / "page.html")
+    assert (
+        done.exit_code == 2 and len(done.output.splitlines()) == 1 and "figures.json: nothing" in done.output
+    )
+    done = view("trajectories", tmp_path / "eval" / "figures.json", "--out", tmp_path / "page.html")
+    assert done.exit_code == 2 and "figures.json: nothing can be read" in done.output
 
 
 def test_ten_thousand_trajectories_are_some_megabytes(tmp_path: Path) -> None:

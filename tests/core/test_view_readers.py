@@ -131,7 +131,7 @@ def test_a_missing_and_a_broken_file(tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
             read([tmp_path / name])
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(ViewError, match=r"bad\.parquet cannot be read as Parquet"):
+    with pytest.raises(ViewError, match=r"bad\.parquet: it cannot be read as Parquet"):
         read([tmp_path / "bad.parquet"])
 
 

@@ -13,7 +13,7 @@ from tw_plugins.view.viewed import Measured
 
 __all__ = ["show_row", "show_stats", "show_trajectories"]
 
-NAMED = 10  # unreadable lines; the page names all
+NAMED = 10  # of what is left out; the page names all
 LARGE = 200e6  # bytes of a page that a browser is slow to open
 
 
@@ -74,10 +74,8 @@ def _report(reading: Reading, out: Path, console: Console) -> None:
     for one in lost[:NAMED]:
         console.print(f"[yellow]left out:[/] {escape(str(one))}", highlight=False, soft_wrap=True)
     if len(lost) > NAMED:
-        console.print(
-            f"[yellow]left out:[/] {len(lost) - NAMED} more lines, named on the page", highlight=False
-        )
-    left_out = f", {_plural(len(lost), 'line', 'lines')} left out" if lost else ""
+        console.print(f"[yellow]left out:[/] {len(lost) - NAMED} more, named on the page", highlight=False)
+    left_out = f", {reading.left_out}" if lost else ""
     size = out.stat().st_size
     console.print(
         f"{_plural(len(reading.trajectories), 'trajectory', 'trajectories')} of "

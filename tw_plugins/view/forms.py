@@ -11,7 +11,8 @@ from typing import Any
 from tw_plugins.latency import Latency
 from tw_plugins.records import span_from
 from tw_plugins.summary import EXTRA_FIELD
-from tw_plugins.view.viewed import Viewed
+from tw_plugins.view import stage1
+from tw_plugins.view.viewed import Viewed, prompt_of
 
 __all__ = ["FORMS", "Form", "UnknownRecord", "viewed_from"]
 
@@ -137,15 +138,14 @@ def _logged(record: Record, source: str, line: int) -> Viewed:
 
 
 def _example(record: Record, source: str, line: int) -> Viewed:
-    prompt = record["prompt"]
-    messages = [] if isinstance(prompt, str) else [dict(message) for message in prompt]
+    prompt, messages = prompt_of(record["prompt"])
     extra, reward = record.get("extra_info") or {}, record.get("reward_model") or {}
     answer = reward.get("ground_truth", record.get("label"))
     return Viewed(
         form="example",
         source=source,
         line=line,
-        prompt=prompt if isinstance(prompt, str) else "\n".join(str(one["content"]) for one in messages),
+        prompt=prompt,
         text=_text(record, "response"),
         messages=messages,
         kind=str(extra.get("kind") or ""),
@@ -163,6 +163,7 @@ FORMS = (
     Form("verl (rollout_data_dir, validation_data_dir)", ("input", "output", "gts", "score", "step"), _verl),
     Form("a sampler (input, output, label, reward)", ("input", "output"), _samples),
     Form("OpenRLHF (the table generated_samples)", ("global_step", "text", "reward"), _logged),
+    Form("data stage1", stage1.KEYS, stage1.viewed_record),
     Form("an SFT set (prompt, response)", ("prompt", "response"), _example),
 )
 

@@ -4,7 +4,7 @@ const segments = segmentsOf(positions);
 const mainLength = data.branches.length ? data.branches[0][0] : N;
 const parts = [[0, mainLength, 0, 0], ...data.branches]; // start, length, block, thread
 const chunks = [];
-let chosen = null;
+let chosen = null, aim = null; // aim: the token that was jumped to, until the reader scrolls
 
 const hueOf = (thread) => (thread ? ((thread + 5) % 6) + 1 : 0);
 const textOf = (offset) => data.texts[ids[offset]];
@@ -26,15 +26,17 @@ function partOf(offset) {
   return parts[low];
 }
 
-// Where to cut after `start`: behind a line feed if one is near, so that the text flows as it is written.
+// Where to cut after `start`: behind a line feed if one is near, else before white space, so that no word is torn.
 function cut(start, stop) {
   const end = Math.min(start + CHUNK, stop);
-  if (end < stop) for (let at = end; at > end - 120 && at > start; at--) if (textOf(at - 1).endsWith("\n")) return at;
-  return end;
+  if (end === stop) return end;
+  const near = (fits) => { for (let at = end; at > end - 120; at--) if (fits(at)) return at; };
+  return near((at) => textOf(at - 1).endsWith("\n")) ?? near((at) => /^\s/.test(textOf(at))) ?? end;
 }
 
-function chunkOf(start, stop) {
-  const box = html("div", "chunk");
+function chunkOf(start, stop, follows) {
+  const goesOn = follows && !textOf(start - 1).endsWith("\n"); // the line began in the chunk before
+  const box = html("div", goesOn ? "chunk goes-on" : "chunk");
   for (let at = start; at < stop; at++) {
     const text = textOf(at);
     box.append(html("span", `t${loss[at] ? " trained" : ""}${isTag(text) ? " tag" : ""}`, visible(text)));
@@ -49,7 +51,7 @@ function drawParts() {
     const title = html("h3", "", html("b", "", nameOf(part)), ` · ${plural(length, "token")}, ${whole(trained(start, stop))} trained`);
     if (thread) title.append(` · forks at position ${positions[start]}`);
     const section = html("section", `segment c${hueOf(thread)}`, title);
-    for (let at = start; at < stop; at = chunks.at(-1).stop) section.append(chunkOf(at, cut(at, stop)));
+    for (let at = start; at < stop; at = chunks.at(-1).stop) section.append(chunkOf(at, cut(at, stop), at > start));
     byId("row").append(section);
   }
 }
@@ -86,7 +88,7 @@ function choose(offset, scroll) {
   if (offset !== null) {
     const element = elementAt(offset);
     element.classList.add("chosen");
-    if (scroll) element.scrollIntoView({ block: "center" });
+    if (scroll) (aim = element).scrollIntoView({ block: "center" });
     history.replaceState(null, "", `#${offset}`);
   }
   tell(offset);
@@ -121,7 +123,7 @@ function canvasOf(id) {
 function drawOverview() {
   const [drawing, width] = canvasOf("overview"), x = (offset) => (offset / N) * width;
   const band = (start, stop, y, height, fill) => { drawing.fillStyle = fill; drawing.fillRect(x(start), y, Math.max(x(stop) - x(start), 0.75), height); };
-  parts.forEach(([start, length, , thread]) => band(start, start + length, 0, 20, colour(thread ? `--c${hueOf(thread)}` : "--base")));
+  parts.forEach(([start, length, , thread]) => band(start, start + length, 0, 20, colour(thread ? `--c${hueOf(thread)}` : "--c0")));
   band(0, data.prompt, 0, 20, colour("--slow"));
   for (let at = 0; at < N; ) {
     let stop = at + 1;
@@ -147,7 +149,7 @@ function drawMask() {
   const line = Math.max(height / N, 1);
   for (let y = 0; y < height; y += line) {
     const query = Math.min(Math.floor((y / height) * N), N - 1), thread = partOf(query)[3];
-    drawing.fillStyle = colour(thread ? `--c${hueOf(thread)}` : "--base");
+    drawing.fillStyle = colour(thread ? `--c${hueOf(thread)}` : "--c0");
     for (const [low, high] of seenBy(positions, segments, query)) drawing.fillRect((low / N) * size, y, ((high - low) / N) * size, line + 0.5);
   }
   if (chosen === null) return;
@@ -174,6 +176,9 @@ function start() {
     else return;
     event.preventDefault();
   });
+  // Chunks off the screen have estimated heights; drawing them moves the token that was jumped to.
+  new ResizeObserver(() => aim?.scrollIntoView({ block: "center" })).observe(byId("row"));
+  for (const scrolls of ["wheel", "touchmove", "pointerdown", "keydown"]) addEventListener(scrolls, () => { aim = null; }, { capture: true, passive: true });
   addEventListener("resize", () => { drawOverview(); drawMask(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawOverview(); drawMask(); });
   const linked = Number(location.hash.slice(1));

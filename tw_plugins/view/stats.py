@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean, median, quantiles
 from typing import Any
 
-from tw_plugins.charts import Chart, histogram, tally
+from tw_plugins.charts import HALF, Chart, histogram, tally
 from tw_plugins.records import Span
 from tw_plugins.view.page import write_page
 from tw_plugins.view.readers import Reading
@@ -46,15 +46,17 @@ class Shapes:
 
     Attributes:
         unit: "tokens" or "characters".
-        trajectories, forked, malformed: how many.
+        trajectories, forked, malformed: how many, without the rejected ones.
+        rejected: reason → records of stage 1 that go no further; they are not measured.
         errors: rule of the grammar → trajectories that break it.
         sequential: lengths of those that do not fork.
     """
 
     unit: str
-    trajectories: int
+    trajectories: int = 0
     forked: int = 0
     malformed: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     sequential: list[int] = field(default_factory=list)
     blocks: list[int] = field(default_factory=list)
@@ -67,7 +69,11 @@ class Shapes:
 
     def add(self, viewed: Viewed, count: Measured | None) -> None:
         """Measures one more trajectory."""
+        if viewed.rejected:
+            self.rejected[viewed.rejected] += 1
+            return
         spans, latency = viewed.measure(count or len)
+        self.trajectories += 1
         self.malformed += viewed.malformed
         self.errors.update({str(error.code) for error in viewed.errors})
         if not latency.blocks:
@@ -99,7 +105,7 @@ def shapes_of(trajectories: Sequence[Viewed], count: Measured | None = None) -> 
         raise ViewError(
             f"{without} has no token counts, other files have: give --tokenizer to count its tokens"
         )
-    shapes = Shapes(TOKENS if count is not None or all(known) else CHARACTERS, len(trajectories))
+    shapes = Shapes(TOKENS if count is not None or all(known) else CHARACTERS)
     for viewed in trajectories:
         shapes.add(viewed, count)
     return shapes
@@ -113,6 +119,7 @@ def write_stats(reading: Reading, target: Path, count: Measured | None = None) -
         target,
         styles=("look.css", "view/stats.css"),
         sources=reading.sources,
+        left_out=reading.left_out,
         unreadable=reading.unreadable,
         shapes=shapes,
         headlines=list(_headlines(shapes)),
@@ -129,8 +136,10 @@ def _blocks(spans: Sequence[Span]) -> Iterator[list[Span]]:
 
 
 def _headlines(shapes: Shapes) -> Iterator[dict[str, str]]:
-    well_formed = 1 - shapes.malformed / shapes.trajectories
+    well_formed = 1 - shapes.malformed / max(shapes.trajectories, 1)
     yield _headline("trajectories", f"{shapes.trajectories:,}", f"{shapes.forked:,} fork")
+    if shapes.rejected:
+        yield _headline("rejected", f"{shapes.rejected.total():,}", "go no further, not measured")
     yield _headline("well-formed", f"{well_formed:.1%}", f"{shapes.malformed:,} break the grammar")
     if shapes.forked:
         yield _headline(
@@ -172,7 +181,10 @@ def _row(title: str, values: Sequence[float], paper: Sequence[float]) -> dict[st
 def _charts(shapes: Shapes) -> Iterator[tuple[str, Chart]]:
     for name, title, nouns, values in _measures(shapes):
         whole = name != "acceleration" and max(values) - min(values) < _WIDEST
-        yield title, tally(values, nouns) if whole else histogram(values, None, unit="", nouns=nouns)
+        yield (
+            title,
+            tally(values, nouns, HALF) if whole else histogram(values, None, unit="", nouns=nouns, size=HALF),
+        )
 
 
 def _figure(value: float) -> str:

@@ -5,8 +5,9 @@ const all = data.trajectories;
 const FILTERS = {
   correct: [0, (t) => t.correct === true], wrong: [0, (t) => t.correct === false],
   forked: [1, (t) => t.blocks > 0], sequential: [1, (t) => !t.blocks],
-  malformed: [2, (t) => t.reasons], "limits hit": [2, (t) => t.limits],
+  malformed: [2, (t) => t.reasons], "limits hit": [2, (t) => t.limits], rejected: [2, (t) => t.rejected],
 };
+const spaced = (code) => code.replaceAll("_", " ");
 const acceleration = (t) => (t.total ? 1 - t.longest / t.total : 0);
 const ORDERS = {
   "as in the file": (t) => t.place, "fastest first": (t) => t.longest, "slowest first": (t) => -t.longest,
@@ -19,7 +20,7 @@ let words = "", shown = all, selected = null, byClock = false;
 all.forEach((t, place) => { t.place = place; });
 
 function haystack(t) {
-  t.haystack ??= [t.prompt, t.answer, ...t.parts.map((part) => (part.length > 1 ? `${part[3]}\n${part[2]}` : part[0]))]
+  t.haystack ??= [t.prompt, t.answer, t.rejected, t.detail, t.more?.id, ...(t.parts ?? []).map((part) => (part.length > 1 ? `${part[3]}\n${part[2]}` : part[0]))]
     .join("\n").toLowerCase();
   return t.haystack;
 }
@@ -31,6 +32,7 @@ function passes(t) {
   }
   if (byId("file").value && t.file !== Number(byId("file").value)) return false;
   if (byId("kind").value && t.kind !== byId("kind").value) return false;
+  if (byId("reason").value && t.rejected !== byId("reason").value) return false;
   return !words || haystack(t).includes(words);
 }
 
@@ -48,6 +50,7 @@ function summarise() {
   const graded = shown.filter((t) => t.correct !== undefined), clocked = shown.filter((t) => t.wall);
   const unit = new Set(shown.map((t) => t.unit)).size === 1 ? shown[0].unit : "tokens or characters";
   const few = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+  if (!shown.length) return figures(byId("figures"), [[`of ${whole(all.length)}`, "0"]]);
   figures(byId("figures"), [
     [`of ${whole(all.length)}`, whole(shown.length)],
     ...(graded.length ? [["correct", percent(mean((t) => t.correct, graded))]] : []),
@@ -67,11 +70,12 @@ function place(t) {
 function item(t, top) {
   const verdict = t.correct === undefined ? "" : t.correct ? "good" : "bad";
   const row = html("div", `item ${verdict}`);
-  const first = (t.prompt || t.parts.map((part) => part[part.length > 1 ? 2 : 0])[0] || "(empty)").trim().slice(0, 160);
-  const facts = [t.kind, t.blocks ? `${plural(t.blocks, "fork")}, ${plural(t.threads, "thread")}` : "sequential", place(t)];
+  const first = (t.prompt || (t.parts ?? []).map((part) => part[part.length > 1 ? 2 : 0])[0] || "(empty)").trim().slice(0, 160);
+  const facts = [verdict && (t.correct ? "correct" : "wrong"), t.kind, t.blocks ? `${plural(t.blocks, "fork")}, ${plural(t.threads, "thread")}` : "sequential", place(t)];
   const size = html("span", "size", html("b", "", whole(t.longest)), ` / ${whole(t.total)}`);
   size.title = `${t.unit} in sequence / in all`;
   const sub = html("span", "sub");
+  if (t.rejected) sub.append(html("span", "flag", spaced(t.rejected)), " · ");
   if (t.reasons) sub.append(html("span", "flag", "malformed"), " · ");
   if (t.limits) sub.append(html("span", "flag", "limit hit"), " · ");
   sub.append(facts.filter(Boolean).join(" · "));
@@ -95,7 +99,8 @@ function drawRows() {
 function none() {
   const element = html("div", "", "Nothing matches. ", button("Show all", () => {
     on.clear();
-    words = byId("words").value = byId("file").value = byId("kind").value = "";
+    words = "";
+    for (const id of ["words", "file", "kind", "reason"]) byId(id).value = "";
     drawChips();
     refresh();
   }));
@@ -147,7 +152,7 @@ function thread([block, number, text, outline, tokens]) {
 function response(t) {
   const boxes = [];
   let block = null, columns = null;
-  for (const part of t.parts) {
+  for (const part of t.parts ?? []) {
     if (part.length === 1) {
       boxes.push(tinted(part[0]));
       block = null;
@@ -163,6 +168,7 @@ function response(t) {
 function badges(t) {
   const made = [];
   if (t.correct !== undefined) made.push(html("span", `badge ${t.correct ? "good" : "bad"}`, t.correct ? "correct" : "wrong"));
+  if (t.rejected) made.push(html("span", "badge bad", "rejected"));
   if (t.reasons) made.push(html("span", "badge bad", "malformed"));
   for (const [name, count] of Object.entries(t.limits ?? {})) made.push(html("span", "badge warn", name === "any" ? `${plural(count, "limit")} hit` : `${name} hit ${count}×`));
   for (const name of [t.kind, t.mode, t.form]) if (name) made.push(html("span", "badge", name));
@@ -218,10 +224,11 @@ function drawDetail(t) {
   next.disabled = at < 0 || at === shown.length - 1;
   previous.setAttribute("aria-label", "previous");
   next.setAttribute("aria-label", "next");
-  const keys = html("span", "soft more keys", html("kbd", "", "j"), " ", html("kbd", "", "k"), " move, ", html("kbd", "", "/"), " search");
+  const keys = html("span", "soft keys", html("kbd", "", "j"), " ", html("kbd", "", "k"), " move, ", html("kbd", "", "/"), " search");
   const top = html("div", "bar-top", back, html("h2", "", `${data.files[t.file]}, line ${t.line}`), ...badges(t), html("span", "move", keys, previous, next));
   const parts = [top, facts(t)];
   if (t.note) parts.push(html("div", "notice", html("p", "", t.note)));
+  if (t.rejected) parts.push(html("div", "notice bad", html("p", "", html("b", "", `Rejected: ${spaced(t.rejected)}`)), html("p", "", t.detail ?? "")));
   if (t.reasons) parts.push(html("div", "notice bad", html("p", "", "Malformed:"), html("ul", "", ...t.reasons.map((reason) => html("li", "", reason)))));
   if (t.timeline) parts.push(...timeline(t));
   if (t.prompt) parts.push(html("h3", "", "Prompt"), tinted(t.prompt));
@@ -272,11 +279,13 @@ function start() {
   byId("sources").textContent = data.files.join(", ");
   if (data.unreadable.length) {
     byId("unreadable").hidden = false;
-    byId("unreadable").querySelector("summary").textContent = `${plural(data.unreadable.length, "line")} could not be read`;
-    byId("unreadable").querySelector("ul").append(...data.unreadable.map((u) => html("li", "", `${u.source}, line ${u.line}: ${u.reason}`)));
+    byId("unreadable").querySelector("summary").textContent = data.left_out;
+    byId("unreadable").querySelector("ul").append(...data.unreadable.map((one) => html("li", "", one)));
   }
   fill(byId("file"), [["", "all files"], ...data.files.map((name, index) => [index, name])]);
   fill(byId("kind"), [["", "all kinds"], ...[...new Set(all.map((t) => t.kind ?? ""))].filter(Boolean).sort().map((kind) => [kind, kind])]);
+  const reasons = [...new Set(all.map((t) => t.rejected))].filter(Boolean).sort();
+  fill(byId("reason"), [["", "all reasons"], ...reasons.map((reason) => [reason, spaced(reason)])]);
   fill(byId("sort"), Object.keys(ORDERS).map((name) => [name, name]));
   drawChips();
   let waiting;

@@ -37,7 +37,8 @@ def browser_data(reading: Reading, count: Measured | None = None) -> dict[str, A
     files = {name: number for number, name in enumerate(reading.sources)}
     return {
         "files": reading.sources,
-        "unreadable": [asdict(one) for one in reading.unreadable],
+        "left_out": reading.left_out,
+        "unreadable": list(map(str, reading.unreadable)),
         "width": W,
         "bar": BAR,
         "trajectories": [_entry(one, files[one.source], count) for one in reading.trajectories],
@@ -62,6 +63,8 @@ def _entry(viewed: Viewed, file: int, count: Measured | None) -> dict[str, Any]:
         "wall": viewed.wall_s,
         "limits": viewed.limits,
         "reasons": viewed.reasons,
+        "rejected": viewed.rejected,
+        "detail": viewed.detail,
         "unit": unit,
         "total": latency.total,
         "longest": latency.longest,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,9 @@ from tw_plugins.latency import Latency, latency_of
 from tw_plugins.records import Span
 from tw_plugins.trajectory import FormatError, validate
 
-__all__ = ["CHARACTERS", "TOKENS", "Measured", "Part", "ViewError", "Viewed", "outlines_of", "parts_of"]
+__all__ = [
+    "CHARACTERS", "TOKENS", "Measured", "Part", "ViewError", "Viewed", "outlines_of", "parts_of", "prompt_of",
+]  # fmt: skip
 
 CHARACTERS, TOKENS = "characters", "tokens"
 _ANY_TAG = "|".join(map(re.escape, TAGS))
@@ -47,6 +49,8 @@ class Viewed:
         well_formed: what the file says of the ids; None where it says nothing.
         spans: requests with their tokens, where the file has them.
         totals: measures in tokens, where the file has them without spans.
+        rejected: code of the reason why a record goes no further; "" where it does.
+        detail: of that reason.
         note: what a reader has to know about this text.
         more: other figures of the file.
     """
@@ -67,6 +71,8 @@ class Viewed:
     well_formed: bool | None = None
     spans: tuple[Span, ...] = ()
     totals: Latency | None = None
+    rejected: str = ""
+    detail: str = ""
     note: str = ""
     more: dict[str, str] = field(default_factory=dict)
 
@@ -107,6 +113,14 @@ class Part:
     block: int | None
     thread: int | None
     text: str
+
+
+def prompt_of(prompt: str | Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+    """A prompt for people, and its chat messages where it has any."""
+    if isinstance(prompt, str):
+        return prompt, []
+    messages = [dict(message) for message in prompt]
+    return "\n".join(str(one["content"]) for one in messages), messages
 
 
 def parts_of(viewed: Viewed) -> list[Part]:
