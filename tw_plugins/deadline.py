@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from tw_plugins.request import EngineError
 from tw_plugins.units import Completion, Engine
 
+LONGEST_S = 365 * 86_400.0
+
 
 def check_deadline(seconds: float, name: str) -> None:
     """
@@ -15,10 +17,11 @@ def check_deadline(seconds: float, name: str) -> None:
         name: the setting, as users write it.
 
     Raises:
-        ValueError: not a positive number of seconds.
+        ValueError: not a positive number of seconds, or more than a year: the clocks of threads, asyncio and
+            torch overflow somewhere beyond.
     """
-    if not seconds > 0:
-        raise ValueError(f"{name} is {seconds}: it must be a positive number of seconds")
+    if not 0 < seconds <= LONGEST_S:
+        raise ValueError(f"{name} is {seconds}: it must be a positive number of seconds, at most a year")
 
 
 class WithDeadline:

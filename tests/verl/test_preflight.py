@@ -23,7 +23,7 @@ from tw_plugins.control_tokens import TAGS, ControlTokenError
 from tw_plugins.files import DataFileError
 from tw_plugins.vocabulary import VocabularyError
 from verl_ext import preflight
-from verl_ext.settings import KEY, SettingsError
+from verl_ext.settings import KEY, REWARD_KEY, SettingsError
 from verl_ext.shared_memory import SharedMemoryTooSmall
 from verl_ext.versions import SUPPORTED
 
@@ -84,7 +84,32 @@ WRONG_SETTINGS = {
     ),
     "negative rho": (
         ["reward.custom_reward_function.reward_kwargs.rho=-1"],
-        "reward_kwargs: rho and rho_clip must be >= 0",
+        "reward_kwargs.rho=-1: must be a finite number, at least 0",
+    ),
+    "rho as a word": (["{reward}.rho=half"], "reward_kwargs.rho='half': must be a finite number"),
+    "rho in quotes": (["{reward}.rho='0.5'"], "reward_kwargs.rho='0.5': must be a finite number"),
+    "no rho": (["{reward}.rho=null"], "reward_kwargs.rho=None: must be a finite number"),
+    "rho that is no number": (["{reward}.rho=.nan"], "reward_kwargs.rho=nan: must be a finite number"),
+    "wrong as a word": (["{reward}.wrong=zero"], "reward_kwargs.wrong='zero': must be a finite number"),
+    "wrong pays more": (["{reward}.wrong=5"], "wrong=5: wrong [+] format_weight must be below 1"),
+    "format as a word": (["{reward}.format_weight=high"], "format_weight='high': must be a finite number"),
+    "infinite format": (["{reward}.format_weight=.inf"], "format_weight=inf: must be a finite number"),
+    "reward settings that are none": (
+        ["{reward}=on"],
+        "reward_kwargs=True: it must hold settings, e.g. .*rho",
+    ),
+    "deadline with a unit": (["{key}.engine_timeout_s='10m'"], "engine_timeout_s='10m': must be a finite"),
+    "null deadline": (["{key}.engine_timeout_s=null"], "engine_timeout_s=None: must be a finite number"),
+    "endless deadline": (["{key}.engine_timeout_s=.inf"], "engine_timeout_s=inf: must be a finite number"),
+    "deadline of a century": (["{key}.engine_timeout_s=3.0e+9"], "engine_timeout_s is 3.*at most a year"),
+    "tokens as a word": (["{key}.max_tokens=many"], "max_tokens='many': must be a whole number or null"),
+    "half a token": (["{key}.max_tokens=100.5"], "max_tokens=100.5: must be a whole number or null"),
+    "blocks in quotes": (["{key}.max_blocks='3'"], "max_blocks='3': must be a whole number"),
+    "threads that are a switch": (["{key}.max_threads=true"], "max_threads=True: must be a whole number"),
+    "settings that are a switch": (["{key}=on"], "threadweaver=True: it must hold settings, e.g. .*=8"),
+    "custom that is a switch": (
+        ["actor_rollout_ref.rollout.custom=on"],
+        "custom=True: it must hold settings, e.g. .*custom.threadweaver",
     ),
 }
 
@@ -92,7 +117,7 @@ WRONG_SETTINGS = {
 @pytest.mark.parametrize("case", WRONG_SETTINGS)
 def test_a_wrong_setting_is_named(toy: Toy, case: str) -> None:
     overrides, pattern = WRONG_SETTINGS[case]
-    config = rl_config(toy, *(override.replace("{key}", KEY) for override in overrides))
+    config = rl_config(toy, *(override.format(key=KEY, reward=REWARD_KEY) for override in overrides))
     with pytest.raises(SettingsError) as error:
         preflight.check(config)
     assert_message(error.value, pattern)
