@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from openrlhf_ext.launcher import with_estimator
+from openrlhf_ext.arguments import with_estimator
 from openrlhf_ext.settings import ENVIRONMENT, RLSettings, SettingsError, SFTSettings
 from tw_plugins.reward import RewardSettings
 
