@@ -47,7 +47,7 @@ def check_fields(settings: Any, prefix: str = "", *, least: Mapping[str, float] 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The one of `known` that a mistyped `name` was meant to be, if any is close."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.8)
     return found[0] if found else None
 
 

@@ -93,6 +93,11 @@ def settings_from(config: Any) -> Settings:
     return Settings(**given)
 
 
+def reward_is_ours(path: str | None) -> bool:
+    """Whether `reward.custom_reward_function.path` is our module, as a package or as a file."""
+    return str(path).endswith((OUR_REWARD, "verl_ext/reward", "verl_ext/reward.py"))
+
+
 def reward_settings(config: Any) -> RewardSettings | None:
     """Settings of our reward function; None where the run has another, whose settings are its own business.
 
@@ -100,7 +105,7 @@ def reward_settings(config: Any) -> RewardSettings | None:
         SettingsError: a setting that `RewardSettings` does not have, or a value that is not allowed.
     """
     function = config.reward.custom_reward_function
-    if OUR_REWARD not in str(function.get("path")):
+    if not reward_is_ours(function.get("path")):
         return None
     given = _mapping(function.get("reward_kwargs"), REWARD_KEY, "rho=0.5")
     known = [field.name for field in fields(RewardSettings)]

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import verl.utils.config as verl_config
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.core.fakes import char_tokenizer
@@ -296,11 +297,30 @@ def test_runs_without_threadweaver_are_left_alone() -> None:
     config.algorithm.adv_estimator = "grpo"
     config.actor_rollout_ref.rollout.agent.default_agent_loop = "single_turn_agent"
     config.actor_rollout_ref.rollout.custom = None
+    assert preflight.uses_threadweaver(config)
+    config.reward.custom_reward_function.path = None
     assert not preflight.uses_threadweaver(config)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (f"{KEY}.layout=rows", "error: algorithm.adv_estimator=p_grpo needs one row per trajectory"),
+        (f"{KEY}.max_tokens=many", "error: .*max_tokens='many': must be a whole number or null"),
+        ("data.train_files=/none.parquet", "error: data.train_files: /none.parquet is not a file"),
+        ("actor_rollout_ref.model.path=/none", "error: no tokenizer and config can be loaded from /none"),
+    ],
+)
+def test_a_wrong_setting_ends_the_command_in_one_line(toy: Toy, override: str, message: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        verl_config.validate_config(rl_config(toy, override), use_reference_policy=False, use_critic=False)
+    assert_message(str(stopped.value), f"^{message}")
+    assert len(str(stopped.value).splitlines()) == 1
 
 
 @pytest.mark.slow
 def test_verls_own_command_stops_before_ray(toy: Toy, tmp_path: Path) -> None:
+    """In one line; Hydra leaves `SystemExit` alone, with HYDRA_FULL_ERROR=1 too."""
     arguments = [
         "--config-path",
         str(RECIPES),
@@ -318,7 +338,7 @@ def test_verls_own_command_stops_before_ray(toy: Toy, tmp_path: Path) -> None:
         text=True,
         timeout=200,
     )
-    assert done.returncode != 0
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("verl_ext.settings.SettingsError: algorithm.adv_estimator=p_grpo needs one row")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: algorithm.adv_estimator=p_grpo needs one")
+    assert "Traceback" not in done.stderr
     assert not ray_folder.exists() and "ray init kwargs" not in done.stdout
