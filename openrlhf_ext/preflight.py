@@ -48,7 +48,7 @@ def check_rl(args: Any, settings: RLSettings) -> None:
         logger.warning(line)
     _check_files(args.data.prompt_dataset, [args.data.input_key, args.data.label_key])
     _check_files(args.eval.dataset, [args.data.input_key, args.data.label_key])
-    check_span(check_vocabulary(args.actor.model_name_or_path, trust_remote_code=True), args.data.max_len)
+    _check_model(args.actor.model_name_or_path, args.data.max_len)
 
 
 def check_sft(args: Any) -> None:
@@ -61,7 +61,7 @@ def check_sft(args: Any) -> None:
     if found:
         raise SettingsError("\n".join(found))
     _check_files(args.data.dataset, [args.data.input_key, args.data.output_key])
-    check_span(check_vocabulary(args.model.model_name_or_path, trust_remote_code=True), args.data.max_len)
+    _check_model(args.model.model_name_or_path, args.data.max_len)
 
 
 def _attention_problems(args: Any) -> Iterator[str]:
@@ -128,6 +128,22 @@ def _deviations(args: Any) -> Iterator[str]:
         yield f"--algo.advantage.estimator {args.algo.advantage.estimator}: P-GRPO's is p_grpo"
     if args.algo.kl.init_coef > 0:
         yield f"--algo.kl.init_coef {args.algo.kl.init_coef}: P-GRPO has no KL term, set it to 0"
+
+
+def _check_model(path: str, max_len: int) -> None:
+    """Vocabulary and layers, without running code that the model brings."""
+    try:
+        config = check_vocabulary(path)
+    except VocabularyError as error:
+        if "trust_remote_code" not in str(error.__cause__):
+            raise
+        logger.warning(
+            "%s brings code of its own, which OpenRLHF runs wherever it loads the model: give another if you "
+            "do not trust it. Its vocabulary and layers are not checked",
+            path,
+        )
+        return
+    check_span(config, max_len)
 
 
 def _check_files(datasets: str | None, columns: list[str]) -> None:

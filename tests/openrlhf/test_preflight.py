@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from openrlhf_ext import agent, launcher, preflight
 from openrlhf_ext.settings import ENVIRONMENT, RLSettings, SettingsError, SFTSettings
+from tests.core.fakes import char_tokenizer
 from tests.messages import assert_message
 from tests.openrlhf import recording_agent
 from tw_plugins import versions
@@ -140,6 +142,20 @@ def test_what_is_not_eq_4_is_said(
     check(rl)
     (line,) = caplog.messages
     assert message in line
+
+
+def test_code_of_a_model_is_not_run(rl: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model, ran = tmp_path / "model", tmp_path / "ran"
+    char_tokenizer().save_pretrained(model)
+    automatic = {"model_type": "mine", "auto_map": {"AutoConfig": "configuration_mine.Mine"}}
+    (model / "config.json").write_text(json.dumps(automatic))
+    (model / "configuration_mine.py").write_text(
+        f"from transformers import PretrainedConfig as Mine\nopen({str(ran)!r}, 'w')\n"
+    )
+    set_flag(rl, "actor.model_name_or_path", str(model))
+    check(rl)
+    (line,) = (record.getMessage() for record in caplog.records if record.name == preflight.__name__)
+    assert "brings code of its own, which OpenRLHF runs" in line and not ran.exists()
 
 
 @pytest.mark.parametrize(
