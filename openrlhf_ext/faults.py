@@ -3,6 +3,8 @@
 Seam: `SamplesGenerator._generate_vllm` (`openrlhf/trainer/ppo_utils/samples_generator.py`), where upstream
 waits for the rollouts. It sees that a rollout actor died; an engine that died inside its actor is seen by
 `openrlhf_ext.llm`, and what an executor raises arrives here by itself.
+Works around `trainer/ppo_utils/samples_generator.py:162` (OpenRLHF 0.11.2), which lets Ray's own error
+through; can go once upstream names the engine that died.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Seam: `get_strategy` (`openrlhf/utils/utils.py`), the first thing both commands call with their parsed flags.
 Upstream has no hook there, so the function is wrapped. A wrong flag ends the command with one message.
+Works around `cli/train_ppo_ray.py:35` (OpenRLHF 0.11.2); can go once upstream has a hook that sees the flags.
 """
 
 from __future__ import annotations
