@@ -10,7 +10,7 @@ BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart fuzz audit test test-fast test-slow format lint types bench clean doctor
+.PHONY: help setup quickstart fuzz audit contracts test test-fast test-slow format lint types bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test-slow: setup ## the tests of FRAMEWORK with real engines, minutes
 
 fuzz: setup ## ROLLOUTS=1000000 generated trajectories through the whole path, JOBS=2 processes, SEED=0
 	@$(BIN)/python -m tests.fuzz --rollouts $(ROLLOUTS) --jobs $(JOBS) --seed $(SEED)
+
+contracts: ## the contract tests with each known version of both frameworks (network the first time)
+	@for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done
+	@for framework in $(FRAMEWORKS); do .venv/$$framework/bin/python -m tests.contract_matrix $$framework; done
 
 audit: ## known vulnerabilities of the pinned packages, by PyPI's advisories (network)
 	@test -x .venv/audit/bin/pip-audit || { "$${PYTHON:-python3.11}" -m venv .venv/audit && .venv/audit/bin/pip install -q "pip-audit>=2.10,<3"; }

@@ -4,6 +4,8 @@ Seam: `Actor.__init__` (`openrlhf/models/actor.py`); policy, reference and EMA m
 RL and SFT. A hook before the model's forward reads the codes of `openrlhf_ext.row_codes`; a batch without
 them takes upstream's path untouched. With `--ds.packing_samples` the rows of a batch become one, positions
 restarting at 0, which the ancestor mask understands (`unpad_and_slice_tensor` in the same module).
+Works around `models/actor.py:262` (OpenRLHF 0.11.2), which makes positions of the padding mask alone; can
+go once upstream takes `position_ids` and a mask per batch.
 """
 
 from __future__ import annotations

@@ -22,10 +22,13 @@ def doctor(with_ray: bool) -> list[Check]:
     """All checks; none where OpenRLHF is not installed."""
     if installed("openrlhf") is None:
         return []
+    versions = list(version_checks("OpenRLHF · versions", SUPPORTED))
+    if SUPPORTED.problems():
+        return versions  # the seams of another version are no further finding
     if on_cpu():
         os.environ.update(CPU_ENVIRONMENT)  # before DeepSpeed is imported
     hooks.install()
-    checks = [*version_checks("OpenRLHF · versions", SUPPORTED), *process_checks("OpenRLHF · driver")]
+    checks = [*versions, *process_checks("OpenRLHF · driver")]
     if with_ray:
         environment = {"worker_process_setup_hook": hooks.SETUP_HOOK}
         checks += in_ray("OpenRLHF · Ray worker", process_checks, environment)

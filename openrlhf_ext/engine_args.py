@@ -3,6 +3,8 @@
 Seam: `RolloutRayActor.__init__` (`openrlhf/trainer/ray/vllm_engine.py`), whose keyword arguments become
 vLLM's `AsyncEngineArgs`. Ray pickles the class as it is when the first actor is made, so the change reaches
 the actors.
+Works around `trainer/ray/vllm_engine.py:264-273` (OpenRLHF 0.11.2), a closed list with dtype bfloat16; can
+go once upstream takes engine arguments by a flag.
 """
 
 from __future__ import annotations

@@ -4,6 +4,10 @@ Seams: `SamplesGenerator._generate_vllm` (`openrlhf/trainer/ppo_utils/samples_ge
 waits for the rollouts. It sees that a rollout actor died; an engine that died inside its actor is seen by
 `openrlhf_ext.llm`, and what an executor raises arrives here by itself. `BasePPOTrainer.broadcast_to_vllm`
 (`openrlhf/trainer/ppo_trainer.py`), where it waits for ever for weights to arrive.
+
+Works around `trainer/ppo_utils/samples_generator.py:162` (OpenRLHF 0.11.2), which lets Ray's own error
+through, and `trainer/ppo_trainer.py:316`, a `ray.get` without a time-out; can go once upstream names the
+engine that died and bounds that wait.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Seam: `convert_to_torch_dtype` (`openrlhf/utils/utils.py`), which knows bf16 and fp16. DeepSpeed trains in
 float32 when neither is enabled.
+Works around `openrlhf/utils/utils.py:17-24` (OpenRLHF 0.11.2), which raises for any other name; can go once
+`--ds.param_dtype` takes fp32.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ Seams in `openrlhf/trainer/ppo_trainer.py`: `compute_eval_metrics` takes pass@k 
 the acceleration bonus; here it is taken from the scores (0 or 1), and the means of everything the reward
 measures stand beside it. `train_step` returns each step's figures, `save_logs_and_checkpoints` and
 `save_best_checkpoint` get them.
+Works around `trainer/ppo_trainer.py:82` (OpenRLHF 0.11.2); can go once upstream's evaluation reads `scores`
+and `extra_logs` of the executor, and its logs have a file.
 """
 
 from __future__ import annotations

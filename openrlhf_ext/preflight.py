@@ -2,35 +2,37 @@
 
 Seam: `get_strategy` (`openrlhf/utils/utils.py`), the first thing both commands call with their parsed flags.
 Upstream has no hook there, so the function is wrapped. A wrong flag ends the command with one message.
+Works around `cli/train_ppo_ray.py:35` (OpenRLHF 0.11.2); can go once upstream has a hook that sees the flags.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from openrlhf_ext import launcher
+from openrlhf_ext import launcher, ray_start
+from openrlhf_ext.arguments import GROUP_ESTIMATORS, UPSTREAM_ESTIMATOR
 from openrlhf_ext.cpu.detect import on_cpu
 from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
-from openrlhf_ext.versions import SUPPORTED
 from tw_plugins.attention import usable_attention
+from tw_plugins.checked import closest
 from tw_plugins.files import DataFileError, check_columns
 from tw_plugins.layers import UnsupportedAttention, check_span
 from tw_plugins.rollout import ControlTokenError
-from tw_plugins.versions import UnsupportedVersion
 from tw_plugins.vocabulary import VocabularyError, check_vocabulary
 
 logger = logging.getLogger(__name__)
 
 USER_ERRORS = (
-    SettingsError, DataFileError, UnsupportedVersion, ControlTokenError, VocabularyError, UnsupportedAttention
+    SettingsError, DataFileError, ControlTokenError, VocabularyError, UnsupportedAttention
 )  # fmt: skip
-GROUP_ESTIMATORS = ("rloo", "reinforce_baseline", "group_norm", "dr_grpo")
 
 
 def check_rl(args: Any, settings: RLSettings) -> None:
@@ -38,9 +40,8 @@ def check_rl(args: Any, settings: RLSettings) -> None:
 
     Raises:
         SettingsError: everything that is wrong, one line each.
-        ValueError: versions, data files, tokenizer or model; see USER_ERRORS.
+        ValueError: data files, tokenizer or model; see USER_ERRORS.
     """
-    SUPPORTED.check()
     found = [*_attention_problems(args), *_rl_problems(args, settings)]
     if found:
         raise SettingsError("\n".join(found))
@@ -48,12 +49,11 @@ def check_rl(args: Any, settings: RLSettings) -> None:
         logger.warning(line)
     _check_files(args.data.prompt_dataset, [args.data.input_key, args.data.label_key])
     _check_files(args.eval.dataset, [args.data.input_key, args.data.label_key])
-    check_span(check_vocabulary(args.actor.model_name_or_path, trust_remote_code=True), args.data.max_len)
+    _check_model(args.actor.model_name_or_path, args.data.max_len)
 
 
 def check_sft(args: Any) -> None:
     """Check the flags of `train_sft`; raises as `check_rl` does."""
-    SUPPORTED.check()
     found = list(_attention_problems(args))
     if not args.data.output_key:
         found.append("--data.output_key is missing: give the column of the trajectories")
@@ -62,7 +62,7 @@ def check_sft(args: Any) -> None:
     if found:
         raise SettingsError("\n".join(found))
     _check_files(args.data.dataset, [args.data.input_key, args.data.output_key])
-    check_span(check_vocabulary(args.model.model_name_or_path, trust_remote_code=True), args.data.max_len)
+    _check_model(args.model.model_name_or_path, args.data.max_len)
 
 
 def _attention_problems(args: Any) -> Iterator[str]:
@@ -90,6 +90,9 @@ def _rl_problems(args: Any, settings: RLSettings) -> Iterator[str]:
         yield f"--rollout.max_new_tokens {room} leaves no prompt in --data.max_len {longest}: raise it"
     else:
         settings.limits(room or longest)
+    if not args.vllm.num_engines:
+        yield "--vllm.num_engines is 0: trajectories fork in vLLM, set it to at least 1"
+    yield from _engine_problems(settings.engine_args())
     if on_cpu():
         if args.train.enable_ema:
             yield "--train.enable_ema averages on a GPU: leave it out on the CPU"
@@ -97,6 +100,19 @@ def _rl_problems(args: Any, settings: RLSettings) -> Iterator[str]:
             yield "--vllm.sync_with_ray needs a GPU: leave it out on the CPU"
         if args.train.colocate_all:
             yield "--train.colocate_all shares GPUs by CUDA IPC: leave it out on the CPU"
+
+
+def _engine_problems(given: dict[str, Any]) -> Iterator[str]:
+    """Keys of `--tw.vllm_args` that vLLM does not have."""
+    if not given:
+        return
+    from vllm import AsyncEngineArgs
+
+    known = [field.name for field in fields(AsyncEngineArgs)]
+    for name in given.keys() - known:
+        meant = closest(name, known)
+        hint = f"did you mean {meant}?" if meant else "see vllm.AsyncEngineArgs."
+        yield f"--tw.vllm_args: vLLM has no engine argument {name}; {hint} Mend or remove it"
 
 
 def _deviations(args: Any) -> Iterator[str]:
@@ -109,19 +125,54 @@ def _deviations(args: Any) -> Iterator[str]:
             f"--train.batch_size {args.train.batch_size} is not rollout.batch_size · n_samples_per_prompt = "
             f"{rows}: several updates a step, off-policy"
         )
-    if args.algo.advantage.estimator != "dr_grpo":
+    if args.algo.advantage.estimator != UPSTREAM_ESTIMATOR:
         yield f"--algo.advantage.estimator {args.algo.advantage.estimator}: P-GRPO's is p_grpo"
     if args.algo.kl.init_coef > 0:
         yield f"--algo.kl.init_coef {args.algo.kl.init_coef}: P-GRPO has no KL term, set it to 0"
 
 
+def _check_model(path: str, max_len: int) -> None:
+    """Vocabulary and layers, without running code that the model brings."""
+    try:
+        config = check_vocabulary(path)
+    except VocabularyError as error:
+        if "trust_remote_code" not in str(error.__cause__):
+            raise
+        logger.warning(
+            "%s brings code of its own, which OpenRLHF runs wherever it loads the model: give another if you "
+            "do not trust it. Its vocabulary and layers are not checked",
+            path,
+        )
+        return
+    check_span(config, max_len)
+
+
 def _check_files(datasets: str | None, columns: list[str]) -> None:
-    """Local Parquet files; others are upstream's to read."""
-    for path in (datasets or "").split(","):
-        if path and Path(path).suffix in (".json", ".jsonl", ".csv", ".arrow") and not Path(path).is_file():
-            raise DataFileError(f"{path} is not a file: check the path")
+    """What is local is there, and Parquet files have their columns; the rest is upstream's to read."""
+    for path in (part.partition("@")[0].strip() for part in (datasets or "").split(",")):
         if path.endswith(".parquet"):
             check_columns([path], columns)
+        elif Path(path).suffix in (".json", ".jsonl", ".csv", ".arrow") and not Path(path).is_file():
+            raise DataFileError(f"{path} is not a file: check the path")
+        elif path.startswith(("/", ".", "~")) and not Path(path).exists():
+            raise DataFileError(f"{path} is no file or folder: check the path")
+
+
+def _check_metrics_file(name: str | None) -> None:
+    """Makes its folder, so that the first step can write there."""
+    if name is None:
+        return
+    path = Path(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"--tw.metrics_file {name}: its folder cannot be made ({error.strerror}). Give another"
+        ) from error
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise SettingsError(
+            f"--tw.metrics_file {name} cannot be written: give a file in a folder that can be"
+        )
 
 
 def keep_padding(args: Any, argv: list[str]) -> None:
@@ -149,6 +200,7 @@ def register(utils: Any) -> None:
                 prepare(args, launcher.argv)
             except USER_ERRORS as error:
                 raise SystemExit(f"error: {error}") from error
+            ray_start.start()
         return upstream(args)
 
     utils.get_strategy = get_strategy
@@ -162,5 +214,6 @@ def prepare(args: Any, argv: list[str]) -> None:
         check_rl(args, settings)
     else:
         check_sft(args)
+    _check_metrics_file(settings.metrics_file)
     if settings.fp32:
         args.ds.param_dtype = FP32

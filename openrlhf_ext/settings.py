@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_type_hints
 
+from tw_plugins.checked import check_fields
 from tw_plugins.deadline import check_deadline
 from tw_plugins.reward import Acceleration, RewardSettings
 from tw_plugins.rollout import Limits, Mode
@@ -37,10 +38,20 @@ def _flag(default: Any, text: str, choices: tuple[str, ...] | None = None) -> An
 
 @dataclass(frozen=True)
 class Common:
-    """Flags of both commands."""
+    """Flags of both commands.
+
+    Raises:
+        SettingsError: a value of another type than its flag's; only `from_environment` can bring one.
+    """
 
     metrics_file: str | None = _flag(None, "append one JSON line per step, {'step': …, 'data': {…}}, here")
     fp32: bool = _flag(False, "float32 parameters, in vLLM too (upstream has bf16 and fp16 only)")
+
+    def __post_init__(self) -> None:
+        try:
+            check_fields(self, f"--{PREFIX}")
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
 
     @classmethod
     def parser(cls) -> argparse.ArgumentParser:
@@ -109,8 +120,7 @@ class RLSettings(Common):
     vllm_args: str = _flag("{}", "JSON object of further vLLM engine arguments, e.g. '{\"block_size\": 32}'")
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise SettingsError(f"--{PREFIX}mode {self.mode}: must be one of {', '.join(MODES)}")
+        super().__post_init__()
         self.engine_args()
         try:
             check_deadline(self.engine_timeout_s, f"--{PREFIX}engine_timeout_s")
@@ -119,9 +129,7 @@ class RLSettings(Common):
         try:
             self.reward()
         except ValueError as error:
-            raise SettingsError(
-                f"--{PREFIX}rho, --{PREFIX}rho_clip, --{PREFIX}acceleration: {error}"
-            ) from error
+            raise SettingsError(f"--{PREFIX}{error}") from error
 
     def reward(self) -> dict[str, Any]:
         """Settings of the reward, as `tw_plugins.reward.compute_score` takes them."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 from tw_plugins.request import EngineError
 from tw_plugins.units import Completion, Engine
 
+LONGEST_S = 365 * 86_400.0
 T = TypeVar("T")
 
 
@@ -50,10 +51,11 @@ def check_deadline(seconds: float, name: str) -> None:
         name: the setting, as users write it.
 
     Raises:
-        ValueError: not a positive number of seconds.
+        ValueError: not a positive number of seconds, or more than a year: the clocks of threads, asyncio and
+            torch overflow somewhere beyond.
     """
-    if not seconds > 0:
-        raise ValueError(f"{name} is {seconds}: it must be a positive number of seconds")
+    if not 0 < seconds <= LONGEST_S:
+        raise ValueError(f"{name} is {seconds}: it must be a positive number of seconds, at most a year")
 
 
 class WithDeadline:

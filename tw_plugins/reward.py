@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from tw_plugins.answer import extract_answer
+from tw_plugins.checked import check_fields
 from tw_plugins.grading import is_equivalent
 
 Acceleration = Literal["eta", "critical_path", "none"]
@@ -38,7 +39,8 @@ class RewardSettings:
         trajectories rolled out in parallel mode are paid.
 
     Raises:
-        ValueError: rho or rho_clip is negative, or there is no such acceleration.
+        ValueError: a value of another type, not finite or out of range, or a wrong answer that pays like a
+            right one; the message begins with the field.
     """
 
     rho: float = 0.5
@@ -48,10 +50,12 @@ class RewardSettings:
     acceleration: Acceleration = "eta"
 
     def __post_init__(self) -> None:
-        if self.acceleration not in (known := get_args(Acceleration)):
-            raise ValueError(f"acceleration={self.acceleration!r}: must be one of {', '.join(known)}")
-        if self.rho < 0 or self.rho_clip < 0:
-            raise ValueError(f"rho and rho_clip must be >= 0, got rho={self.rho}, rho_clip={self.rho_clip}")
+        check_fields(self, least={"rho": 0, "rho_clip": 0, "format_weight": 0})
+        if self.wrong + self.format_weight >= 1:
+            raise ValueError(
+                f"wrong={self.wrong}: wrong + format_weight must be below 1, or a wrong answer earns what a "
+                "right one does"
+            )
 
 
 def acceleration_bonus(longest: int, total: int, rho: float = 0.5, rho_clip: float = 0.2) -> float:

@@ -24,7 +24,10 @@ def doctor(with_ray: bool) -> list[Check]:
     """All checks; none where verl is not installed."""
     if installed("verl") is None:
         return []
-    checks = [*version_checks("verl · versions", SUPPORTED), *process_checks("verl · driver")]
+    versions = list(version_checks("verl · versions", SUPPORTED))
+    if SUPPORTED.problems():
+        return versions  # nothing is registered then, which is no further finding
+    checks = [*versions, *process_checks("verl · driver")]
     return [*checks, *in_ray("verl · Ray worker", process_checks)] if with_ray else checks
 
 

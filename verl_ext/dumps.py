@@ -4,6 +4,8 @@ verl writes the decoded training row (`trainer.rollout_data_dir`): special token
 are left out, and the branches follow the answer. Here each line also gets the agent loop's summary
 (`tw_plugins.summary`) under `threadweaver`, and the reward function's values, which verl writes in validation
 only. Seam: `PPOTrainer._log_rollout_data`, `_dump_generations` (`verl/trainer/ppo/v1/trainer_base.py`).
+Works around `trainer_base.py:1297` (verl 0.9.1), which decodes the row and drops the rest; can go once
+verl's dump of training takes the reward function's values and the agent loop's `extra_fields`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Seam: `validate_config` (`verl/utils/config.py`), which `python -m verl.trainer.main_ppo` calls in the driver
 before it starts Ray. verl has no hook there, so the function is wrapped; the wrapper calls verl's own check
-first. Runs that use nothing of ThreadWeaver pass through untouched.
+first. A wrong setting ends the command with one message and status 1. Runs that use nothing of ThreadWeaver
+pass through untouched.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ from functools import wraps
 from typing import Any
 
 from tw_plugins.attention import usable_attention
-from tw_plugins.layers import check_span
-from tw_plugins.vocabulary import check_vocabulary
+from tw_plugins.control_tokens import ControlTokenError
+from tw_plugins.files import DataFileError
+from tw_plugins.layers import UnsupportedAttention, check_span
+from tw_plugins.versions import UnsupportedVersion
+from tw_plugins.vocabulary import VocabularyError, check_vocabulary
 from verl_ext.cpu.detect import on_cpu
 from verl_ext.cpu.weight_socket import name_run
 from verl_ext.files import check_prompt_files
+from verl_ext.run_settings import ESTIMATOR, NAME, run_deviations, run_problems, uses_threadweaver
 from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
-from verl_ext.shared_memory import check_shared_memory
+from verl_ext.shared_memory import SharedMemoryTooSmall, check_shared_memory
 from verl_ext.versions import SUPPORTED
 
 logger = logging.getLogger(__name__)
 
-AGENT_LOOP, ESTIMATOR = "threadweaver", "p_grpo"
 
-
-def uses_threadweaver(config: Any) -> bool:
-    """Whether a verl config asks for anything of ThreadWeaver's."""
-    rollout = config.actor_rollout_ref.rollout
-    in_rollout = "threadweaver" in (rollout.get("custom") or {})
-    named = rollout.agent.get("default_agent_loop") == AGENT_LOOP
-    return in_rollout or named or config.algorithm.adv_estimator == ESTIMATOR
+USER_ERRORS = (
+    SettingsError, DataFileError, UnsupportedVersion, ControlTokenError, VocabularyError,
+    UnsupportedAttention, SharedMemoryTooSmall,
+)  # fmt: skip
 
 
 def check(config: Any) -> None:
@@ -50,10 +51,11 @@ def check(config: Any) -> None:
         *_row_problems(config, settings.layout),
         *_length_problems(config, settings.layout, limits.max_tokens),
         *_reward_problems(config),
+        *run_problems(config, settings.layout),
     ]
     if found:
         raise SettingsError("\n".join(found))
-    for warning in _deviations(config, settings.layout):
+    for warning in [*_deviations(config, settings.layout), *run_deviations(config, settings.layout)]:
         logger.warning(warning)
     check_prompt_files(config.data)
     model = config.actor_rollout_ref.model
@@ -122,10 +124,10 @@ def _reward_problems(config: Any) -> Iterator[str]:
         yield str(error)
         return
     mode = config.trainer.v1.trainer_mode
-    if settings and settings.acceleration == "critical_path" and not mode.startswith(AGENT_LOOP):
+    if settings and settings.acceleration == "critical_path" and not mode.startswith(NAME):
         yield (
             "acceleration=critical_path compares the trajectories of a group, which verl's own trainer "
-            f"modes do not: set trainer.v1.trainer_mode={AGENT_LOOP}_{mode}"
+            f"modes do not: set trainer.v1.trainer_mode={NAME}_{mode}"
         )
 
 
@@ -156,6 +158,9 @@ def register(verl_config: Any) -> None:
         validate(config, *args, **kwargs)
         name_run()
         if uses_threadweaver(config):
-            check(config)
+            try:
+                check(config)
+            except USER_ERRORS as error:  # Hydra would print fifteen lines of traceback around it
+                raise SystemExit(f"error: {error}") from error
 
     verl_config.validate_config = validate_config

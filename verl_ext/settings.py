@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
+from tw_plugins.checked import check_fields
 from tw_plugins.deadline import check_deadline
 from tw_plugins.reward import RewardSettings
 from tw_plugins.rollout import Limits, Mode
 
-MODES = ("parallel", "autoregressive")
-LAYOUTS = ("trie", "rows")
-REQUEST_IDS = ("trajectory", "thread")
+Layout = Literal["trie", "rows"]
+RequestIds = Literal["trajectory", "thread"]
 KEY = "actor_rollout_ref.rollout.custom.threadweaver"
 OUR_REWARD = "verl_ext.reward"
 REWARD_KEY = "reward.custom_reward_function.reward_kwargs"
@@ -45,8 +45,8 @@ class Settings:
     """
 
     mode: Mode = "parallel"
-    layout: str = "trie"
-    request_ids: str = "trajectory"
+    layout: Layout = "trie"
+    request_ids: RequestIds = "trajectory"
     max_tokens: int | None = None
     max_thread_tokens: int | None = None
     max_threads: int = 50
@@ -55,11 +55,8 @@ class Settings:
     engine_timeout_s: float = 3600.0
 
     def __post_init__(self) -> None:
-        for name, allowed in (("mode", MODES), ("layout", LAYOUTS), ("request_ids", REQUEST_IDS)):
-            if getattr(self, name) not in allowed:
-                value = getattr(self, name)
-                raise SettingsError(f"{KEY}.{name}={value!r}: must be one of {', '.join(allowed)}")
         try:
+            check_fields(self, f"{KEY}.")
             check_deadline(self.engine_timeout_s, f"{KEY}.engine_timeout_s")
         except ValueError as error:
             raise SettingsError(str(error)) from error
@@ -88,12 +85,17 @@ def settings_from(config: Any) -> Settings:
     Raises:
         SettingsError: an unknown key or a value that is not allowed.
     """
-    custom = config.actor_rollout_ref.rollout.get("custom") or {}
-    given: Mapping[str, Any] = custom.get("threadweaver") or {}
+    custom = _mapping(config.actor_rollout_ref.rollout.get("custom"), KEY.rpartition(".")[0], "threadweaver")
+    given = _mapping(custom.get("threadweaver"), KEY, "max_threads=8")
     known = [field.name for field in fields(Settings)]
-    if unknown := sorted(set(given) - set(known)):
+    if unknown := sorted(map(str, set(given) - set(known))):
         raise SettingsError(f"{KEY} has no setting {', '.join(unknown)}; the settings are {', '.join(known)}")
-    return Settings(**dict(given))
+    return Settings(**given)
+
+
+def reward_is_ours(path: str | None) -> bool:
+    """Whether `reward.custom_reward_function.path` is our module, as a package or as a file."""
+    return str(path).endswith((OUR_REWARD, "verl_ext/reward", "verl_ext/reward.py"))
 
 
 def reward_settings(config: Any) -> RewardSettings | None:
@@ -103,14 +105,22 @@ def reward_settings(config: Any) -> RewardSettings | None:
         SettingsError: a setting that `RewardSettings` does not have, or a value that is not allowed.
     """
     function = config.reward.custom_reward_function
-    if OUR_REWARD not in str(function.get("path")):
+    if not reward_is_ours(function.get("path")):
         return None
-    given, known = function.get("reward_kwargs") or {}, [field.name for field in fields(RewardSettings)]
-    if unknown := sorted(set(given) - set(known)):
+    given = _mapping(function.get("reward_kwargs"), REWARD_KEY, "rho=0.5")
+    known = [field.name for field in fields(RewardSettings)]
+    if unknown := sorted(map(str, set(given) - set(known))):
         raise SettingsError(
             f"{REWARD_KEY} has no setting {', '.join(unknown)}; the settings are {', '.join(known)}"
         )
     try:
         return RewardSettings(**given)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(f"{REWARD_KEY}: {error}") from error
+    except ValueError as error:
+        raise SettingsError(f"{REWARD_KEY}.{error}") from error
+
+
+def _mapping(value: Any, key: str, example: str) -> dict[str, Any]:
+    """What a section of the config holds; nothing where it is absent."""
+    if not isinstance(value, Mapping | None):
+        raise SettingsError(f"{key}={value!r}: it must hold settings, e.g. {key}.{example}")
+    return dict(value or {})

@@ -6,8 +6,14 @@
 verl logs what a reward function returns for validation only (`val-*`); its training step drops it. These
 modes log the same values of the training trajectories under `threadweaver/*`. With `acceleration:
 critical_path` they also add its bonus to the rewards before advantages are made; with the paper's `eta` the
-plain modes train exactly the same. Seams: `register_trainer`, `PPOTrainer._compute_metrics` and
-`_compute_advantage` (`verl/trainer/ppo/v1/trainer_base.py`).
+plain modes have the same rewards and updates.
+
+To verl every mode not named "sync" is asynchronous (`trainer_base.py`): `threadweaver_sync` generates,
+updates and hands over weights in `sync`'s turns, but with `ReplayBufferAsync`, prompts fetched one at a time
+(`data.gen_batch_size` is 1) and failed groups refilled.
+
+Seams: `register_trainer`, `PPOTrainer._compute_metrics` and `_compute_advantage`
+(`verl/trainer/ppo/v1/trainer_base.py`).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Works around `openrlhf/models/ring_attn_utils.py:3-4`, imported by every model. The stand-ins exist only
 during that import: other libraries ask whether `flash_attn` is there and would believe it.
+Can go once upstream (OpenRLHF 0.11.2) imports flash-attn only where ring attention is asked for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A device mesh of the CPU. Works around `openrlhf/utils/deepspeed/deepspeed.py:105`, which names "cuda"."""
+"""A device mesh of the CPU. Works around `openrlhf/utils/deepspeed/deepspeed.py:105`, which names "cuda".
+
+Can go once upstream (OpenRLHF 0.11.2) takes the device from DeepSpeed's accelerator.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ Works around, among others, `trainer/ray/ppo_actor.py:183` (`torch.cuda.current_
 `utils/deepspeed/deepspeed.py:97` (`set_device`), `utils/distributed_util.py:10` (`synchronize`) and
 `trainer/ppo_utils/replay_buffer.py:40` (`torch.device(f"cuda:{torch.cuda.current_device()}")`, a name that is
 never used as a device when experience stays on the CPU).
+Can go once upstream (OpenRLHF 0.11.2) asks DeepSpeed's accelerator instead of `torch.cuda`.
 """
 
 from __future__ import annotations

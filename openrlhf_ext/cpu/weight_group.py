@@ -2,6 +2,7 @@
 
 Works around `openrlhf/utils/distributed_util.py:13`, whose NCCL communicator disables itself silently without
 CUDA: the broadcast would do nothing and vLLM keep its old weights.
+Can go once upstream (OpenRLHF 0.11.2) makes a group of the trainer's own back end.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ def test_missing_reference_answer_is_an_error(ground_truth: Any) -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(ValueError, match="rho and rho_clip"):
+    with pytest.raises(ValueError, match="rho=-1"):
         RewardSettings(rho=-1)
     with pytest.raises(TypeError, match="rho_max"):
         score(rho_max=1)

@@ -6,6 +6,7 @@ The frameworks' own settings are in ``tests/verl/test_preflight.py`` and ``tests
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import asdict
@@ -24,6 +25,7 @@ from tests.messages import assert_message
 from tw_plugins import cli
 from tw_plugins.bench.step import bench_step
 from tw_plugins.control_tokens import ControlTokens
+from tw_plugins.deadline import check_deadline
 from tw_plugins.files import check_columns
 from tw_plugins.grading_pool import GradingPool
 from tw_plugins.problems import read_problems
@@ -84,8 +86,27 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda _: Completion([1, 2], [-1.0], "stop"),
         "2 token ids but 1 logprobs: .*must return one",
     ),
-    "negative rho": (lambda _: RewardSettings(rho=-1), "rho and rho_clip must be >= 0, got rho=-1"),
-    "negative clip": (lambda _: RewardSettings(rho_clip=-0.1), "must be >= 0, got .*rho_clip=-0.1"),
+    "negative rho": (lambda _: RewardSettings(rho=-1), "rho=-1: must be a finite number, at least 0"),
+    "negative clip": (lambda _: RewardSettings(rho_clip=-0.1), "rho_clip=-0.1: must be .* at least 0"),
+    "negative format weight": (lambda _: RewardSettings(format_weight=-1), "format_weight=-1: must be"),
+    "rho that is no number": (lambda _: RewardSettings(rho=math.nan), "rho=nan: must be a finite number"),
+    "infinite clip": (lambda _: RewardSettings(rho_clip=math.inf), "rho_clip=inf: must be a finite number"),
+    "rho in quotes": (lambda _: RewardSettings(rho="0.5"), "rho='0.5': must be a finite number"),
+    "no rho": (lambda _: RewardSettings(rho=None), "rho=None: must be a finite number"),
+    "reward of a wrong answer": (
+        lambda _: RewardSettings(wrong=5),
+        "wrong=5: wrong [+] format_weight must be below 1, or a wrong answer earns",
+    ),
+    "format that pays like an answer": (
+        lambda _: RewardSettings(wrong=0.5, format_weight=0.5),
+        "wrong=0.5: wrong [+] format_weight must be below 1",
+    ),
+    "unknown acceleration": (
+        lambda _: RewardSettings(acceleration="speed"),
+        "acceleration='speed': must be one of eta, critical_path, none",
+    ),
+    "endless deadline": (lambda _: check_deadline(math.inf, "t"), "t is inf: .*positive .*at most a year"),
+    "deadline of a century": (lambda _: check_deadline(3e9, "t"), "t is 3.*: it must be .*at most a year"),
     "impossible latency": (
         lambda _: acceleration_bonus(5, 4),
         "must lie in 0..total, got longest=5, total=4",
@@ -302,5 +323,6 @@ def test_a_wrong_option_is_named_with_its_help(case: str) -> None:
     assert "Traceback" not in plain
 
 
-def test_forty_wrong_inputs() -> None:
-    assert len(WRONG) + len(OURS) + len(USAGE) >= 40
+def test_sixty_wrong_inputs() -> None:
+    """Each of three lines at most, with what to do; typer's own (`USAGE`) are longer and do not count."""
+    assert len(WRONG) + len(OURS) >= 60

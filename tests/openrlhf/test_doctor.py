@@ -10,6 +10,7 @@ from openrlhf_ext import doctor as openrlhf_doctor
 from openrlhf_ext import hooks
 from openrlhf_ext.doctor import doctor, process_checks
 from openrlhf_ext.seams import CPU_SEAMS, SEAMS, seams
+from tw_plugins import versions
 
 
 def test_every_registration_has_a_seam() -> None:
@@ -33,6 +34,14 @@ def test_all_is_well_inside_a_ray_worker() -> None:
 def test_without_openrlhf_there_is_nothing_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openrlhf_doctor, "installed", lambda name: None)
     assert doctor(with_ray=True) == []
+
+
+def test_of_an_unsupported_version_only_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = versions.version
+    monkeypatch.setattr(versions, "version", lambda asked: "0.10.4" if asked == "openrlhf" else real(asked))
+    first, *others = doctor(with_ray=True)
+    assert first.detail.startswith("openrlhf 0.10.4 is installed; openrlhf_ext supports openrlhf~=0.11.2")
+    assert [check for check in others if check.status == "fail"] == []
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from openrlhf_ext import preflight
-from openrlhf_ext.settings import RLSettings
+from openrlhf_ext import agent, launcher, preflight
+from openrlhf_ext.settings import ENVIRONMENT, RLSettings, SettingsError, SFTSettings
+from tests.core.fakes import char_tokenizer
 from tests.messages import assert_message
+from tests.openrlhf import recording_agent
 from tw_plugins import versions
-from tw_plugins.versions import UnsupportedVersion
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "openrlhf"
 Toy = dict[str, Path]
@@ -51,7 +54,7 @@ def flags_of(script: str) -> list[str]:
 
 
 def upstreams(flags: list[str]) -> list[str]:
-    from openrlhf_ext.launcher import with_estimator
+    from openrlhf_ext.arguments import with_estimator
 
     _, theirs = RLSettings.parser().parse_known_args(flags)
     return with_estimator(theirs)
@@ -100,6 +103,11 @@ def test_the_toy_recipe_passes_without_a_word(rl: Any, caplog: pytest.LogCapture
         ("data.label_key", "answer", "lacks the column answer"),
         ("data.prompt_dataset", "/none.parquet", "/none.parquet is not a file"),
         ("data.prompt_dataset", "/none.jsonl", "/none.jsonl is not a file"),
+        ("data.prompt_dataset", "org/some, /none.parquet", "^/none.parquet is not a file"),
+        ("data.prompt_dataset", "/none/there", "/none/there is no file or folder: check the path"),
+        ("eval.dataset", "./none@part", "./none is no file or folder: check the path"),
+        ("vllm.num_engines", 0, "--vllm.num_engines is 0: .*set it to at least 1"),
+        ("vllm.num_engines", None, "--vllm.num_engines is 0: .*set it to at least 1"),
         ("actor.model_name_or_path", "/none", "no tokenizer and config can be loaded from /none"),
     ],
 )
@@ -136,13 +144,113 @@ def test_what_is_not_eq_4_is_said(
     assert message in line
 
 
+def test_code_of_a_model_is_not_run(rl: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model, ran = tmp_path / "model", tmp_path / "ran"
+    char_tokenizer().save_pretrained(model)
+    automatic = {"model_type": "mine", "auto_map": {"AutoConfig": "configuration_mine.Mine"}}
+    (model / "config.json").write_text(json.dumps(automatic))
+    (model / "configuration_mine.py").write_text(
+        f"from transformers import PretrainedConfig as Mine\nopen({str(ran)!r}, 'w')\n"
+    )
+    set_flag(rl, "actor.model_name_or_path", str(model))
+    check(rl)
+    (line,) = (record.getMessage() for record in caplog.records if record.name == preflight.__name__)
+    assert "brings code of its own, which OpenRLHF runs" in line and not ran.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ('{"max_numseqs": 3}', "no engine argument max_numseqs; did you mean max_num_seqs[?] Mend or remove"),
+        ('{"qqq": 3}', "no engine argument qqq; see vllm.AsyncEngineArgs. Mend or remove it"),
+    ],
+)
+def test_an_engine_argument_that_vllm_does_not_have(rl: Any, given: str, message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        preflight.check_rl(rl, RLSettings(vllm_args=given))
+    assert_message(error.value, message)
+    preflight.check_rl(rl, RLSettings(vllm_args='{"max_num_seqs": 3, "worker_extension_cls": "a.B"}'))
+
+
+@pytest.mark.parametrize(
+    ("taken", "name", "message"),
+    [
+        ("file", "file/m.jsonl", "its folder cannot be made .*Give another"),
+        ("m.jsonl/x", "m.jsonl", "m.jsonl cannot be written: give a file"),
+        ("x", "new/folder/m.jsonl", None),
+    ],
+)
+def test_the_metrics_file(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str, name: str, message: str | None
+) -> None:
+    (tmp_path / taken).parent.mkdir(exist_ok=True)
+    (tmp_path / taken).touch()
+    monkeypatch.setenv(
+        ENVIRONMENT, SFTSettings(metrics_file=str(tmp_path / name)).to_environment()[ENVIRONMENT]
+    )
+    flags = ["--model.model_name_or_path", str(toy["model"]), "--data.dataset", str(toy["sft"])]
+    _, theirs = SFTSettings.parser().parse_known_args(flags_of("train_toy_sft.sh"))
+    args = namespace("openrlhf.cli.train_sft", *theirs, *flags)
+    if message is None:
+        preflight.prepare(args, [])
+        assert (tmp_path / name).parent.is_dir()
+    else:
+        with pytest.raises(SettingsError) as error:
+            preflight.prepare(args, [])
+        assert_message(error.value, message)
+
+
+# ---------------------------------------------------------------- before upstream parses
+
+
+def refusal(*arguments: str) -> str:
+    """What the launcher says of a command line before it hands it to upstream."""
+    with pytest.raises(SystemExit) as stopped:
+        launcher.read(RLSettings, list(arguments), agent.__file__)
+    text = str(stopped.value)
+    assert text.startswith("error: ")
+    return text
+
+
 @pytest.mark.parametrize("name", ["openrlhf", "transformers", "torch", "deepspeed", "ray", "vllm"])
-def test_an_unsupported_version(monkeypatch: pytest.MonkeyPatch, rl: Any, name: str) -> None:
+def test_an_unsupported_version(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     real = versions.version
     monkeypatch.setattr(versions, "version", lambda asked: "0.1" if asked == name else real(asked))
-    with pytest.raises(UnsupportedVersion) as error:
-        check(rl)
-    assert_message(error.value, f"^{name} 0.1 is installed; openrlhf_ext supports {name}")
+    assert_message(refusal(), f"error: {name} 0.1 is installed; openrlhf_ext supports {name}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--algo.advantage.estimator", "p_grpo"], "n_samples_per_prompt is 1: p_grpo compares .*at least 2"),
+        (
+            ["--rollout.n_samples_per_prompt=0", "--algo.advantage.estimator=rloo"],
+            "n_samples_per_prompt is 0: rloo compares .*at least 2",
+        ),
+        (
+            ["--train.agent_func_path", "mine.py"],
+            "agent_func_path mine.py is not a Python file: check the path",
+        ),
+        (["--train.agent_func_path", "/tmp"], "agent_func_path /tmp is not a Python file: check the path"),
+        (["--tw.rhoo", "1"], "--tw.rhoo is not one of ThreadWeaver's flags; see --help"),
+    ],
+)
+def test_what_upstream_would_only_assert(arguments: list[str], message: str) -> None:
+    assert_message(refusal(*arguments), message)
+
+
+def test_an_executor_of_ones_own_wins_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    given = ["--train.agent_func_path", recording_agent.__file__]
+    assert launcher.read(RLSettings, given, agent.__file__)[1] == given
+    (line,) = caplog.messages
+    assert "recording_agent.py takes the place of ThreadWeaver's executor" in line
+
+
+def test_our_executor_is_the_default(caplog: pytest.LogCaptureFixture) -> None:
+    ours = ["--train.agent_func_path", agent.__file__]
+    assert launcher.read(RLSettings, [], agent.__file__)[1] == ours
+    assert launcher.read(RLSettings, ours, agent.__file__)[1] == ours
+    assert caplog.messages == []
 
 
 def test_dynamic_batches_keep_padding_and_the_attention_that_was_asked_for() -> None:
@@ -191,6 +299,19 @@ def test_sft_refuses_in_one_line_and_with_status_1(toy: Toy) -> None:
     lines = done.stderr.strip().splitlines()[-2:]
     assert lines[0].startswith("error: trie rows need attention that takes a mask, not flash_attention_2")
     assert lines[1].startswith("--data.output_key is missing")
+
+
+def test_rl_refuses_before_ray_starts(toy: Toy, tmp_path: Path) -> None:
+    done = command(
+        "openrlhf_ext.train_ppo_ray",
+        *flags_of("train_toy_p_grpo.sh"),
+        *("--actor.model_name_or_path", str(toy["model"]), "--data.prompt_dataset", str(toy["rl"])),
+        *("--data.label_key", "answr"),
+        RAY_TMPDIR=str(tmp_path / "ray"),
+    )
+    assert done.returncode == 1
+    assert re.search("error: .*rl.parquet lacks the column answr", done.stderr.splitlines()[-1])
+    assert not (tmp_path / "ray").exists()
 
 
 def test_an_unknown_flag_of_ours_is_named() -> None:

@@ -17,7 +17,7 @@ from openrlhf.utils.loss_utils import iter_grad_accum_global_norm
 from vllm import SamplingParams
 
 from openrlhf_ext.agent import AgentExecutor
-from openrlhf_ext.launcher import UPSTREAM_ESTIMATOR
+from openrlhf_ext.arguments import UPSTREAM_ESTIMATOR
 from tests.core.fakes import ScriptedEngine
 from tests.openrlhf.models import TAGS, TOKENIZER, actor, generator, plain, tiny_model
 from tests.openrlhf.test_agent import FakeActor

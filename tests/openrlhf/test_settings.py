@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from openrlhf_ext.launcher import with_estimator
+from openrlhf_ext.arguments import with_estimator
 from openrlhf_ext.settings import ENVIRONMENT, RLSettings, SettingsError, SFTSettings
 from tw_plugins.reward import RewardSettings
 
@@ -46,7 +46,7 @@ def test_settings_come_back_from_the_environment(monkeypatch: pytest.MonkeyPatch
     assert "rho" not in environment[ENVIRONMENT]
 
 
-@pytest.mark.parametrize("text", ["no JSON", '{"rhoo": 1}', "[1]"])
+@pytest.mark.parametrize("text", ["no JSON", '{"rhoo": 1}', '{"max_tokens": 1.5}', "[1]"])
 def test_a_broken_environment_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv(ENVIRONMENT, text)
     with pytest.raises(SettingsError, match=f"^{ENVIRONMENT}="):
@@ -56,7 +56,13 @@ def test_a_broken_environment_is_named(monkeypatch: pytest.MonkeyPatch, text: st
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--tw.rho", "-1"), "--tw.rho, --tw.rho_clip, .*must be >= 0"),
+        (("--tw.rho", "-1"), "--tw.rho=-1.0: must be a finite number, at least 0"),
+        (("--tw.rho", "nan"), "--tw.rho=nan: must be a finite number"),
+        (("--tw.rho_clip", "inf"), "--tw.rho_clip=inf: must be a finite number"),
+        (("--tw.format_weight", "-9"), "--tw.format_weight=-9.0: must be a finite number, at least 0"),
+        (("--tw.wrong", "5"), "--tw.wrong=5.0: wrong [+] format_weight must be below 1"),
+        (("--tw.engine_timeout_s", "inf"), "--tw.engine_timeout_s=inf: must be a finite number"),
+        (("--tw.engine_timeout_s", "1e12"), "--tw.engine_timeout_s is 1.* must be .* at most a year"),
         (("--tw.vllm_args", "{"), "--tw.vllm_args '{' is not JSON"),
         (("--tw.vllm_args", "[]"), "is not a JSON object"),
         (("--tw.engine_timeout_s", "-1"), "--tw.engine_timeout_s is -1.0: it must be a positive number"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 import verl.trainer
@@ -86,6 +87,11 @@ SETTINGS = (
 )
 
 
+def verls_config() -> Any:
+    with initialize_config_dir(str(Path(verl.trainer.__file__).parent / "config"), version_base=None):
+        return compose("ppo_trainer")
+
+
 @pytest.mark.parametrize(("module", "name"), PARAMETERS, ids=lambda part: part)
 def test_parameters(module: str, name: str) -> None:
     check(module, name, PARAMETERS[module, name])
@@ -98,9 +104,8 @@ def test_fields(module: str, name: str) -> None:
 
 
 def test_settings_of_verls_own_config() -> None:
-    with initialize_config_dir(str(Path(verl.trainer.__file__).parent / "config"), version_base=None):
-        config = compose("ppo_trainer")
     absent = object()
+    config = verls_config()
     assert [key for key in SETTINGS if OmegaConf.select(config, key, default=absent) is absent] == []
 
 
@@ -109,6 +114,39 @@ def test_keys_of_rows() -> None:
     worker = importlib.import_module(f"{V1}.agent_loop_tq").AgentLoopWorkerTQ
     source = inspect.getsource(worker.__ray_metadata__.modified_class._agent_loop_postprocess)
     assert 'f"{uid}_{session_id}_{i}"' in source
+
+
+def test_names_that_the_watch_reads() -> None:
+    """`verl_ext.faults` looks at the servers and agent loops by these attributes."""
+    trainer = importlib.import_module(f"{V1}.trainer_base")
+    manager = importlib.import_module(f"{V1}.agent_loop_tq").AgentLoopManagerTQ
+    server = importlib.import_module(f"{ROLLOUT}.llm_server").LLMServerManager
+    for kind, name in ((server, "server_handles"), (manager, "agent_loop_workers")):
+        set_there = any(f"self.{name} " in inspect.getsource(base) for base in kind.__mro__[:-1])
+        assert set_there or hasattr(kind, name), f"{inspect.getfile(kind)}: {kind.__name__} has no {name}"
+    setup = inspect.getsource(trainer.PPOTrainer)
+    assert "self.llm_server_manager" in setup and "self.checkpoint_manager" in setup
+
+
+@pytest.mark.parametrize(
+    "name", ["update_weights", "sleep_replicas", "abort_replicas", "resume_generation_replicas"]
+)
+def test_methods_that_get_a_deadline(name: str) -> None:
+    """`verl_ext.faults.Bounded` waits for each call in a thread of its own: it must not be a coroutine."""
+    method = getattr(importlib.import_module("verl.checkpoint_engine.base").CheckpointEngineManager, name)
+    assert callable(method) and not inspect.iscoroutinefunction(method)
+
+
+@pytest.mark.parametrize("mode", ["threadweaver_sync", "threadweaver_colocate_async", "colocate_async"])
+def test_every_mode_but_sync_is_asynchronous_to_verl(mode: str) -> None:
+    """`trainer_base.py` compares the mode's name with "sync", also for the prompts it fetches at a time."""
+    base = importlib.import_module(f"{V1}.trainer_base")
+    buffers = importlib.import_module(f"{V1}.replay_buffer")
+    trainer = object.__new__(importlib.import_module(f"{V1}.trainer_sync").PPOTrainerSync)
+    trainer.trainer_mode, trainer.config = mode, verls_config()
+    buffer = base.PPOTrainer._build_replay_buffer(trainer)
+    assert type(buffer) is buffers.ReplayBufferAsync
+    assert 'requires_exact_refill = self.trainer_mode != "sync"' in inspect.getsource(base.PPOTrainer)
 
 
 def test_no_seam_of_a_registration_is_left_out() -> None:

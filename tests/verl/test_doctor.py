@@ -40,8 +40,19 @@ def test_without_verl_there_is_nothing_to_check(monkeypatch: pytest.MonkeyPatch)
 def test_an_unsupported_version_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     real = versions.version
     monkeypatch.setattr(versions, "version", lambda asked: "1.0" if asked == "torch" else real(asked))
-    (torch,) = (check for check in doctor(with_ray=False) if check.name == "torch")
+    checks = doctor(with_ray=False)
+    (torch,) = (check for check in checks if check.status == "fail")
+    assert {check.section for check in checks} == {"verl · versions"}
     assert torch.status == "fail" and "torch 1.0 is installed" in torch.detail
+
+
+def test_of_a_verl_without_our_seam_only_the_version_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """verl 0.8 has no `verl.plugins`: no run there can say it, so the doctor does, first and once."""
+    real = versions.version
+    monkeypatch.setattr(versions, "version", lambda asked: "0.8.0" if asked == "verl" else real(asked))
+    first, *others = doctor(with_ray=True)
+    assert first.detail == "verl 0.8.0 is installed; verl_ext supports verl~=0.9.1: install that version"
+    assert [check for check in others if check.status == "fail"] == []
 
 
 def test_a_plugin_that_is_not_loaded_fails_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import verl.utils.config as verl_config
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.core.fakes import char_tokenizer
@@ -23,7 +24,7 @@ from tw_plugins.control_tokens import TAGS, ControlTokenError
 from tw_plugins.files import DataFileError
 from tw_plugins.vocabulary import VocabularyError
 from verl_ext import preflight
-from verl_ext.settings import KEY, SettingsError
+from verl_ext.settings import KEY, REWARD_KEY, SettingsError
 from verl_ext.shared_memory import SharedMemoryTooSmall
 from verl_ext.versions import SUPPORTED
 
@@ -84,7 +85,32 @@ WRONG_SETTINGS = {
     ),
     "negative rho": (
         ["reward.custom_reward_function.reward_kwargs.rho=-1"],
-        "reward_kwargs: rho and rho_clip must be >= 0",
+        "reward_kwargs.rho=-1: must be a finite number, at least 0",
+    ),
+    "rho as a word": (["{reward}.rho=half"], "reward_kwargs.rho='half': must be a finite number"),
+    "rho in quotes": (["{reward}.rho='0.5'"], "reward_kwargs.rho='0.5': must be a finite number"),
+    "no rho": (["{reward}.rho=null"], "reward_kwargs.rho=None: must be a finite number"),
+    "rho that is no number": (["{reward}.rho=.nan"], "reward_kwargs.rho=nan: must be a finite number"),
+    "wrong as a word": (["{reward}.wrong=zero"], "reward_kwargs.wrong='zero': must be a finite number"),
+    "wrong pays more": (["{reward}.wrong=5"], "wrong=5: wrong [+] format_weight must be below 1"),
+    "format as a word": (["{reward}.format_weight=high"], "format_weight='high': must be a finite number"),
+    "infinite format": (["{reward}.format_weight=.inf"], "format_weight=inf: must be a finite number"),
+    "reward settings that are none": (
+        ["{reward}=on"],
+        "reward_kwargs=True: it must hold settings, e.g. .*rho",
+    ),
+    "deadline with a unit": (["{key}.engine_timeout_s='10m'"], "engine_timeout_s='10m': must be a finite"),
+    "null deadline": (["{key}.engine_timeout_s=null"], "engine_timeout_s=None: must be a finite number"),
+    "endless deadline": (["{key}.engine_timeout_s=.inf"], "engine_timeout_s=inf: must be a finite number"),
+    "deadline of a century": (["{key}.engine_timeout_s=3.0e+9"], "engine_timeout_s is 3.*at most a year"),
+    "tokens as a word": (["{key}.max_tokens=many"], "max_tokens='many': must be a whole number or null"),
+    "half a token": (["{key}.max_tokens=100.5"], "max_tokens=100.5: must be a whole number or null"),
+    "blocks in quotes": (["{key}.max_blocks='3'"], "max_blocks='3': must be a whole number"),
+    "threads that are a switch": (["{key}.max_threads=true"], "max_threads=True: must be a whole number"),
+    "settings that are a switch": (["{key}=on"], "threadweaver=True: it must hold settings, e.g. .*=8"),
+    "custom that is a switch": (
+        ["actor_rollout_ref.rollout.custom=on"],
+        "custom=True: it must hold settings, e.g. .*custom.threadweaver",
     ),
 }
 
@@ -92,7 +118,7 @@ WRONG_SETTINGS = {
 @pytest.mark.parametrize("case", WRONG_SETTINGS)
 def test_a_wrong_setting_is_named(toy: Toy, case: str) -> None:
     overrides, pattern = WRONG_SETTINGS[case]
-    config = rl_config(toy, *(override.replace("{key}", KEY) for override in overrides))
+    config = rl_config(toy, *(override.format(key=KEY, reward=REWARD_KEY) for override in overrides))
     with pytest.raises(SettingsError) as error:
         preflight.check(config)
     assert_message(error.value, pattern)
@@ -271,11 +297,30 @@ def test_runs_without_threadweaver_are_left_alone() -> None:
     config.algorithm.adv_estimator = "grpo"
     config.actor_rollout_ref.rollout.agent.default_agent_loop = "single_turn_agent"
     config.actor_rollout_ref.rollout.custom = None
+    assert preflight.uses_threadweaver(config)
+    config.reward.custom_reward_function.path = None
     assert not preflight.uses_threadweaver(config)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (f"{KEY}.layout=rows", "error: algorithm.adv_estimator=p_grpo needs one row per trajectory"),
+        (f"{KEY}.max_tokens=many", "error: .*max_tokens='many': must be a whole number or null"),
+        ("data.train_files=/none.parquet", "error: data.train_files: /none.parquet is not a file"),
+        ("actor_rollout_ref.model.path=/none", "error: no tokenizer and config can be loaded from /none"),
+    ],
+)
+def test_a_wrong_setting_ends_the_command_in_one_line(toy: Toy, override: str, message: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        verl_config.validate_config(rl_config(toy, override), use_reference_policy=False, use_critic=False)
+    assert_message(str(stopped.value), f"^{message}")
+    assert len(str(stopped.value).splitlines()) == 1
 
 
 @pytest.mark.slow
 def test_verls_own_command_stops_before_ray(toy: Toy, tmp_path: Path) -> None:
+    """In one line; Hydra leaves `SystemExit` alone, with HYDRA_FULL_ERROR=1 too."""
     arguments = [
         "--config-path",
         str(RECIPES),
@@ -293,7 +338,7 @@ def test_verls_own_command_stops_before_ray(toy: Toy, tmp_path: Path) -> None:
         text=True,
         timeout=200,
     )
-    assert done.returncode != 0
-    last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("verl_ext.settings.SettingsError: algorithm.adv_estimator=p_grpo needs one row")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: algorithm.adv_estimator=p_grpo needs one")
+    assert "Traceback" not in done.stderr
     assert not ray_folder.exists() and "ray init kwargs" not in done.stdout

@@ -4,6 +4,8 @@ Seam: `PlatformRegistry` (`verl/plugin/platform/platform_manager.py`). verl asks
 whether it is there, the accelerators first, so this one answers only on a machine without any (or with
 VERL_PLATFORM=cpu). A *logical* Ray GPU (`ray_kwargs.ray_init.num_gpus: 1`) stands for verl's slot per rank;
 no device is touched.
+Works around `verl/plugin/platform/__init__.py` (verl 0.9.1), whose platforms are cuda, npu and rocm: the
+probe in `platform_manager.py:104` finds no other; can go once verl has a platform of the CPU.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@
 vLLM's CPU back end packs every Linear weight when it loads it and drops the parameter's `weight_loader`, so
 verl's `model.load_weights()` cannot write into the live model. The tensors that verl sends go through vLLM's
 own `reload_weights` instead, which loads and packs them again.
+Works around `verl/workers/rollout/vllm_rollout/utils.py:405-409` (verl 0.9.1), the call of `load_weights`;
+can go once vLLM's CPU back end keeps the loaders, or verl calls `reload_weights`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,78 @@
+"""Upstream's arguments before upstream parses them: in its words, and refused in the user's.
+
+Upstream's own asserts (`cli/train_ppo_ray.py`, its `__main__` block) run before any hook of ours and name
+what the user never typed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from openrlhf_ext.settings import SettingsError
+
+logger = logging.getLogger(__name__)
+
+ESTIMATOR, UPSTREAM_ESTIMATOR = "p_grpo", "dr_grpo"
+"""P-GRPO's advantage is upstream's `dr_grpo`, reward − group mean, no whitening (`experience_maker.py`)."""
+ESTIMATOR_FLAG, SAMPLES_FLAG = "--algo.advantage.estimator", "--rollout.n_samples_per_prompt"
+AGENT_FLAG = "--train.agent_func_path"
+GROUP_ESTIMATORS = ("rloo", "reinforce_baseline", "group_norm", UPSTREAM_ESTIMATOR)
+
+
+def given(arguments: list[str], flags: Mapping[str, str | None]) -> list[str | None]:
+    """The values of some flags, of one given twice the last, as upstream takes it.
+
+    Args:
+        flags: flag → what it is when it is not given.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for number, (flag, default) in enumerate(flags.items()):
+        parser.add_argument(flag, dest=str(number), nargs="?", default=default)
+    known, _ = parser.parse_known_args(arguments)
+    return list(vars(known).values())
+
+
+def with_estimator(arguments: list[str]) -> list[str]:
+    """`--algo.advantage.estimator p_grpo` in upstream's words."""
+    flag = ESTIMATOR_FLAG
+    named = [f"{flag}={UPSTREAM_ESTIMATOR}" if part == f"{flag}={ESTIMATOR}" else part for part in arguments]
+    return [
+        UPSTREAM_ESTIMATOR if part == ESTIMATOR and before == flag else part
+        for before, part in zip(["", *named], named, strict=False)
+    ]
+
+
+def check_samples(arguments: list[str]) -> None:
+    """
+    Raises:
+        SettingsError: a group of one answer, whose advantage is always 0.
+    """
+    estimator, samples = given(arguments, {ESTIMATOR_FLAG: None, SAMPLES_FLAG: "1"})
+    few = samples is not None and samples.lstrip("-").isdigit() and int(samples) < 2
+    if few and estimator in (ESTIMATOR, *GROUP_ESTIMATORS):
+        raise SettingsError(
+            f"{SAMPLES_FLAG} is {samples}: {estimator} compares the answers to a prompt, set it to at least 2"
+        )
+
+
+def with_executor(arguments: list[str], ours: str) -> list[str]:
+    """The arguments with our agent executor; the user's own stays, which may be a subclass of ours.
+
+    Raises:
+        SettingsError: the user's is not a Python file.
+    """
+    (asked,) = given(arguments, {AGENT_FLAG: None})
+    if asked is None:
+        return [AGENT_FLAG, ours, *arguments]
+    if not (asked.endswith(".py") and Path(asked).is_file()):
+        raise SettingsError(f"{AGENT_FLAG} {asked} is not a Python file: check the path, or leave it out")
+    if Path(asked).resolve() != Path(ours).resolve():
+        logger.warning(
+            "%s %s takes the place of ThreadWeaver's executor: nothing forks unless its AgentExecutor is a "
+            "subclass of openrlhf_ext.agent.AgentExecutor",
+            AGENT_FLAG, asked,
+        )  # fmt: skip
+    return arguments
