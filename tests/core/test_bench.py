@@ -61,7 +61,7 @@ def test_all_ways_of_an_update_give_the_same_gradient() -> None:
 
 @pytest.fixture
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What would be measured in a process of its own is done here, as the process would get it: in seconds."""
+    """What would be measured in a process of its own is done here, as the process would get it."""
 
     def done(prepare: Any, tiny: Shape, case: Shape) -> int:
         prepared = pickle.loads(pickle.dumps(prepare))(tiny)
