@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
+import signal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.messages import assert_message
 from tw_plugins.bench import timing
 from tw_plugins.bench.collate import bench_collate, grown
 from tw_plugins.bench.cpu_meter import CpuMeter
 from tw_plugins.bench.engine import _Router
+from tw_plugins.bench.errors import BenchError
 from tw_plugins.bench.machine import Machine
 from tw_plugins.bench.memory import peak_of_process
 from tw_plugins.bench.prefix_cache import possible_hits
@@ -175,9 +179,24 @@ def allocated(size: int) -> Any:
     return lambda: bytearray(b"x") * size
 
 
+def failing(size: int) -> Any:
+    return lambda: [][size]
+
+
+def killed(size: int) -> Any:
+    return lambda: os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_the_peak_of_a_process_is_that_of_the_case() -> None:
     size = 64 << 20
     assert peak_of_process(allocated, 1 << 10, size) == pytest.approx(size, rel=0.1)
+
+
+@pytest.mark.parametrize(("work", "pattern"), [(failing, "IndexError"), (killed, "signal 9.*fewer --tokens")])
+def test_a_process_that_does_not_end_well_is_an_error(work: Any, pattern: str) -> None:
+    with pytest.raises(BenchError) as error:
+        peak_of_process(work, 1, 1)
+    assert_message(error.value, pattern)
 
 
 def test_a_meter_counts_the_steps_of_what_it_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,10 +215,10 @@ def test_a_meter_counts_the_steps_of_what_it_wraps(monkeypatch: pytest.MonkeyPat
         spent = await spend(1) + await meter.without(spend(10))
         await other
         with pytest.raises(ZeroDivisionError):
-            await meter.without(failing())
+            await meter.without(divided())
         return spent
 
-    async def failing() -> None:
+    async def divided() -> None:
         await asyncio.sleep(0)
         raise ZeroDivisionError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,7 @@ TokensOption = Annotated[
 RepeatsOption = Annotated[int, typer.Option(min=1, help="Times that each way is timed, in turns.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")]
 REAL = "On the real vLLM"
+WIDTH = 120  # characters of a line where there is no terminal
 
 
 def _output(json_out: Path | None) -> Output:
@@ -29,7 +31,7 @@ def _output(json_out: Path | None) -> Output:
 
     from tw_plugins.bench.output import Output
 
-    return Output(Console(), json_out)
+    return Output(Console(width=None if sys.stdout.isatty() else WIDTH), json_out)
 
 
 @bench.command("update")

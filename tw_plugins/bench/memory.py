@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import pickle
 import re
+import subprocess
+import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,16 +33,19 @@ def peak_of_process(prepare: Callable[[Case], Callable[[], object]], tiny: Case,
         tiny: done first, for everything that is imported or set up only once.
 
     Raises:
-        BenchError: the process was killed.
+        BenchError: the process failed, or was killed.
     """
-    try:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
-            return processes.submit(_grown_by, prepare, tiny, case).result()
-    except BrokenProcessPool as error:
+    asked = pickle.dumps((prepare, tiny, case))
+    done = subprocess.run([sys.executable, "-m", __name__], input=asked, capture_output=True)
+    if done.returncode < 0:
         raise BenchError(
-            "the process whose memory is measured was killed, most likely for taking too much: "
-            "ask for fewer --tokens"
-        ) from error
+            f"the process whose memory is measured was killed by signal {-done.returncode}, most likely for "
+            f"taking too much: give fewer --tokens"
+        )
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise BenchError(f"see why the process whose memory is measured failed: {' '.join(last)}")
+    return int(done.stdout.split()[-1])
 
 
 def _grown_by(prepare: Callable[[Case], Callable[[], object]], tiny: Case, case: Case) -> int:
@@ -71,3 +74,7 @@ def peak_on_cuda(work: Callable[[], object]) -> int:
     torch.cuda.reset_peak_memory_stats()
     work()
     return torch.cuda.max_memory_allocated() - before
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{_grown_by(*pickle.load(sys.stdin.buffer))}\n")
