@@ -9,6 +9,7 @@ import pickle
 import signal
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import torch
 from typer.testing import CliRunner
 
 from tests.messages import assert_message
+from tw_plugins.bench import engine as bench_engine
 from tw_plugins.bench import timing
 from tw_plugins.bench.collate import bench_collate, grown
 from tw_plugins.bench.cpu_meter import CpuMeter
@@ -151,6 +153,41 @@ def test_a_router_keeps_a_trajectory_together_unless_told_not_to() -> None:
 
     assert all(len(where) == 1 for where in asyncio.run(places(sticky=True)))
     assert all(len(where) == 2 for where in asyncio.run(places(sticky=False)))
+
+
+class CountedEngine(ShapedEngine):
+    """With a prefix cache that serves 16 tokens in the first run of a mode and 8 in the others."""
+
+    block_size = 4
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self.asked, self.gains = 0, iter([16, 16, 8, 8])
+
+    async def reset_prefix_cache(self) -> None:
+        self.asked = 0
+
+    def prefix_cache_hits(self) -> int:
+        self.asked += 1
+        return 0 if self.asked == 1 else next(self.gains)
+
+
+async def test_both_modes_take_turns_and_the_worst_cache_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = []
+
+    def noted(*arguments: Any, mode: str) -> Any:
+        modes.append(mode)
+        return fork_join(*arguments, mode=mode)
+
+    monkeypatch.setattr(bench_engine, "fork_join", noted)
+    prepared: Any = SimpleNamespace(tags=tags(), limits=Limits())
+    engine: Any = CountedEngine(SMALL)
+    figures = await bench_engine._at_batch(engine, prepared, [[1], [2]], batch=1, repeats=2)
+    first = ["autoregressive"] * 2 + ["parallel"] * 2
+    assert modes == first + first[::-1]
+    assert (figures.batch, figures.problems, figures.hits) == (1, 2, 8)
+    assert figures.asked > figures.possible > 0 and figures.orchestrator.least > 0
+    assert figures.token_latency.least == figures.token_latency.most
 
 
 def _noting(generate: Any, asked: dict[str, set[int]], place: int) -> Any:
