@@ -112,7 +112,7 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
         }
         if self.with_branches:
             tokens[ROW_FIELD] = {
-                "position_ids": row.position_ids,
+                "branches": [tuple(branch) for branch in row.branches],
                 "response_length": len(rollout.response_ids),
             }
         return tokens

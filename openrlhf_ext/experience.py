@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from openrlhf_ext.row_codes import encode
+from tw_plugins.trie import Branch, position_ids_from_branches
 
 ROW_FIELD = "threadweaver_row"
 
@@ -26,9 +27,10 @@ def register(samples_generator: Any) -> None:
         row = response.get(ROW_FIELD)
         if row is None:
             return process(self, response, **generate_kwargs)
-        whole = {**generate_kwargs, "max_len": len(response["observation_tokens"]) + 1}
+        length, branches = len(response["observation_tokens"]), [Branch(*each) for each in row["branches"]]
+        whole = {**generate_kwargs, "max_len": length + 1}
         experience = process(self, response, **whole)
-        experience.attention_mask = encode(row["position_ids"]).unsqueeze(0)
+        experience.attention_mask = encode(position_ids_from_branches(length, branches)).unsqueeze(0)
         experience.response_length = torch.tensor([row["response_length"]])
         experience.info["response_clip_ratio"] = experience.truncated.clone()
         return experience

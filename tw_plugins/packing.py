@@ -7,6 +7,7 @@ alone, so a framework's own sampler, loader and checkpoints handle packs as they
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -30,28 +31,47 @@ class Pack:
 
 
 def plan(lengths: Sequence[int], budget: int, by_length: bool = True) -> list[list[int]]:
-    """Which rows go together: consecutive ones, as many as fit.
+    """Which rows go together.
 
     Args:
         lengths: of the rows, in tokens.
         budget: tokens that a pack has at most.
-        by_length: take the rows from the longest to the shortest, so that those of a pack are alike; else in
-            their order.
+        by_length: best fit, decreasing: from the longest row to the shortest, each goes into the fullest pack
+            that has room for it. Else rows stay in their order, and a pack takes as many as fit.
 
     Raises:
         ValueError: a row is longer than the budget.
     """
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index] if by_length else 0)
+    for index, length in enumerate(lengths):
+        if length > budget:
+            raise ValueError(f"row {index} has {length} tokens, a pack {budget} at most")
+    return _best_fit(lengths, budget) if by_length else _consecutive(lengths, budget)
+
+
+def _best_fit(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    packs: list[list[int]] = []
+    rooms: list[tuple[int, int]] = []  # room and number of every pack, the fullest first
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        place = bisect_left(rooms, (lengths[index], 0))
+        if place < len(rooms):
+            room, pack = rooms.pop(place)
+            packs[pack].append(index)
+        else:
+            room, pack = budget, len(packs)
+            packs.append([index])
+        insort(rooms, (room - lengths[index], pack))
+    return packs
+
+
+def _consecutive(lengths: Sequence[int], budget: int) -> list[list[int]]:
     packs: list[list[int]] = []
     room = 0
-    for index in order:
-        if lengths[index] > budget:
-            raise ValueError(f"row {index} has {lengths[index]} tokens, a pack {budget} at most")
-        if not packs or lengths[index] > room:
+    for index, length in enumerate(lengths):
+        if not packs or length > room:
             packs.append([])
             room = budget
         packs[-1].append(index)
-        room -= lengths[index]
+        room -= length
     return packs
 
 

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
+from tw_plugins.context import Context
 from tw_plugins.control_tokens import ControlTokenError, ControlTokens
 from tw_plugins.gathering import all_or_raise
 from tw_plugins.trajectory import outline_numbers
@@ -102,7 +103,7 @@ class _Trajectory:
     ) -> None:
         self.engine, self.tags, self.limits = engine, tags, limits
         self.request_id, self.request_id_per_thread = request_id, request_id_per_thread
-        self.path = list(prompt_ids)  # prompt + joined path so far
+        self.path = list(prompt_ids)  # prompt + joined path so far; contexts refer to it, so it only grows
         self.prompt_length = len(self.path)
         self.calls: list[Call] = []
         self.hits: Counter[str] = Counter()
@@ -133,8 +134,7 @@ class _Trajectory:
             self.hits["max_tokens"] += 1
             return False
         stops = [self.tags.outlines_end, *self.tags.eos_ids] if forking else list(self.tags.eos_ids)
-        context = list(self.path)
-        call = await self._ask(context, stops, room, self.request_id)
+        call = await self._ask(Context(self.path), stops, room, self.request_id)
         self._record(call)
         self._find_opening(call.completion.token_ids)
         self.path += call.completion.token_ids
@@ -201,7 +201,7 @@ class _Trajectory:
         return going
 
     async def _thread(self, number: int, budget: int) -> Call:
-        context = [*self.path, *self.tags.header(number, first=True)]
+        context = Context(self.path, self.tags.header(number, first=True))
         name = f"{self.request_id}-{self._blocks}-{number}" if self.request_id_per_thread else self.request_id
         call = await self._ask(context, self._thread_stops, budget, name)
         return replace(call, block=self._blocks, thread=number)
@@ -225,7 +225,7 @@ class _Trajectory:
         injected = headers + count * len(self.tags.thread_close) + len(self.tags.join_newline)
         return (self._room() - self.limits.answer_reserve - injected) // count
 
-    async def _ask(self, context: list[int], stops: list[int], max_tokens: int, request_id: str) -> Call:
+    async def _ask(self, context: Context, stops: list[int], max_tokens: int, request_id: str) -> Call:
         asked = self._seconds()
         completion = await self.engine.generate(
             context, stop_token_ids=stops, max_tokens=max_tokens, request_id=request_id

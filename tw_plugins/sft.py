@@ -31,7 +31,7 @@ class RowMaker:
         autoregressive_unit: train the whole joined trajectory too (P26).
         strict: raise at the first example that cannot be used instead of counting it.
         pack_tokens: join rows to packs of at most so many tokens; None leaves them apart.
-        keep_order: of the file, within and between packs; else rows of one length go together.
+        keep_order: of the file, within and between packs; else rows go together that fill a pack.
         source: the data's name, for messages.
         left_out: reason → number of examples left out, after ``rows``.
 

@@ -164,12 +164,16 @@ def row_from_rollout(rollout: Rollout) -> TrieRow:
         stop = len(context) + len(body)
         if not body:
             continue
-        if trained <= len(context) and main[len(context) : stop] == body and main[: len(context)] == context:
+        if (
+            trained <= len(context)
+            and main[len(context) : stop] == body
+            and _agree(context, main, len(context))
+        ):
             builder.train(len(context), stop, logprobs)
             trained = stop
             fork = stop if call.thread is None else fork
-        elif len(context) >= fork and context[:fork] == main[:fork]:
-            builder.branch(fork, context[fork:], body, logprobs)
+        elif len(context) >= fork and _agree(context, main, fork):
+            builder.branch(fork, list(context[fork:]), body, logprobs)
         else:
             raise ValueError(f"call {index}: its context differs from the joined path below {fork}")
     return builder.row(_has_logprobs(rollout))
@@ -188,7 +192,7 @@ def rows_from_rollout(rollout: Rollout) -> list[TrieRow]:
     rows = []
     for context, body, logprobs in map(_unit, rollout.calls):
         if body:
-            builder = _Builder(context + body)
+            builder = _Builder([*context, *body])
             builder.train(len(context), len(context) + len(body), logprobs)
             rows.append(builder.row(_has_logprobs(rollout)))
     return rows
@@ -234,9 +238,14 @@ def _prompt_length(rollout: Rollout) -> int:
     return len(rollout.prompt_ids)
 
 
-def _unit(call: Call) -> tuple[list[int], list[int], Sequence[float] | None]:
+def _unit(call: Call) -> tuple[Sequence[int], list[int], Sequence[float] | None]:
     """Context, completion and log-probs of a request."""
-    return list(call.context_ids), list(call.completion.token_ids), call.completion.logprobs
+    return call.context_ids, list(call.completion.token_ids), call.completion.logprobs
+
+
+def _agree(context: Sequence[int], main: list[int], length: int) -> bool:
+    """Whether the first `length` ids of both are the same."""
+    return list(context[:length]) == main[:length]
 
 
 def _has_logprobs(rollout: Rollout) -> bool:

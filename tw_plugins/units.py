@@ -32,8 +32,8 @@ class Completion:
         ValueError: there are not as many logprobs as ids.
     """
 
-    token_ids: Sequence[int]
-    logprobs: Sequence[float] | None
+    token_ids: Sequence[int] = field(repr=False)
+    logprobs: Sequence[float] | None = field(repr=False)
     finish_reason: FinishReason
     weight_version: int | str | tuple[int, int] | None = None
 
@@ -131,14 +131,15 @@ class Call:
     """One request and its answer: a ⟨context, completion⟩ unit of the paper (P6).
 
     Args:
-        context_ids: ids the engine was given, injected header included.
+        context_ids: ids the engine was given, injected header included. `fork_join` gives a
+            :class:`tw_plugins.context.Context`, equal to their list without a copy of the path.
         completion: what it sampled, never more than was asked for.
         block: 1-based number of the block; None outside a thread.
         thread: 1-based number of the thread; None outside a thread.
         seconds: when it was asked and when it was answered, since the trajectory began.
     """
 
-    context_ids: list[int]
+    context_ids: Sequence[int] = field(repr=False)
     completion: Completion
     block: int | None = None
     thread: int | None = None
@@ -161,8 +162,8 @@ class Rollout:
         malformed_forks: ``</Outlines>`` that did not end a block of outlines 1..n.
     """
 
-    prompt_ids: list[int]
-    response_ids: list[int]
+    prompt_ids: list[int] = field(repr=False)
+    response_ids: list[int] = field(repr=False)
     calls: list[Call]
     limits_hit: dict[str, int] = field(default_factory=dict)
     mode: Mode = "parallel"

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pickle
+import signal
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
+from tests.messages import assert_message
+from tw_plugins.bench import engine as bench_engine
 from tw_plugins.bench import timing
 from tw_plugins.bench.collate import bench_collate, grown
-from tw_plugins.bench.engine import _Router, possible_hits
-from tw_plugins.bench.reward import bench_reward
+from tw_plugins.bench.cpu_meter import CpuMeter
+from tw_plugins.bench.engine import _Router
+from tw_plugins.bench.errors import BenchError
+from tw_plugins.bench.machine import Machine
+from tw_plugins.bench.memory import peak_of_process
+from tw_plugins.bench.prefix_cache import possible_hits
+from tw_plugins.bench.reward import _mixture, bench_reward
 from tw_plugins.bench.rollout import bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape, ShapedEngine, shaped_rollout, tags
 from tw_plugins.bench.step import REST, bench_step
@@ -53,8 +65,20 @@ def test_all_ways_of_an_update_give_the_same_gradient() -> None:
         assert torch.linalg.norm(gradient - gradients[2]) <= 1e-5 * torch.linalg.norm(gradients[2])
 
 
-def test_figures_of_an_update() -> None:
-    figures = bench_update(SMALL, TINY, repeats=1)
+@pytest.fixture
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be measured in a process of its own is done here, as the process would get it."""
+
+    def done(prepare: Any, tiny: Shape, case: Shape) -> int:
+        prepared = pickle.loads(pickle.dumps(prepare))(tiny)
+        prepared()
+        return case.tokens
+
+    monkeypatch.setattr("tw_plugins.bench.update.peak_of_process", done)
+
+
+def test_figures_of_an_update(no_processes: None) -> None:
+    figures = bench_update(SMALL, TINY, repeats=1, device="cpu")
     assert figures.rows_tokens > figures.trie_tokens > figures.tokens
     rows, trie = figures.timings["one row per request"], figures.timings["trie row"]
     assert rows.ratio == rows.seconds / trie.seconds and trie.ratio == 1
@@ -79,12 +103,22 @@ def test_figures_of_collating() -> None:
     figures = bench_collate(SMALL, repeats=1)
     assert figures.tokens > SMALL.tokens
     assert set(figures.timings) == set(figures.memory) == {"row", "row, dense mask", "tree and dense mask"}
+    assert figures.memory["tree and dense mask"] > figures.tokens**2 * 4 > figures.memory["row"]
 
 
 def test_figures_of_rollouts() -> None:
     figures = bench_rollout(SMALL, trajectories=3, repeats=2)
     assert figures.requests == 3 * (5 + 3)
     assert figures.peak_bytes >= figures.kept_bytes > 0
+
+
+def test_memory_does_not_grow_with_the_requests() -> None:
+    """As many tokens in three blocks and in fifteen."""
+    few, many = (
+        bench_rollout(Shape(tokens=8000, threads=(3,) * blocks, in_threads=0.6), trajectories=1, repeats=1)
+        for blocks in (3, 15)
+    )
+    assert many.requests > 4 * few.requests and many.kept_bytes < 1.5 * few.kept_bytes
 
 
 def test_possible_hits_by_hand() -> None:
@@ -121,6 +155,41 @@ def test_a_router_keeps_a_trajectory_together_unless_told_not_to() -> None:
     assert all(len(where) == 2 for where in asyncio.run(places(sticky=False)))
 
 
+class CountedEngine(ShapedEngine):
+    """With a prefix cache that serves 16 tokens in the first run of a mode and 8 in the others."""
+
+    block_size = 4
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self.asked, self.gains = 0, iter([16, 16, 8, 8])
+
+    async def reset_prefix_cache(self) -> None:
+        self.asked = 0
+
+    def prefix_cache_hits(self) -> int:
+        self.asked += 1
+        return 0 if self.asked == 1 else next(self.gains)
+
+
+async def test_both_modes_take_turns_and_the_worst_cache_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = []
+
+    def noted(*arguments: Any, mode: str) -> Any:
+        modes.append(mode)
+        return fork_join(*arguments, mode=mode)
+
+    monkeypatch.setattr(bench_engine, "fork_join", noted)
+    prepared: Any = SimpleNamespace(tags=tags(), limits=Limits())
+    engine: Any = CountedEngine(SMALL)
+    figures = await bench_engine._at_batch(engine, prepared, [[1], [2]], batch=1, repeats=2)
+    first = ["autoregressive"] * 2 + ["parallel"] * 2
+    assert modes == first + first[::-1]
+    assert (figures.batch, figures.problems, figures.hits) == (1, 2, 8)
+    assert figures.asked > figures.possible > 0 and figures.orchestrator.least > 0
+    assert figures.token_latency.least == figures.token_latency.most
+
+
 def _noting(generate: Any, asked: dict[str, set[int]], place: int) -> Any:
     async def noted(*args: Any, request_id: str, **kwargs: Any) -> Completion:
         asked.setdefault(request_id, set()).add(place)
@@ -130,9 +199,79 @@ def _noting(generate: Any, asked: dict[str, set[int]], place: int) -> Any:
 
 
 def test_figures_of_grading() -> None:
-    figures = bench_reward(answers=18, hostile=1, processes=1, deadline_s=1.0)
-    assert (figures.hostile, figures.wrong) == (1, 0)
-    assert figures.slowest_s >= figures.median_s > 0
+    figures = bench_reward(answers=18, hostile=1, processes=1, deadline_s=1.0, repeats=1)
+    assert (figures.hostile, figures.wrong, figures.replaced) == (1, 0, 1)
+    assert figures.slowest_s.median >= figures.median_s.median > 0
+
+
+@pytest.mark.parametrize(("answers", "hostile"), [(10, 0), (10, 1), (10, 7), (10, 9), (400, 4)])
+def test_as_many_hostile_answers_as_asked_for_at_even_distances(answers: int, hostile: int) -> None:
+    places = [place for place, (_, honest) in enumerate(_mixture(answers, hostile)) if not honest]
+    assert len(places) == hostile and len(_mixture(answers, hostile)) == answers
+    distances = [b - a for a, b in pairwise(places)]
+    assert not distances or max(distances) - min(distances) <= 1
+
+
+def allocated(size: int) -> Any:
+    return lambda: bytearray(b"x") * size
+
+
+def failing(size: int) -> Any:
+    return lambda: [][size]
+
+
+def killed(size: int) -> Any:
+    return lambda: os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_the_peak_of_a_process_is_that_of_the_case() -> None:
+    size = 64 << 20
+    assert peak_of_process(allocated, 1 << 10, size) == pytest.approx(size, rel=0.1)
+
+
+@pytest.mark.parametrize(("work", "pattern"), [(failing, "IndexError"), (killed, "signal 9.*fewer --tokens")])
+def test_a_process_that_does_not_end_well_is_an_error(work: Any, pattern: str) -> None:
+    with pytest.raises(BenchError) as error:
+        peak_of_process(work, 1, 1)
+    assert_message(error.value, pattern)
+
+
+def test_a_meter_counts_the_steps_of_what_it_wraps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 1 s of its own, an engine's 10 s that do not count and 100 s of a task of another file."""
+    now, meter = [0.0], CpuMeter()
+    monkeypatch.setattr("tw_plugins.bench.cpu_meter.time.thread_time", lambda: now[0])
+
+    async def spend(seconds: float) -> float:
+        for _ in range(2):
+            now[0] += seconds / 2
+            await asyncio.sleep(0)
+        return seconds
+
+    async def whole() -> float:
+        other = asyncio.create_task(asyncio.sleep(0, now.append(0)))  # written in asyncio
+        spent = await spend(1) + await meter.without(spend(10))
+        await other
+        with pytest.raises(ZeroDivisionError):
+            await meter.without(divided())
+        return spent
+
+    async def divided() -> None:
+        await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    async def main() -> list[float]:
+        meter.watch_tasks(asyncio.get_running_loop(), {__file__})
+        return await asyncio.gather(whole(), whole())
+
+    assert asyncio.run(main()) == [11, 11]
+    assert meter.seconds == 2
+
+
+def test_a_machine_says_what_made_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/bin/threadweaver", "bench", "update", "--shape", "4 x 3"])
+    machine = Machine.here()
+    assert machine.command == "threadweaver bench update --shape '4 x 3'" in str(machine)
+    assert machine.cores >= 1 and machine.memory_gib > 0 and machine.gpu is None
 
 
 def test_ratios_are_taken_turn_by_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,19 +290,15 @@ def test_ratios_are_taken_turn_by_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["ours"].seconds == 2.0
 
 
-def test_the_command_prints_and_writes(tmp_path: Path) -> None:
+def test_the_command_prints_and_writes(tmp_path: Path, no_processes: None) -> None:
     out = tmp_path / "figures.json"
     options = ["--tokens", "300", "--repeats", "1", "--shape", "4x3", "--json", str(out)]
     result = CliRunner().invoke(app, ["bench", "update", *options])
     assert result.exit_code == 0, result.output
     assert "4 blocks of 3, 3, 3, 3 threads" in result.output
-    assert json.loads(out.read_text())["figures"][0]["timings"]["trie row"]["ratio"] == 1
-
-
-def test_an_unknown_shape_is_named() -> None:
-    result = CliRunner().invoke(app, ["bench", "update", "--shape", "5x5"])
-    assert result.exit_code == 2
-    assert "'5x5': choose one of self-training, first-stage, 4x3" in " ".join(result.output.split())
+    written = json.loads(out.read_text())
+    assert written["figures"][0]["timings"]["trie row"]["ratio"] == 1
+    assert written["figures"][0]["shape"] == "4x3" and written["machine"]["cores"] >= 1
 
 
 def metrics_file(folder: Path, steps: list[dict[str, float]]) -> Path:

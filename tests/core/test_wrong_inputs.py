@@ -253,6 +253,17 @@ OURS = {
     ),
     "unknown shape": (["bench", "update", "--shape", "round"], "--shape is 'round': choose one of"),
     "unknown bench model": (["bench", "update", "--model", "llama"], "--model is 'llama': choose one of"),
+    "unknown device": (["bench", "update", "--device", "tpu"], "--device is 'tpu': choose cpu or cuda"),
+    "as many hostile answers as answers": (
+        ["bench", "reward", "--answers", "10", "--hostile", "0", "--hostile", "10"],
+        "--hostile is 10: must be less than --answers, 10",
+    ),
+    "folder that is not there": (
+        ["bench", "reward", "--json", "{list}/no/figures.json"],
+        "no does not exist: give a folder that does",
+    ),
+    "figures into a folder": (["bench", "step", "m", "--json", "{list}"], "no file can be written there"),
+    "a model without data": (["bench", "rollout", "--model", "m"], "needs both --model and --data"),
     "report that is no JSON": (["report", "{broken}"], "report.json is not JSON .line 1: .*write it again"),
     "report that is a list": (
         ["report", "{list}"],

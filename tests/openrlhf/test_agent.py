@@ -122,7 +122,7 @@ def test_autoregressive_is_one_request_without_bonus(monkeypatch: pytest.MonkeyP
     actor = scripted(whole)
     found = execute(actor)
     assert len(actor.params) == 1 and found["reward"] == 1.0
-    assert found[ROW_FIELD]["position_ids"] == list(range(len(found["observation_tokens"])))
+    assert found[ROW_FIELD]["branches"] == []
 
 
 def test_upstreams_own_command_trains_only_what_has_its_true_context(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from datasets import Dataset, load_dataset
 from openrlhf import datasets as upstream
 from openrlhf.utils.distributed_sampler import DistributedSampler
+from torchdata.stateful_dataloader import StatefulDataLoader
 from transformers import AutoTokenizer
 
 from openrlhf_ext.row_codes import decode
@@ -22,6 +24,7 @@ from tw_plugins.trie import row_from_ids
 
 Toy = dict[str, Path]
 BROKEN = "<Parallel>"
+BATCH = 2
 
 
 def made(toy: Toy, data: Any, max_length: int = 2048) -> Any:
@@ -91,6 +94,37 @@ def test_packs(toy: Toy, examples: Any, monkeypatch: pytest.MonkeyPatch) -> None
     assert all(int((decode(packs[index][1]) == 0).sum()) > 1 for index in range(len(packs)))
     with pytest.raises(ValueError, match="pack_tokens is 2100, less than the 2101 tokens"):
         made(toy, examples, max_length=2101)
+
+
+@pytest.mark.parametrize("keep_order", [False, True])
+def test_packs_go_on_where_a_checkpoint_was_made(
+    toy: Toy, examples: Any, monkeypatch: pytest.MonkeyPatch, keep_order: bool
+) -> None:
+    """In the middle of the second epoch, by the count of samples as `SFTTrainer.fit` keeps and uses it."""
+    monkeypatch.setenv(ENVIRONMENT, json.dumps({"pack_tokens": 600, "keep_order": keep_order}))
+    loader = loader_of(toy, examples)
+    epochs = [batches(loader, epoch, consumed=0) for epoch in range(2)]
+    consumed = (len(loader) + 3) * BATCH
+    again = loader_of(toy, examples)
+    start_epoch, consumed_in_epoch = divmod(consumed, len(again) * BATCH)
+    rest = batches(again, start_epoch, consumed_in_epoch)
+    assert start_epoch == 1 and rest == epochs[1][3:] and len(rest) > 3
+    assert epochs[0][3:] != epochs[1][3:]
+
+
+def loader_of(toy: Toy, examples: Any) -> Any:
+    """As `DeepspeedStrategy.setup_dataloader` builds it for `train_sft`."""
+    packs = made(toy, examples, max_length=500)
+    sampler = DistributedSampler(packs, num_replicas=1, rank=0, shuffle=True, seed=3, drop_last=True)
+    return StatefulDataLoader(
+        packs, batch_size=BATCH, sampler=sampler, drop_last=True, collate_fn=packs.collate_fn
+    )
+
+
+def batches(loader: Any, epoch: int, consumed: int) -> list[Any]:
+    """Ids of each batch of an epoch that has seen so many samples."""
+    loader.sampler.set_epoch(epoch, consumed_samples=consumed)
+    return [ids.tolist() for ids, _, _ in loader]
 
 
 def test_malformed_ones_are_counted_or_an_error(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +13,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, DistributedSampler
 from transformers import AutoTokenizer
-from verl.trainer.sft_trainer import create_sft_dataset
+from verl.trainer.sft_trainer import SFTTrainer, create_sft_dataset
 from verl.utils.dataset.dataset_utils import DatasetPadMode, SFTTensorCollator
 from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
 
@@ -163,3 +165,48 @@ def test_keep_order_through_verls_loader(toy: Toy) -> None:
     assert got != [row.input_ids for row in examples.rows]
     positions = [row.tolist() for batch in batches for row in batch["position_ids"].unbind()]
     assert positions == [row.position_ids for row in in_order.rows]
+
+
+@pytest.mark.parametrize("keep_order", [False, True])
+def test_packs_go_on_where_a_checkpoint_was_made(toy: Toy, keep_order: bool) -> None:
+    """In the middle of the second epoch, with the loader that verl's trainer builds and its state."""
+    trainer = trainer_of(toy, keep_order)
+    epochs: list[list[Any]] = []
+    for epoch in range(2):
+        trainer.train_sampler.set_epoch(epoch)
+        epochs.append([])
+        for batch in trainer.train_dataloader:
+            epochs[-1].append(ids_of(batch))
+            if (epoch, len(epochs[-1])) == (1, 3):
+                state = pickle.dumps(trainer.train_dataloader.state_dict())
+    again = trainer_of(toy, keep_order)
+    again.train_dataloader.load_state_dict(pickle.loads(state))
+    again.train_sampler.set_epoch(1)
+    rest = [ids_of(batch) for batch in again.train_dataloader]
+    assert rest == epochs[1][3:] and len(rest) > 3
+    assert epochs[0][3:] != epochs[1][3:]
+
+
+def trainer_of(toy: Toy, keep_order: bool) -> Any:
+    """What `SFTTrainer` has when it builds its loader, and then the loader; packs of a few rows each."""
+    config = sft_config(
+        toy,
+        "data.max_length=500",
+        "data.threadweaver.pack_tokens=600",
+        f"data.threadweaver.keep_order={str(keep_order).lower()}",
+        "data.train_batch_size=2",
+        "data.num_workers=0",
+    )
+    tokenizer = AutoTokenizer.from_pretrained(toy["model"])
+    trainer = SimpleNamespace(
+        config=config,
+        engine=SimpleNamespace(get_data_parallel_rank=lambda: 0, get_data_parallel_size=lambda: 1),
+        train_dataset=create_sft_dataset(str(toy["sft"]), config.data, tokenizer, None),
+        val_dataset=None,
+    )
+    SFTTrainer._build_dataloader(trainer)
+    return trainer
+
+
+def ids_of(batch: Any) -> list[list[int]]:
+    return [pack.tolist() for pack in batch["input_ids"].unbind()]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+if TYPE_CHECKING:
+    from tw_plugins.bench.output import Output
 
 __all__ = ["bench"]
 
@@ -19,22 +22,36 @@ TokensOption = Annotated[
 ]
 RepeatsOption = Annotated[int, typer.Option(min=1, help="Times that each way is timed, in turns.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")]
+REAL = "On the real vLLM"
+WIDTH = 120  # characters of a line where there is no terminal
+
+
+def _output(json_out: Path | None) -> Output:
+    from rich.console import Console
+
+    from tw_plugins.bench.output import Output
+
+    return Output(Console(width=None if sys.stdout.isatty() else WIDTH), json_out)
 
 
 @bench.command("update")
 def bench_update(
-    shape: ShapeOption = "4x3",
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(help="self-training, first-stage (Table 8 of the paper) or 4x3; may be repeated."),
+    ] = None,
     tokens: TokensOption = None,
     model: Annotated[str, typer.Option(help="small, or one layer of Qwen3's 0.6B or 8B.")] = "small",
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where there is one.")] = None,
     repeats: RepeatsOption = 3,
     json_out: JsonOption = None,
 ) -> None:
     """Forward and backward of P-GRPO's loss: a trie row against one row per request."""
     from tw_plugins.bench import command
+    from tw_plugins.bench.shapes import SHAPES
 
-    sizes = tokens or [1000, 4000, 8000]
-    output = command.Output(Console(), json_out)
-    command.update(command.shape_named(shape), command.model_named(model), sizes, repeats, output)
+    output, shapes = _output(json_out), [command.shape_named(name) for name in shape or SHAPES]
+    command.update(shapes, command.model_named(model), tokens or [1000, 4000], repeats, device, output)
 
 
 @bench.command("collate")
@@ -47,8 +64,8 @@ def bench_collate(
     """An SFT example from ids to a batch: time and memory against a prefix tree with a dense mask."""
     from tw_plugins.bench import command
 
-    sizes = tokens or [1000, 4000, 11_000, 40_000]
-    command.collate(command.shape_named(shape), sizes, repeats, command.Output(Console(), json_out))
+    output, sizes = _output(json_out), tokens or [1000, 4000, 11_000, 40_000]
+    command.collate(command.shape_named(shape), sizes, repeats, output)
 
 
 @bench.command("rollout")
@@ -59,34 +76,46 @@ def bench_rollout(
     ] = None,
     repeats: RepeatsOption = 3,
     json_out: JsonOption = None,
-) -> None:
-    """CPU time and memory of the state machine itself, on an engine that costs next to nothing."""
-    from tw_plugins.bench import command
-
-    sizes = trajectories or [64, 256, 1024]
-    command.rollout(command.shape_named(shape), sizes, repeats, command.Output(Console(), json_out))
-
-
-@bench.command("engine")
-def bench_engine(
-    model: Annotated[str, typer.Option(help="Folder of a model that forks, e.g. the quickstart's.")],
-    data: Annotated[Path, typer.Option(help="Parquet file of problems, as RL reads it.")],
-    problems: Annotated[int, typer.Option(min=1, help="Decomposable problems per batch size and mode.")] = 16,
-    batch: Annotated[list[int] | None, typer.Option(min=1, help="Batch size; may be repeated.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder of a model that forks, e.g. the quickstart's.", rich_help_panel=REAL),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Parquet file of problems, as RL reads it.", rich_help_panel=REAL),
+    ] = None,
+    problems: Annotated[
+        int,
+        typer.Option(min=1, help="Decomposable problems per batch size and mode.", rich_help_panel=REAL),
+    ] = 16,
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, help="Batch size; may be repeated.", rich_help_panel=REAL)
+    ] = None,
     replicas: Annotated[
         int,
-        typer.Option(min=1, help="From 2 on: the cache of so many engines instead, by kind of request id."),
+        typer.Option(
+            min=1,
+            help="From 2 on: the cache of so many engines instead, by kind of request id.",
+            rich_help_panel=REAL,
+        ),
     ] = 1,
-    json_out: JsonOption = None,
 ) -> None:
-    """Fork-join on the real vLLM: wall clock, what the orchestrator adds, prefix-cache hits."""
-    from tw_plugins.bench import command
+    """CPU time and memory of the state machine itself, on an engine of prepared answers.
 
-    output = command.Output(Console(), json_out)
-    if replicas > 1:
+    With --model and --data on the real vLLM: wall clock, the state machine's share of it, prefix-cache hits.
+    """
+    from tw_plugins.bench import command
+    from tw_plugins.bench.errors import BenchError
+
+    output = _output(json_out)
+    if (model is None) != (data is None):
+        raise BenchError("the real vLLM needs both --model and --data; prepared answers need neither")
+    if model is None or data is None:
+        command.rollout(command.shape_named(shape), trajectories or [64, 256, 1024], repeats, output)
+    elif replicas > 1:
         command.replicas(model, data, problems, batch or [4], replicas, output)
     else:
-        command.engine(model, data, problems, batch or [1, 4, 16], output)
+        command.engine(model, data, problems, batch or [1, 4, 16], repeats, output)
 
 
 @bench.command("step")
@@ -100,7 +129,7 @@ def bench_step(
     """Where the time of an RL step went in runs that were made, each against the first."""
     from tw_plugins.bench import command
 
-    command.step(runs, command.Output(Console(), json_out))
+    command.step(runs, _output(json_out))
 
 
 @bench.command("reward")
@@ -111,9 +140,10 @@ def bench_reward(
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Grading processes.")] = 2,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds per comparison.")] = 1.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that each mixture is graded.")] = 3,
     json_out: JsonOption = None,
 ) -> None:
     """Grading throughput and latency, without and with hostile answers."""
     from tw_plugins.bench import command
 
-    command.reward(answers, hostile or [0, 4], processes, deadline, command.Output(Console(), json_out))
+    command.reward(answers, hostile or [0, 4], processes, deadline, repeats, _output(json_out))

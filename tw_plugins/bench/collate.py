@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tw_plugins.bench.memory import peak_of_process
 from tw_plugins.bench.shapes import Shape, shaped_rollout, tags
-from tw_plugins.bench.timing import PeakMemory, Timing, compare, peak_memory
+from tw_plugins.bench.timing import Timing, compare
 from tw_plugins.collator import TrieCollator
 from tw_plugins.trie import row_from_ids
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CollateFigures", "bench_collate"]
 
-ROW, DENSE, TREE = "row", "row, dense mask", "tree and dense mask"
+WAYS = ROW, DENSE, TREE = "row", "row, dense mask", "tree and dense mask"
+TINY = 200  # tokens of the warm-up before memory is measured
 TREE_UP_TO = 20_000  # tokens; beyond, the tree's mask alone has gigabytes
 
 
@@ -31,7 +33,7 @@ class CollateFigures:
     Attributes:
         tokens: of the example, prompt included.
         timings: of each way that was run; "row" is the first.
-        memory: bytes that the process grew by, of each way.
+        memory: bytes by which a process of its own grew at most, of each way.
     """
 
     tokens: int
@@ -41,15 +43,35 @@ class CollateFigures:
 
 def bench_collate(shape: Shape, repeats: int) -> CollateFigures:
     """Time one example in each way that fits its size."""
-    rollout = shaped_rollout(shape)
-    ids, prompt = [*rollout.prompt_ids, *rollout.response_ids], len(rollout.prompt_ids)
-    ways: dict[str, Callable[[], object]] = {ROW: partial(collated, ids, prompt, "none")}
-    if len(ids) <= TREE_UP_TO:
+    example = _Example.of(shape)
+    names = WAYS if len(example.ids) <= TREE_UP_TO else (ROW,)
+    timings = compare({name: _way(name, shape) for name in names}, repeats)
+    tiny = shape.scaled(TINY)
+    memory = {name: peak_of_process(partial(_way, name), tiny, shape) for name in names}
+    return CollateFigures(len(example.ids), timings, memory)
+
+
+@dataclass(frozen=True)
+class _Example:
+    """Ids of the joined trajectory, of which `prompt` are the prompt's, and of each of its requests."""
+
+    ids: list[int]
+    prompt: int
+    units: list[list[int]]
+
+    @classmethod
+    def of(cls, shape: Shape) -> _Example:
+        rollout = shaped_rollout(shape)
         units = [[*call.context_ids, *call.completion.token_ids] for call in rollout.calls]
-        ways[DENSE] = partial(collated, ids, prompt, "dense")
-        ways[TREE] = partial(grown, [ids, *units])
-    memory = {name: _grown_by(way) for name, way in ways.items()}
-    return CollateFigures(len(ids), compare(ways, repeats), memory)
+        return cls([*rollout.prompt_ids, *rollout.response_ids], len(rollout.prompt_ids), units)
+
+
+def _way(name: str, shape: Shape) -> Callable[[], object]:
+    """One way, ready to be done on an example of this shape."""
+    example = _Example.of(shape)
+    if name == TREE:
+        return partial(grown, [example.ids, *example.units])
+    return partial(collated, example.ids, example.prompt, "dense" if name == DENSE else "none")
 
 
 def collated(ids: list[int], prompt: int, mask: Any) -> dict[str, Any]:
@@ -83,10 +105,3 @@ def grown(units: Sequence[Sequence[int]]) -> Any:
             mask[index] = mask[parent]
         mask[index, index] = 0.0
     return mask
-
-
-def _grown_by(way: Callable[[], object]) -> int:
-    peak: PeakMemory
-    with peak_memory() as peak:
-        way()
-    return peak.bytes

@@ -7,34 +7,39 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import count, groupby
+from itertools import count
 from pathlib import Path
 
+from tw_plugins.bench.cpu_meter import CpuMeter
+from tw_plugins.bench.prefix_cache import possible_hits
+from tw_plugins.bench.timing import Spread
 from tw_plugins.engines import VLLMEngine
 from tw_plugins.evaluate_model import EvalSettings, Prepared, prepare
 from tw_plugins.latency import measure
-from tw_plugins.rollout import Call, Completion, Engine, Mode, Rollout, fork_join
+from tw_plugins.rollout import Completion, Engine, Mode, Rollout, fork_join
 
-__all__ = ["EngineFigures", "ReplicaFigures", "bench_engine", "bench_replicas", "possible_hits"]
+__all__ = ["EngineFigures", "ReplicaFigures", "bench_engine", "bench_replicas"]
 
 
 @dataclass(frozen=True)
 class EngineFigures:
-    """One batch size.
+    """One batch size, over the repeats.
 
     Attributes:
         wall_clock, token_latency: autoregressive over parallel, of all problems together.
-        outside_engine: share of the parallel wall clock with no request under way: the orchestrator's own.
+        orchestrator: CPU time of the state machine in parallel mode, outside of the engine's own code, as a
+            share of the wall clock.
         hits, possible: prompt tokens that vLLM took from its prefix cache in parallel mode, by its own
-            counter, and those that it could have taken given its block size.
-        asked: prompt tokens of all requests.
+            counter, and those that it could have taken given its block size; of the repeat with the lowest
+            share.
+        asked: prompt tokens of all its requests.
     """
 
     batch: int
     problems: int
-    wall_clock: float
-    token_latency: float
-    outside_engine: float
+    wall_clock: Spread
+    token_latency: Spread
+    orchestrator: Spread
     hits: int
     possible: int
     asked: int
@@ -59,27 +64,20 @@ class ReplicaFigures:
     asked: int
 
 
-class _Watched:
-    """An engine, and for how long at least one request was under way."""
+class _Apart:
+    """An engine whose own steps a meter does not count."""
 
-    def __init__(self, engine: VLLMEngine) -> None:
-        self.engine, self.busy_s = engine, 0.0
-        self._under_way, self._since = 0, 0.0
+    def __init__(self, engine: Engine, meter: CpuMeter) -> None:
+        self._engine, self._meter = engine, meter
 
     async def generate(
         self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
     ) -> Completion:
-        if not self._under_way:
-            self._since = time.perf_counter()
-        self._under_way += 1
-        try:
-            return await self.engine.generate(
+        return await self._meter.without(
+            self._engine.generate(
                 prompt_ids, stop_token_ids=stop_token_ids, max_tokens=max_tokens, request_id=request_id
             )
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self.busy_s += time.perf_counter() - self._since
+        )
 
 
 class _Router:
@@ -106,11 +104,17 @@ class _Router:
 
 
 def bench_engine(
-    model: str, data: Path, problems: int, batches: Sequence[int], progress: Callable[[int], None]
+    model: str,
+    data: Path,
+    problems: int,
+    batches: Sequence[int],
+    repeats: int,
+    progress: Callable[[int], None],
 ) -> list[EngineFigures]:
     """Greedy decoding of the first decomposable problems of a file, in both modes, for each batch size.
 
     Args:
+        repeats: of both modes, which take turns in being the first.
         progress: called with each batch size before it is run.
 
     Raises:
@@ -120,10 +124,10 @@ def bench_engine(
 
     async def run(engine: VLLMEngine) -> list[EngineFigures]:
         figures = []
-        await _decode(_Watched(engine), prepared, prompts[:1], "parallel", 1)  # warm-up
+        await _decode(engine, prepared, prompts[:1], "parallel", 1)  # warm-up
         for batch in batches:
             progress(batch)
-            figures.append(await _both_modes(engine, prepared, prompts, batch))
+            figures.append(await _at_batch(engine, prepared, prompts, batch, repeats))
         return figures
 
     with VLLMEngine(model, **prepared.engine_args) as engine:
@@ -169,26 +173,55 @@ def _prepared(model: str, data: Path, problems: int) -> tuple[Prepared, list[lis
     return prepared, [problem.prompt_ids for problem in (chosen or prepared.problems)[:problems]]
 
 
-async def _both_modes(
-    engine: VLLMEngine, prepared: Prepared, prompts: Sequence[Sequence[int]], batch: int
+@dataclass(frozen=True)
+class _Run:
+    """All problems in one mode, from an empty cache."""
+
+    seconds: float
+    longest: int
+    orchestrator_s: float
+    hits: int
+    possible: int
+    asked: int
+
+
+async def _at_batch(
+    engine: VLLMEngine, prepared: Prepared, prompts: Sequence[Sequence[int]], batch: int, repeats: int
 ) -> EngineFigures:
-    """All prompts, `batch` trajectories at a time; each mode begins with an empty cache."""
-    seconds: dict[Mode, float] = {}
-    longest: dict[Mode, int] = {}
-    for mode in ("autoregressive", "parallel"):
-        watched = _Watched(engine)
-        await engine.reset_prefix_cache()
-        before = engine.prefix_cache_hits()
-        start = time.perf_counter()
-        rollouts = await _decode(watched, prepared, prompts, mode, batch)
-        seconds[mode] = time.perf_counter() - start
-        longest[mode] = sum(measure(rollout).longest for rollout in rollouts)
+    runs: dict[Mode, list[_Run]] = {"autoregressive": [], "parallel": []}
+    for repeat in range(repeats):
+        for mode in list(runs) if repeat % 2 == 0 else reversed(list(runs)):
+            runs[mode].append(await _run(engine, prepared, prompts, mode, batch))
+    parallel = runs["parallel"]
+    pairs = list(zip(runs["autoregressive"], parallel, strict=True))
+    worst = min(parallel, key=lambda run: run.hits / run.possible if run.possible else 1.0)
     return EngineFigures(
         batch=batch,
         problems=len(prompts),
-        wall_clock=seconds["autoregressive"] / seconds["parallel"],
-        token_latency=longest["autoregressive"] / longest["parallel"],
-        outside_engine=1 - watched.busy_s / seconds["parallel"],
+        wall_clock=Spread.of([plain.seconds / ours.seconds for plain, ours in pairs]),
+        token_latency=Spread.of([plain.longest / ours.longest for plain, ours in pairs]),
+        orchestrator=Spread.of([run.orchestrator_s / run.seconds for run in parallel]),
+        hits=worst.hits,
+        possible=worst.possible,
+        asked=worst.asked,
+    )
+
+
+async def _run(
+    engine: VLLMEngine, prepared: Prepared, prompts: Sequence[Sequence[int]], mode: Mode, batch: int
+) -> _Run:
+    """`batch` trajectories at a time."""
+    await engine.reset_prefix_cache()
+    before, meter = engine.prefix_cache_hits(), CpuMeter()
+    ours = {part.__code__.co_filename for part in (_decode, fork_join)}
+    meter.watch_tasks(asyncio.get_running_loop(), ours)
+    start = time.perf_counter()
+    rollouts = await _decode(_Apart(engine, meter), prepared, prompts, mode, batch)
+    seconds = time.perf_counter() - start
+    return _Run(
+        seconds=seconds,
+        longest=sum(measure(rollout).longest for rollout in rollouts),
+        orchestrator_s=meter.seconds,
         hits=engine.prefix_cache_hits() - before,
         possible=possible_hits(rollouts, engine.block_size),
         asked=_asked(rollouts),
@@ -209,37 +242,3 @@ async def _decode(
             return await fork_join(engine, prompt, prepared.tags, prepared.limits, mode=mode)
 
     return await asyncio.gather(*map(one, prompts))
-
-
-def possible_hits(rollouts: Iterable[Rollout], block_size: int) -> int:
-    """Prompt tokens that a cache of whole blocks can serve, trajectory by trajectory in their order.
-
-    A request's prompt and what it sampled, but for the last token, are in the cache afterwards; threads of
-    one block ask together and so do not serve each other. The last token of a prompt is always computed.
-    """
-    known: set[tuple[int, ...]] = set()
-    hits = 0
-    for rollout in rollouts:
-        for calls in _asked_together(rollout):
-            hits += sum(_served(call, known, block_size) for call in calls)
-            known.update(prefix for call in calls for prefix in _prefixes(call, block_size))
-    return hits
-
-
-def _asked_together(rollout: Rollout) -> Iterable[list[Call]]:
-    for block, group in groupby(rollout.calls, key=lambda call: call.block):
-        calls = list(group)
-        yield from [calls] if block is not None else [[call] for call in calls]
-
-
-def _served(call: Call, known: set[tuple[int, ...]], block_size: int) -> int:
-    prompt = tuple(call.context_ids)
-    served = 0
-    while served + block_size < len(prompt) and prompt[: served + block_size] in known:
-        served += block_size
-    return served
-
-
-def _prefixes(call: Call, block_size: int) -> Iterable[tuple[int, ...]]:
-    computed = (*call.context_ids, *call.completion.token_ids[:-1])
-    return (computed[:end] for end in range(block_size, len(computed) + 1, block_size))

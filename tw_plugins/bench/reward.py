@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle
 
+from tw_plugins.bench.timing import Spread
 from tw_plugins.grading_pool import GradingPool
 
 __all__ = ["RewardFigures", "bench_reward"]
@@ -26,51 +27,80 @@ HOSTILE = [("9^{9^{9^{9}}}", "1"), ("1000000!!!", "2"), (r"\sum_{i=1}^{10^{12}} 
 
 @dataclass(frozen=True)
 class RewardFigures:
-    """One mixture.
+    """One mixture, over the repeats.
 
     Attributes:
-        answers, hostile: graded in all, and of them hostile.
+        answers, hostile: graded in all per repeat, and of them hostile.
         per_s: answers per second.
-        median_s, slowest_s: of the honest answers, the wait for a process included.
-        wrong: honest answers that were not found equivalent; must be 0.
-        replaced: processes that were killed or died, and replaced.
+        median_s: of the honest answers of a repeat, the wait for a process included.
+        slowest_s: the slowest of a repeat.
+        wrong: honest answers that were not found equivalent, in all repeats; must be 0.
+        replaced: processes that were killed or died, and replaced, in all repeats.
     """
 
     answers: int
     hostile: int
-    per_s: float
-    median_s: float
-    slowest_s: float
+    per_s: Spread
+    median_s: Spread
+    slowest_s: Spread
     wrong: int
     replaced: int
 
 
-def bench_reward(answers: int, hostile: int, processes: int, deadline_s: float) -> RewardFigures:
-    """Grade `answers` from as many threads as there are processes, every so many of them a hostile one."""
-    every = answers // hostile if hostile else answers + 1
-    pairs = {True: cycle(HONEST), False: cycle(HOSTILE)}
-    work = [(next(pairs[honest]), honest) for honest in ((i + 1) % every != 0 for i in range(answers))]
+@dataclass(frozen=True)
+class _Graded:
+    """One repeat: its seconds, those of each honest answer, and how many of them were found wrong."""
+
+    seconds: float
+    honest_s: list[float]
+    wrong: int
+
+
+def bench_reward(
+    answers: int, hostile: int, processes: int, deadline_s: float, repeats: int
+) -> RewardFigures:
+    """Grade `answers` from as many threads as there are processes, fewer `hostile` ones evenly among them."""
+    work = _mixture(answers, hostile)
     pool = GradingPool(size=processes, deadline=deadline_s)
     with ThreadPoolExecutor(processes) as threads:
         list(threads.map(lambda pair: pool.equal(*pair), HONEST * processes))  # the processes start
-        start = time.perf_counter()
-        graded = list(threads.map(lambda item: _grade(pool, *item), work))
-        seconds = time.perf_counter() - start
+        before = _replaced(pool)
+        graded = [_repeat(pool, threads, work) for _ in range(repeats)]
+        replaced = _replaced(pool) - before
     pool.close()
-    honest = [(took, equal) for took, equal, is_honest in graded if is_honest]
-    times = [took for took, _ in honest]
     return RewardFigures(
         answers=answers,
-        hostile=answers - len(honest),
-        per_s=answers / seconds,
-        median_s=statistics.median(times),
-        slowest_s=max(times),
-        wrong=sum(not equal for _, equal in honest),
-        replaced=pool.stats.timeouts + pool.stats.crashes,
+        hostile=hostile,
+        per_s=Spread.of([answers / each.seconds for each in graded]),
+        median_s=Spread.of([statistics.median(each.honest_s) for each in graded]),
+        slowest_s=Spread.of([max(each.honest_s) for each in graded]),
+        wrong=sum(each.wrong for each in graded),
+        replaced=replaced,
     )
+
+
+def _mixture(answers: int, hostile: int) -> list[tuple[Sequence[str], bool]]:
+    """Pairs of answer and reference, and whether they are honest; the hostile ones at even distances."""
+    places = {(2 * i + 1) * answers // (2 * hostile) for i in range(hostile)}
+    pairs = {True: cycle(HONEST), False: cycle(HOSTILE)}
+    return [(next(pairs[honest]), honest) for honest in (i not in places for i in range(answers))]
+
+
+def _repeat(
+    pool: GradingPool, threads: ThreadPoolExecutor, work: Sequence[tuple[Sequence[str], bool]]
+) -> _Graded:
+    start = time.perf_counter()
+    graded = list(threads.map(lambda item: _grade(pool, *item), work))
+    seconds = time.perf_counter() - start
+    honest = [(took, equal) for took, equal, is_honest in graded if is_honest]
+    return _Graded(seconds, [took for took, _ in honest], sum(not equal for _, equal in honest))
 
 
 def _grade(pool: GradingPool, pair: Sequence[str], honest: bool) -> tuple[float, bool, bool]:
     start = time.perf_counter()
     equal = pool.equal(*pair)
     return time.perf_counter() - start, equal, honest
+
+
+def _replaced(pool: GradingPool) -> int:
+    return pool.stats.timeouts + pool.stats.crashes

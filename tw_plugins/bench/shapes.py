@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from tw_plugins.control_tokens import ControlTokens
@@ -27,15 +27,17 @@ class Shape:
         tokens: sampled tokens in all, about.
         threads: of each block.
         in_threads: share of the tokens that stand in threads.
+        name: under which it can be asked for.
     """
 
     tokens: int
     threads: tuple[int, ...]
     in_threads: float
+    name: str = ""
 
     def scaled(self, tokens: int) -> Shape:
         """The same shape with another number of tokens."""
-        return Shape(tokens, self.threads, self.in_threads)
+        return replace(self, tokens=tokens)
 
     @property
     def thread_tokens(self) -> int:
@@ -48,12 +50,13 @@ class Shape:
         return max(2, round(self.tokens * (1 - self.in_threads) / (len(self.threads) + 1)))
 
 
-SHAPES = {
+_SHAPES = (
     # Table 8 (P27), means: 4.00 blocks of 2.46 threads of 969 tokens; 6.26 of 2.58 of 541
-    "self-training": Shape(11_176, (3, 2, 3, 2), 0.85),
-    "first-stage": Shape(11_143, (3, 3, 3, 3, 2, 2), 0.78),
-    "4x3": Shape(11_200, (3, 3, 3, 3), 0.6),
-}
+    Shape(11_176, (3, 2, 3, 2), 0.85, "self-training"),
+    Shape(11_143, (3, 3, 3, 3, 2, 2), 0.78, "first-stage"),
+    Shape(11_200, (3, 3, 3, 3), 0.6, "4x3"),
+)
+SHAPES = {shape.name: shape for shape in _SHAPES}
 
 
 @cache

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import statistics
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-__all__ = ["PeakMemory", "Timing", "compare", "peak_memory"]
+__all__ = ["Spread", "Timing", "compare"]
 
 WARM_UP = 1
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the repeats."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Median and extremes of at least one value."""
+        return cls(statistics.median(values), min(values), max(values))
 
 
 @dataclass(frozen=True)
@@ -52,54 +63,5 @@ def compare(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str,
 
 
 def _timing(own: list[float], first: list[float]) -> Timing:
-    ratios = [mine / ours for mine, ours in zip(own, first, strict=True)]
-    return Timing(statistics.median(own), statistics.median(ratios), min(ratios), max(ratios))
-
-
-class PeakMemory:
-    """Bytes by which the process's resident set, or its memory on the device, grew at most, once measured."""
-
-    bytes: int = 0
-
-
-@contextmanager
-def peak_memory(device: str = "cpu", every_s: float = 0.002) -> Iterator[PeakMemory]:
-    """Watches the resident set from another thread; what the allocator had kept from before is not seen.
-
-    On "cuda" it is what torch counts there.
-    """
-    if device == "cuda":
-        with _peak_on_cuda() as peak:
-            yield peak
-        return
-    peak, stop = PeakMemory(), threading.Event()
-    before = _resident()
-
-    def watch() -> None:
-        while not stop.wait(every_s):
-            peak.bytes = max(peak.bytes, _resident() - before)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        stop.set()
-        thread.join()
-        peak.bytes = max(peak.bytes, _resident() - before)
-
-
-@contextmanager
-def _peak_on_cuda() -> Iterator[PeakMemory]:
-    import torch
-
-    peak, before = PeakMemory(), torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    yield peak
-    peak.bytes = torch.cuda.max_memory_allocated() - before
-
-
-def _resident() -> int:
-    import resource
-
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    ratio = Spread.of([mine / ours for mine, ours in zip(own, first, strict=True)])
+    return Timing(statistics.median(own), ratio.median, ratio.least, ratio.most)

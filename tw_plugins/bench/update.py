@@ -1,29 +1,35 @@
 """Forward and backward of the P-GRPO loss of one trajectory: its trie row against one row per request.
 
 All ways train the same tokens with the same stock Qwen3 and give the same gradient. The rows of the requests
-go through the model one after the other with plain causal attention, the best they can have. On a machine
-with CUDA everything runs there, in bf16, the trie row with FlexAttention.
+go through the model one after the other with plain causal attention, the best they can have. On CUDA
+everything is in bf16, and the trie row has FlexAttention; on the CPU it has segment attention, in fp32.
+
+The loss is Eq. 4's with an advantage of 1, −(1/T)·Σ log π over the T sampled tokens; the vocabulary has 512
+ids, so the output matrix counts for little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tw_plugins.bench.errors import BenchError
+from tw_plugins.bench.memory import peak_of_process, peak_on_cuda
 from tw_plugins.bench.shapes import Shape, shaped_rollout
-from tw_plugins.bench.timing import Timing, compare, peak_memory
+from tw_plugins.bench.timing import Timing, compare
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
 from tw_plugins.trie_attention import TRIE_ATTENTION
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MODELS", "ROWS", "ModelShape", "UpdateFigures", "bench_update"]
+__all__ = ["MODELS", "ROWS", "ModelShape", "UpdateFigures", "bench_update", "device_named"]
 
 VOCABULARY = 512
-TRIE, ROWS, DENSE = "trie row", "one row per request", "trie row, dense mask"
+WAYS = TRIE, ROWS, DENSE = "trie row", "one row per request", "trie row, dense mask"
+TINY = 100  # tokens of the warm-up before memory is measured
 LONGEST_DENSE = 12_000  # tokens; a dense mask and its scores take gigabytes beyond
 
 
@@ -60,13 +66,17 @@ class UpdateFigures:
     """One size.
 
     Attributes:
+        shape: of the trajectory, by name.
+        device: "cpu" or "cuda".
         tokens: sampled tokens of the trajectory, all of them trained.
         trie_tokens, rows_tokens: tokens that go through the model.
         limit: how many times the multiplications of the trie row the rows of the requests need.
         timings: of each way; the trie row without a dense mask is the first.
-        memory: bytes that each way took at most beyond the model.
+        memory: bytes that each way took at most beyond the model: of a process of its own, or on CUDA.
     """
 
+    shape: str
+    device: str
     tokens: int
     trie_tokens: int
     rows_tokens: int
@@ -75,26 +85,22 @@ class UpdateFigures:
     memory: dict[str, int]
 
 
-def bench_update(shape: Shape, model: ModelShape, repeats: int) -> UpdateFigures:
-    """Time one trajectory's update in each way."""
+def bench_update(shape: Shape, model: ModelShape, repeats: int, device: str) -> UpdateFigures:
+    """Time one trajectory's update in each way that fits its size."""
     rollout = shaped_rollout(shape)
     trie, rows = [row_from_rollout(rollout)], rows_from_rollout(rollout)
-    trained = sum(trie[0].loss_mask)
-    maskless = "flex_attention" if device() == "cuda" else TRIE_ATTENTION
-    ways = {
-        TRIE: partial(update, model_with(maskless, model), trie, trained),
-        ROWS: partial(update, model_with("sdpa", model), rows, trained),
-    }
-    if len(trie[0]) <= LONGEST_DENSE:
-        ways[DENSE] = partial(update, model_with("sdpa", model), trie, trained)
+    names = WAYS if len(trie[0]) <= LONGEST_DENSE else (TRIE, ROWS)
+    ways = {name: _way(name, model, device, shape) for name in names}
     timings = compare(ways, repeats)
-    memory = {}
-    for name, way in ways.items():
-        with peak_memory(device()) as peak:
-            way()
-        memory[name] = peak.bytes
+    if device == "cuda":
+        memory = {name: peak_on_cuda(way) for name, way in ways.items()}
+    else:
+        tiny = shape.scaled(TINY)
+        memory = {name: peak_of_process(partial(_way, name, model, device), tiny, shape) for name in names}
     return UpdateFigures(
-        tokens=trained,
+        shape=shape.name,
+        device=device,
+        tokens=sum(trie[0].loss_mask),
         trie_tokens=sum(map(len, trie)),
         rows_tokens=sum(map(len, rows)),
         limit=model.macs(rows) / model.macs(trie),
@@ -103,14 +109,32 @@ def bench_update(shape: Shape, model: ModelShape, repeats: int) -> UpdateFigures
     )
 
 
-def device() -> str:
-    """Where the update runs."""
+def _way(name: str, model: ModelShape, device: str, shape: Shape) -> Callable[[], object]:
+    """One way, ready to be done on a trajectory of this shape."""
+    rollout = shaped_rollout(shape)
+    rows = rows_from_rollout(rollout) if name == ROWS else [row_from_rollout(rollout)]
+    maskless = "flex_attention" if device == "cuda" else TRIE_ATTENTION
+    made = model_with(maskless if name == TRIE else "sdpa", model, device)
+    return partial(update, made, rows, sum(sum(row.loss_mask) for row in rows))
+
+
+def device_named(name: str | None) -> str:
+    """The device asked for; by default CUDA where there is one.
+
+    Raises:
+        BenchError: neither "cpu" nor "cuda", or no CUDA here.
+    """
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    found = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    if found not in ("cpu", "cuda"):
+        raise BenchError(f"--device is {found!r}: choose cpu or cuda")
+    if found == "cuda" and not torch.cuda.is_available():
+        raise BenchError("--device is cuda, but torch finds no CUDA device here")
+    return found
 
 
-def model_with(attention: str, shape: ModelShape) -> Any:
+def model_with(attention: str, shape: ModelShape, device: str = "cpu") -> Any:
     """A Qwen3 of this shape: fp32 on the CPU, bf16 on CUDA."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -131,7 +155,7 @@ def model_with(attention: str, shape: ModelShape) -> Any:
         tie_word_embeddings=True,
     )
     model = Qwen3ForCausalLM._from_config(config, attn_implementation=attention)
-    return model.to(device(), torch.bfloat16 if device() == "cuda" else torch.float32)
+    return model.to(device, torch.bfloat16 if device == "cuda" else torch.float32)
 
 
 def update(model: Any, rows: list[TrieRow], trained: int) -> None:
