@@ -1,7 +1,7 @@
 """Known vulnerabilities of pinned packages, one line per requirement list: `python scripts/audit.py LIST…`.
 
 Asks PyPI's advisories by pip-audit. A package that they do not know (a pin of another index, a release that
-was withdrawn) is named and fails nothing. Every list is asked about, whatever the one before said.
+was withdrawn) is named and fails nothing, unless no package of a list is known. Every list is asked about, whatever the one before said.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ def audit(requirements: str) -> tuple[str, bool]:
         if package.get("vulns")
     ]
     unknown = [package["name"] for package in packages if "skip_reason" in package]
+    if len(unknown) == len(packages):
+        return (
+            f"not audited: the advisories know none of its {len(packages)} packages, are they reachable?",
+            False,
+        )
     found = [f"{len(packages)} packages", f"{len(bad)} with known vulnerabilities{_listed(bad)}"]
     return ", ".join([*found, f"{len(unknown)} not known to the advisories{_listed(unknown)}"]), not bad
 

@@ -16,7 +16,7 @@ if name == "unreachable.txt":
 good = {"name": "torch", "version": "2.0", "vulns": []}
 bad = {"name": "pillow", "version": "1.0", "vulns": [{"id": "PYSEC-1"}, {"id": "PYSEC-2"}]}
 unknown = {"name": "absl-py", "skip_reason": "absl-py (2.5.1) not found on PyPI"}
-packages = {"bad.txt": [good, bad, unknown], "unknown.txt": [good, unknown]}[name]
+packages = {"bad.txt": [good, bad, unknown], "unknown.txt": [good, unknown], "mirror.txt": [unknown]}[name]
 print(json.dumps({"dependencies": packages, "fixes": []}))
 sys.exit(int(bad in packages))
 """
@@ -44,6 +44,13 @@ def test_every_list_has_its_line_whatever_the_others_say(tmp_path: Path) -> None
         "unreachable.txt: not audited: ConnectionError: no route to host",
         "unknown.txt: 2 packages, 0 with known vulnerabilities, 1 not known to the advisories: absl-py",
     ]
+
+
+def test_a_list_of_which_nothing_is_known_was_not_audited(tmp_path: Path) -> None:
+    status, (line,) = audited(tmp_path, "mirror.txt")
+    assert status == 1 and line.startswith(
+        "mirror.txt: not audited: the advisories know none of its 1 packages"
+    )
 
 
 def test_a_package_that_is_not_known_is_no_failure(tmp_path: Path) -> None:
