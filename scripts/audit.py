@@ -1,7 +1,8 @@
 """Known vulnerabilities of pinned packages, one line per requirement list: `python scripts/audit.py LIST…`.
 
 Asks PyPI's advisories by pip-audit. A package that they do not know (a pin of another index, a release that
-was withdrawn) is named and fails nothing, unless no package of a list is known. Every list is asked about, whatever the one before said.
+was withdrawn) is named and fails nothing, unless no package of a list is known. Every list is asked about,
+whatever the one before said.
 """
 
 from __future__ import annotations

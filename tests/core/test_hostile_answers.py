@@ -82,7 +82,7 @@ def test_all_hostile_answers(pool: GradingPool) -> None:
 
 
 @pytest.mark.parametrize("name", RESPONSES)
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_hostile_responses_have_no_right_answer(name: str, pool: GradingPool) -> None:
     """Read in one pass: none takes more than a moment."""
     answer = extract_answer(RESPONSES[name])
