@@ -53,7 +53,7 @@ def _play(case: Case, runner: asyncio.Runner) -> tuple[Counter[str], dict[str, f
     _check_requests(case, engine, rollout)
     row = row_from_rollout(rollout)
     _check_row(row, rollout, oracle)
-    if case.block_mask:
+    if case.block_mask and row.branches:
         _check_block_mask(torch.tensor(row.position_ids))
     _check_rows(rows_from_rollout(rollout), oracle, with_logprobs=row.logprobs is not None)
     scores = check_reward(case, rollout, oracle, engine.clock)
