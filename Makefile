@@ -46,7 +46,7 @@ contracts: ## the contract tests with each known version of both frameworks (net
 
 audit: ## known vulnerabilities of the pinned packages, by PyPI's advisories (network)
 	@test -x .venv/audit/bin/pip-audit || { "$${PYTHON:-python3.11}" -m venv .venv/audit && .venv/audit/bin/pip install -q "pip-audit>=2.10,<3"; }
-	@for list in requirements/*.txt; do echo "== $$list"; .venv/audit/bin/pip-audit -r "$$list" --no-deps --disable-pip --strict; done
+	@.venv/audit/bin/python scripts/audit.py requirements/*.txt
 
 format: setup ## rewrite the code in the project's style
 	@$(BIN)/ruff format .

@@ -2,13 +2,14 @@
 
 The paper's η = 1 − L_longest / L_total compares a trajectory with its own total, so a fork that ends no
 sooner than plain reasoning is paid too. Here a fork is paid for what it saves against other answers to the
-same prompt:
+same prompt, and never for more than its own threads save:
 
-    bonus = min(ρ · max(0, 1 − L_longest / L_group), ρ_clip)      for a correct, well-formed fork
+    bonus = min(ρ · min(η, max(0, 1 − L_longest / L_group)), ρ_clip)      for a correct, well-formed fork
 
 L_group is the mean critical path of the group's correct sequential trajectories, or of all correct ones where
-none is sequential. It takes the whole group, so it is added before advantages are made, not by the reward
-function, and evaluation shows rewards without it.
+none is sequential. A short answer with one thread, or with empty ones, has no η and earns nothing. It takes
+the whole group, so it is added before advantages are made, not by the reward function, and evaluation shows
+rewards without it.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ def critical_path_bonuses(scores: Sequence[Mapping[str, float]], rho: float, rho
     reference = fmean(usual)
 
     def bonus(score: Mapping[str, float]) -> float:
-        earns = score["acc"] > 0 and score["activation"] > 0 and score["format"] > 0
-        return min(rho * max(0.0, 1 - score["longest"] / reference), rho_clip) if earns else 0.0
+        if not (score["acc"] > 0 and score["activation"] > 0 and score["format"] > 0):
+            return 0.0
+        saved = max(0.0, 1 - score["longest"] / reference)
+        return min(rho * min(saved, score["acceleration"]), rho_clip)
 
     return [bonus(score) for score in scores]
 

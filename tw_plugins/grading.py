@@ -1,4 +1,4 @@
-r"""Are two answers the same? Integers and identical strings here, the rest by math-verify in another process.
+r"""Are two answers the same? Plain numbers and words here, the rest by math-verify in another process.
 
 Answers come from a model, so nothing of them is evaluated in this process and every comparison ends: see
 `grading_pool` (deadline, killing, replacing) and `grading_worker` (no `eval`, bounded memory). Both sides are
@@ -8,19 +8,17 @@ read as LaTeX; the reference decides the form (``x=3`` is a right answer to ``3`
 from __future__ import annotations
 
 import os
-import re
 import threading
 from dataclasses import asdict, dataclass
 
 from tw_plugins.answer import extract_answer
 from tw_plugins.grading_pool import GradingPool, PoolStats
 from tw_plugins.grading_process import GradingError
+from tw_plugins.plain_answers import compare_plainly
 
 __all__ = ["GradingError", "GradingStats", "extract_answer", "is_equivalent", "stats"]
 
 MAX_CHARACTERS = 2000  # a longer answer is not equivalent: no problem has one, and parsing time grows fast
-# Thousands separators count only where they stand right, so "1,234" is a number and "12,34" is not.
-_INTEGER = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)")
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,10 @@ os.register_at_fork(after_in_child=_forget_after_fork)
 def is_equivalent(answer: str, reference: str) -> bool:
     r"""Whether ``answer`` says the same as ``reference``, in bounded time. Safe to call from any thread.
 
-    Integers (``7``, ``+7``, ``007``, ``1,234``) are compared as integers, identical strings are equal;
-    both need no other process. Anything else (``\frac{1}{2}``, ``0.5``, ``x^2-1``, sets, intervals, …) goes
-    to math-verify, and is not equivalent when that takes longer than 5 s.
-    An empty answer is equal to nothing.
+    Numbers (``7``, ``007``, ``1,234``, ``0.5``, ``\frac{1}{2}``), words and identical strings need no other
+    process. Anything else (``\sqrt{2}``, ``x^2-1``, sets, intervals, …) goes to math-verify, and is not
+    equivalent when that takes longer than 5 s. Work that is not done, as in ``3+4``, is no answer to a
+    reference that is an integer or a fraction: see `plain_answers`. An empty answer is equal to nothing.
 
     Raises:
         GradingError: a grading process cannot start, for example because math-verify is missing.
@@ -79,8 +77,9 @@ def is_equivalent(answer: str, reference: str) -> bool:
     if max(len(answer), len(reference)) > MAX_CHARACTERS:
         _grader.count_too_long()
         return False
-    if _INTEGER.fullmatch(answer) and _INTEGER.fullmatch(reference):
-        return int(answer.replace(",", "")) == int(reference.replace(",", ""))
+    plain = compare_plainly(answer, reference)
+    if plain is not None:
+        return plain
     return _grader.get_pool().equal(answer, reference)
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 # -P: the folder of the script, which holds our modules, does not shadow other packages.
 WORKER = (sys.executable, "-P", str(Path(__file__).with_name("grading_worker.py")))
+
+GRACE_SECONDS = 1.0
 
 
 class GradingError(RuntimeError):
@@ -25,7 +29,7 @@ class GradingError(RuntimeError):
 
 
 class WorkerLate(Exception):
-    """The deadline passed. The process may still compute: kill it."""
+    """The deadline passed."""
 
 
 class WorkerDied(Exception):
@@ -46,7 +50,12 @@ class GradingProcess:
     def __init__(self, command: Sequence[str] = WORKER, start_seconds: float = 120.0) -> None:
         self._buffer = b""
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            process_group=0,  # with the child that compares
         )
         try:
             problem = self._read(start_seconds).get("error")
@@ -60,19 +69,20 @@ class GradingProcess:
                 f"grading worker did not start: {problem}. Is math-verify installed and importable?"
             )
 
-    def ask(self, request: dict[str, object], seconds: float) -> dict[str, Any]:
-        """Sends one request and waits for its reply.
+    def ask(self, answer: str, reference: str, seconds: float) -> dict[str, Any]:
+        """Sends one request and waits for its reply; the worker itself keeps the deadline.
 
         Raises:
-            WorkerLate: no reply within ``seconds``.
+            WorkerLate: no reply GRACE_SECONDS after the deadline.
             WorkerDied: the process ended.
         """
+        request = {"answer": answer, "reference": reference, "seconds": seconds}
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
         except BrokenPipeError as error:
             raise WorkerDied from error
-        return self._read(seconds)
+        return self._read(seconds + GRACE_SECONDS)
 
     def _read(self, seconds: float) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -92,8 +102,9 @@ class GradingProcess:
         return reply
 
     def kill(self) -> None:
-        """Ends the process and reaps it: no zombie, no open pipe."""
-        self.process.kill()
+        """Ends the process and its child, and reaps it: no zombie, no open pipe."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:

@@ -1,14 +1,16 @@
 """The program of one grading process: JSON lines in, JSON lines out, math-verify in between.
 
 Started by `grading_process` as a script: the only place where SymPy meets text that a model wrote. It may
-hang or die on such text; the pool kills and replaces it. Two more guards live here: memory is bounded, and
+hang or die on such text. So it compares in a child, a copy of itself with everything imported, which the
+kernel kills at the deadline and whose successor is there at once. Two more guards: memory is bounded, and
 nothing is evaluated. SymPy turns a string into an expression by `eval` (in `eval_expr`). LaTeX is parsed by a
 grammar, which needs that function only for literal numbers and symbols: here it builds those and no more.
 
     → {"answer": "\\frac{1}{2}", "reference": "0.5", "seconds": 5}      ← {"equal": true, "swollen": false}
+                                                                       or {"late": true} or {"died": true}
 
-``swollen``: the process has used so much memory that it should be replaced. What runs out of memory is not
-equivalent; math-verify takes that for any other failure.
+``swollen``: the child has used so much memory that the process should be replaced. What runs out of memory
+is not equivalent; math-verify takes that for any other failure.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import mmap
 import os
 import re
 import resource
@@ -105,19 +108,43 @@ def load_equal() -> Callable[[str, str], bool]:
     return equal
 
 
-def serve(requests: IO[str], replies: IO[str], equal: Callable[[str, str], bool]) -> None:
-    """Answers one request per line until the input ends."""
+def serve(requests: IO[str], replies: IO[str], equal: Callable[[str, str], bool], owed: mmap.mmap) -> None:
+    """Answers one request per line until the input ends; a request that takes too long ends the process.
+
+    Args:
+        owed: one byte, set while a reply is owed.
+    """
     for line in requests:
+        owed[0] = 1
         request = json.loads(line)
-        # If the parent dies while we compute, nobody is left to kill us: the kernel does it a little later.
-        signal.alarm(int(request["seconds"]) + 5)
+        signal.setitimer(signal.ITIMER_REAL, request["seconds"])
         try:
             reply: dict[str, object] = {"equal": equal(request["answer"], request["reference"])}
         except (Exception, MemoryError, RecursionError) as error:
             reply = {"equal": False, "error": type(error).__name__}
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         reply["swollen"] = is_swollen()
+        owed[0] = 0
         print(json.dumps(reply), file=replies, flush=True)
+
+
+def supervise(requests: IO[str], replies: IO[str], equal: Callable[[str, str], bool]) -> None:
+    """Serves in one child after the other; says what became of a request that a child died on."""
+    owed = mmap.mmap(-1, 1)  # shared with the children
+    while True:
+        child = os.fork()
+        if child == 0:
+            try:
+                serve(requests, replies, equal, owed)
+            finally:
+                os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        if owed[0]:
+            late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
+            owed[0] = 0
+            print(json.dumps({"late" if late else "died": True}), file=replies, flush=True)
+        elif os.WIFEXITED(status):
+            return  # the input ended
 
 
 def main() -> None:
@@ -132,8 +159,10 @@ def main() -> None:
     except Exception as error:
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=replies, flush=True)
         return
+    for answer in (r"\frac{1}{2}", r"\sqrt{x}", r"\text{a}", "(1, 2]"):
+        equal(answer, "0.5")  # the parser's tables fill with use, and children start with ours
     print(json.dumps({"ready": True}), file=replies, flush=True)
-    serve(sys.stdin, replies, equal)
+    supervise(sys.stdin, replies, equal)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,15 @@ from tw_plugins.critical_path import critical_path_bonuses, with_critical_path_b
 RHO, CLIP = 0.5, 0.2
 
 
-def bonuses(*trajectories: tuple[bool, bool, float], well_formed: bool = True) -> list[float]:
-    """Of trajectories that are (correct, forked, token latency)."""
+def bonuses(
+    *trajectories: tuple[bool, bool, float], well_formed: bool = True, eta: float = 0.9
+) -> list[float]:
+    """Of trajectories that are (correct, forked, token latency); forks have ``eta``."""
     scores = [
-        {"acc": float(correct), "activation": float(forked), "longest": longest, "format": float(well_formed)}
+        {"acc": float(correct), "activation": float(forked), "longest": longest, "format": float(well_formed),
+         "acceleration": eta * forked}
         for correct, forked, longest in trajectories
-    ]
+    ]  # fmt: skip
     return critical_path_bonuses(scores, RHO, CLIP)
 
 
@@ -32,6 +35,12 @@ def test_a_fork_that_saves_nothing_earns_nothing() -> None:
     """Under η it is paid: two threads of 30 of 73 tokens (`eta` gives min(0.5 · 30/103, 0.2) = 0.15)."""
     assert bonuses((True, True, 73), (True, False, 73)) == [0, 0]
     assert bonuses((True, True, 90), (True, False, 73)) == [0, 0]
+
+
+def test_a_fork_is_not_paid_for_more_than_its_own_threads_save() -> None:
+    """A short answer saves 0.9 of the group's path whether it forks or not."""
+    assert bonuses((True, True, 10), (True, False, 100), eta=0.0) == [0, 0]
+    assert bonuses((True, True, 10), (True, False, 100), eta=0.1) == [pytest.approx(0.05), 0]
 
 
 def test_without_a_sequential_answer_the_group_compares_with_its_own_mean() -> None:
@@ -59,8 +68,8 @@ def test_between_zero_and_the_clip_and_only_for_right_forks(group: list[tuple[bo
 
 def test_groups_are_kept_apart_and_the_parts_add_up() -> None:
     def score(longest: float, fork: bool) -> dict[str, Any]:
-        return {"acc": 1.0, "activation": float(fork), "longest": longest, "score": 1.0,
-                "format": 1.0, "reward_correct": 1.0, "reward_acceleration": 0.0}  # fmt: skip
+        return {"acc": 1.0, "activation": float(fork), "longest": longest, "score": 1.0, "format": 1.0,
+                "acceleration": 0.9 * fork, "reward_correct": 1.0, "reward_acceleration": 0.0}  # fmt: skip
 
     given_scores = [score(50, True), score(10, True), score(100, False), score(10, False)]
     paid = with_critical_path_bonus(given_scores, ["a", "b", "a", "b"], RHO, CLIP)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
+from tests.fuzz import invariants, rewards
 from tests.fuzz.__main__ import Found, chunks, fuzz, reason_of
 from tests.fuzz.cases import Reply, draw
 from tests.fuzz.engine import CaseEngine
 from tests.fuzz.oracle import fork_of, is_well_formed
 from tests.fuzz.shrink import shortest
 from tests.fuzz.tokens import VOCABULARIES
-from tw_plugins import latency, rollout, summary
+from tw_plugins import attention, critical_path, latency, rollout, summary
 from tw_plugins.trie import TrieRow
 
 TAGS = VOCABULARIES[0]
@@ -27,7 +31,13 @@ def test_no_invariant_breaks(part: int) -> None:
     assert seen["rollouts"] == PART
     faults = [f"fault {name}" for name in ("EngineError", "TimeoutError", "ValueError", "CancelledError")]
     limits = ("max_tokens", "max_thread_tokens", "max_threads", "max_blocks", "answer_reserve", "abort")
-    good = ("branches", "well-formed with threads", "paid for threads", "without log-probs")
+    good = (
+        "branches",
+        "well-formed with threads",
+        "paid for threads",
+        "without log-probs",
+        "groups with a bonus",
+    )
     rare = [name for name in (*faults, *(f"limit {name}" for name in limits), *good) if seen[name] < 5]
     assert not rare, f"the cases are no longer wild enough: {rare}"
 
@@ -58,8 +68,6 @@ def test_a_bug_is_found_and_its_shortest_case_shown(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_row_that_trains_a_header_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.fuzz import invariants
-
     def greedy(given: Any) -> TrieRow:
         row = invariants_row(given)
         return replace(row, loss_mask=[0, *([1] * (len(row) - 1))])
@@ -93,6 +101,78 @@ def test_a_wrong_latency_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(latency.measure(given), longest=0)
 
     assert "latency" in breaks_within(monkeypatch, summary, "measure", optimist)
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "change", "message"),
+    [
+        (rewards, "compute_score", lambda scores: {**scores, "longest": 0.0}, "longest is 0.0"),
+        (rewards, "compute_score", lambda scores: {**scores, "reward_format": 9.0}, "reward_format is 9.0"),
+        (critical_path, "critical_path_bonuses", lambda paid: [5 * bonus for bonus in paid], "score is"),
+        (rewards, "p_grpo", torch.neg, "an advantage is"),
+        (rewards, "measure", lambda given: replace(given, self_parallelism=1.0), "self-parallelism"),
+        (
+            invariants,
+            "rows_from_rollout",
+            lambda rows: [replace(row, logprobs=None) for row in rows],
+            "a row of one request",
+        ),
+        (
+            rollout,
+            "_at_most",
+            lambda completion: replace(completion, weight_version=None),
+            "completions are changed",
+        ),
+        (rollout, "Call", lambda call: replace(call, seconds=call.seconds[::-1]), "times of call"),
+        (
+            attention,
+            "_intervals",
+            lambda bounds: (bounds[0], bounds[1] + 1, bounds[2]),
+            "the mask does not follow",
+        ),
+        (
+            attention,
+            "block_table",
+            lambda tables: (tables[0], torch.ones_like(tables[1])),
+            "block mask's table|taken for a full one",
+        ),
+    ],
+)
+def test_a_wrong_figure_is_found(
+    monkeypatch: pytest.MonkeyPatch, target: Any, name: str, change: Callable[[Any], Any], message: str
+) -> None:
+    right = getattr(target, name)
+    message_of = breaks_within(
+        monkeypatch, target, name, lambda *args, **given: change(right(*args, **given))
+    )
+    assert re.search(message, message_of)
+
+
+def test_a_wrong_block_mask_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shifted(position_ids: torch.Tensor, size: int) -> Any:
+        mask = attention.ancestor_block_mask(position_ids, size)
+        right = mask.mask_mod
+        mask.mask_mod = lambda b, h, q, k: right(b, h, q, k) | (k == q + 1)
+        return mask
+
+    message = breaks_within(monkeypatch, invariants, "ancestor_block_mask", shifted)
+    assert "the block mask's function" in message
+
+
+def test_a_wrong_request_id_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def renamed(self: Any, context: Any, stops: Any, budget: int, request_id: str) -> Any:
+        return await ask(self, context, stops, budget, request_id + "x")
+
+    ask = rollout._Trajectory._ask
+    assert "another id" in breaks_within(monkeypatch, rollout._Trajectory, "_ask", renamed)
+
+
+def test_what_waits_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stuck(coroutines: Any) -> list[Any]:
+        await asyncio.gather(*coroutines)
+        return await asyncio.Future()
+
+    assert "it waits for ever" in breaks_within(monkeypatch, rollout, "all_or_raise", stuck)
 
 
 def test_shortest_removes_all_that_is_not_needed() -> None:

@@ -21,7 +21,7 @@ from tw_plugins.grading_pool import GradingPool
 from tw_plugins.grading_worker import MEMORY_BYTES
 
 ENDLESS = ("exponents", "factorials", "sums", "nesting")  # families that mostly run into the deadline
-HONEST = (r"\frac{14}{2}", "7.0", "x=7", r"\sqrt{49}")
+HONEST = (r"\frac{14}{2}", r"\frac{\sqrt{196}}{2}", "x=7", r"\sqrt{49}")
 CASES = [(family, answer) for family, answers in ANSWERS.items() for answer in answers]
 QUICK = [
     (family, answer)
@@ -35,7 +35,7 @@ QUICK = [
 def pool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[GradingPool]:
     """The process's own pool with the deadline that a fast test can wait for, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    pool = GradingPool(size=2, deadline=1.0)
+    pool = GradingPool(size=2, first=1.0, deadline=1.0)
     monkeypatch.setattr(grading._grader, "pool", pool)
     yield pool
     pool.close()
@@ -82,7 +82,7 @@ def test_all_hostile_answers(pool: GradingPool) -> None:
 
 
 @pytest.mark.parametrize("name", RESPONSES)
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_hostile_responses_have_no_right_answer(name: str, pool: GradingPool) -> None:
     """Read in one pass: none takes more than a moment."""
     answer = extract_answer(RESPONSES[name])
@@ -141,7 +141,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def sleeper() -> Iterator[GradingPool]:
-    pool = GradingPool(size=1, deadline=60.0, command=(sys.executable, "-c", SLEEPER))
+    pool = GradingPool(size=1, deadline=60.0, first=60.0, command=(sys.executable, "-c", SLEEPER))
     yield pool
     pool.close()
 
@@ -170,7 +170,7 @@ def test_a_swollen_worker_is_replaced(sleeper: GradingPool) -> None:
 def test_a_worker_cannot_take_all_memory(pool: GradingPool) -> None:
     """Whether it runs out of memory or of time, it is never above the limit."""
     pool.deadline = 60.0
-    assert is_equivalent(r"\frac{14}{2}", "7")
+    assert is_equivalent(r"\sqrt{49}", "7")
     for pid in pool.pids():
         limits = Path(f"/proc/{pid}/limits").read_text()
         assert str(MEMORY_BYTES) in next(line for line in limits.splitlines() if "address space" in line)
@@ -200,7 +200,7 @@ def test_inside_a_ray_actor() -> None:
             pool.deadline = 1.0
             hostile = is_equivalent("9^{9^{9^{9}}}", "7")
             pool.deadline = 60.0
-            return [hostile, is_equivalent(r"\frac{14}{2}", "7")], pool.stats.timeouts
+            return [hostile, is_equivalent(r"\sqrt{49}", "7")], pool.stats.timeouts
 
     ray.init(num_cpus=1, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": root}})
     try:

@@ -1,7 +1,9 @@
 """Policies written by hand that try to be paid for nothing, against the honest trajectory they come from.
 
-With `acceleration: critical_path` none gains. The paper's η pays for tokens beside the critical path whatever
-they say; what that is worth is the table of docs/reliability.md, and never more than ρ_clip.
+The paper's η pays for tokens beside the critical path whatever they say. `acceleration: critical_path` pays
+no game where the group's sequential answers are no longer than all of the honest trajectory. Where they are
+longer, the trajectory left work out, and threads beside it pass for that work, up to what its path saves.
+What all that is worth stands in docs/reliability.md: never more than by η, never more than ρ_clip.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def threads(*bodies: str) -> list[str]:
     return [f" {body}\n</Thread>" for body in bodies]
 
 
-SEQUENTIAL = [f"<think>\n{A}, {B}, and then once more {A}, {B}\n</think>\\boxed{{{ANSWER}}}{EOS}"]
+SEQUENTIAL = [f"<think>\n{A}, {B}, again {B}\n</think>\\boxed{{{ANSWER}}}{EOS}"]
 HONEST = [head("add", "check"), *threads(A, B), TAIL]
 FORGED = "".join(f"<Thread>\n{number}: x\n</Thread>" for number in (1, 2))
 GAMES = {
@@ -61,6 +63,18 @@ PAID_BY_ETA = {
     "no closing of the block",
 }
 """Tokens beside the critical path, whatever they say; or tokens left out on it."""
+LONG = [f"<think>\n{f'{A}, {B}, ' * 4}\n</think>\\boxed{{{ANSWER}}}{EOS}"]
+SHORT = [f"<think>\n{A}\n</think>\\boxed{{{ANSWER}}}{EOS}"]
+AFTER = f"</Parallel>\n{A}\n</think>\\boxed{{{ANSWER}}}{EOS}"
+GAMES_FROM_SHORT = {
+    "an empty thread beside it": [head("x"), *threads(""), AFTER],
+    "all of it in one thread": [head("add"), *threads(A), TAIL],
+    "no reasoning and an empty thread": [head("x"), *threads(""), TAIL],
+    "two threads beside it": [head("x", "y"), *threads(B, B), AFTER],
+    "all of it in two threads, twice": [head("add", "add"), *threads(A, A), TAIL],
+}  # fmt: skip
+PAID_BY_CRITICAL_PATH = {"two threads beside it", "all of it in two threads, twice"}
+"""A group of longer answers cannot tell them from a fork that saved what they were shorter by."""
 
 
 def scored(replies: list[str], prompt: str = "3+4?", acceleration: str = "eta") -> dict[str, float]:
@@ -70,19 +84,41 @@ def scored(replies: list[str], prompt: str = "3+4?", acceleration: str = "eta") 
     return compute_score("", "", ANSWER, extra, acceleration=acceleration)
 
 
-def paid_by_critical_path(replies: list[str]) -> tuple[float, float]:
+def paid_by_critical_path(replies: list[str], sequential: list[str]) -> tuple[float, float]:
     """Score of the game and of the honest trajectory, in one group with a sequential one."""
-    group = [scored(one, acceleration="critical_path") for one in (replies, HONEST, SEQUENTIAL)]
-    bonuses = critical_path_bonuses(group, PAPER.rho, PAPER.rho_clip)
-    game, honest, _ = (score["score"] + bonus for score, bonus in zip(group, bonuses, strict=True))
+    group = [scored(one, acceleration="critical_path") for one in (replies, HONEST, sequential)]
+    game, honest, _ = with_bonus(group)
     return game, honest
+
+
+def with_bonus(group: list[dict[str, float]]) -> list[float]:
+    bonuses = critical_path_bonuses(group, PAPER.rho, PAPER.rho_clip)
+    return [score["score"] + bonus for score, bonus in zip(group, bonuses, strict=True)]
 
 
 @pytest.mark.parametrize("game", GAMES)
 def test_no_game_earns_more_than_the_honest_trajectory_by_the_critical_path(game: str) -> None:
-    earned, honest = paid_by_critical_path(GAMES[game])
+    assert scored(SEQUENTIAL)["longest"] <= scored(HONEST)["total"]
+    earned, honest = paid_by_critical_path(GAMES[game], SEQUENTIAL)
     assert honest > 1
     assert earned <= honest
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_what_the_critical_path_pays_in_a_group_of_longer_answers(game: str) -> None:
+    """What η pays, but for a malformed block."""
+    earned, honest = paid_by_critical_path(GAMES[game], LONG)
+    assert (earned > honest) == (game in PAID_BY_ETA - {"no closing of the block"})
+    assert earned - honest <= scored(GAMES[game])["score"] - scored(HONEST)["score"] + 1e-9
+
+
+@pytest.mark.parametrize("game", GAMES_FROM_SHORT)
+def test_what_the_critical_path_pays_for_a_fork_beside_a_short_answer(game: str) -> None:
+    """Two longer answers in the group: the short one is the honest trajectory, and its reward is 1."""
+    group = [scored(one, acceleration="critical_path") for one in (GAMES_FROM_SHORT[game], LONG, LONG)]
+    earned = with_bonus(group)[0]
+    assert (earned > 1) == (game in PAID_BY_CRITICAL_PATH)
+    assert earned <= scored(GAMES_FROM_SHORT[game])["score"], "never more than the paper's bonus"
 
 
 @pytest.mark.parametrize("game", GAMES)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from tests.fuzz.cases import Case, Reply, draw
 from tests.fuzz.invariants import Broken, play
+from tests.fuzz.rewards import GROUP, check_group
 from tests.fuzz.shrink import shortest
 
 CHUNK = 500
@@ -39,15 +40,34 @@ def fuzz(seed: int, numbers: range) -> Counter[str]:
         Found: the first that breaks an invariant.
     """
     seen: Counter[str] = Counter()
+    group: list[dict[str, float]] = []
     torch.set_num_threads(1)
     with asyncio.Runner() as runner:
         for number in numbers:
             case = draw(seed, number)
             try:
-                seen += play(case, runner)
+                examples, scores = play(case, runner)
             except Broken as error:
                 raise Found(describe(seed, number, case, str(error), runner)) from error
+            seen += examples
+            group += [scores] if scores else []
+            if len(group) == GROUP:
+                seen += Counter(
+                    {"groups": 1, "groups with a bonus": _group(seed, numbers.start, number, group)}
+                )
+                group = []
     return seen
+
+
+def _group(seed: int, first: int, last: int, group: list[dict[str, float]]) -> int:
+    """Checks what a group adds to scores; whether anything. ``last`` is the number of its last case."""
+    try:
+        return check_group(group)
+    except Exception as error:
+        raise Found(
+            f"{GROUP} trajectories up to case {last} of seed {seed} break: {type(error).__name__}: {error}"
+            f"\nrepeat it: python -m tests.fuzz --seed {seed} --first {first} --rollouts {last + 1 - first}"
+        ) from error
 
 
 def reason_of(case: Case, runner: asyncio.Runner) -> str | None:

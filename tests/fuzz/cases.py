@@ -38,6 +38,8 @@ class Case:
         keeps_stop: a polite engine leaves the stop token in.
         truth: the reference answer.
         reward: settings of the reward.
+        request_id_per_thread: threads have request ids of their own.
+        block_mask: FlexAttention's mask is compared too where there are branches; it takes a while.
     """
 
     vocabulary: int
@@ -50,6 +52,8 @@ class Case:
     keeps_stop: bool
     truth: str
     reward: dict[str, Any]
+    request_id_per_thread: bool = False
+    block_mask: bool = False
 
     @property
     def tags(self) -> ControlTokens:
@@ -83,6 +87,8 @@ def draw(seed: int, number: int) -> Case:
         keeps_stop=rng.random() < 0.7,
         truth=rng.choice(("7", "7", "7", "07", "12", "a")),
         reward=_reward(rng),
+        request_id_per_thread=rng.random() < 0.3,
+        block_mask=number % 20 == 0,
     )
 
 

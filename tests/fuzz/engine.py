@@ -10,6 +10,9 @@ from tests.fuzz.cases import Case, Reply
 from tw_plugins.request import EngineError
 from tw_plugins.units import Completion
 
+TURNS_AT_MOST = 5000
+"""Of the event loop in one case; a case takes a few hundred, and one that waits for ever has no other end."""
+
 
 @dataclass
 class Request:
@@ -74,7 +77,8 @@ class CaseEngine:
         if fault == "cancel":
             assert self.caller is not None
             self.caller.cancel()
-            await asyncio.sleep(3600)
+            for _ in range(TURNS_AT_MOST):
+                await asyncio.sleep(0)
         try:
             if fault == "engine":
                 raise EngineError("the engine died")
@@ -93,7 +97,8 @@ class CaseEngine:
             reason = reason if ends <= max_tokens or reason == "abort" else "length"
             ids = ids[: min(ends, max_tokens)]
         logprobs = tuple(made_up(len(self.log), place) for place in range(len(ids)))
-        return Completion(ids, logprobs if reply.logprobs else None, reason)  # type: ignore[arg-type]
+        version = len(self.log)  # another for each request
+        return Completion(ids, logprobs if reply.logprobs else None, reason, version)  # type: ignore[arg-type]
 
 
 def made_up(request: int, place: int) -> float:

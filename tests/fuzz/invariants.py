@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter
 
 import numpy as np
 import torch
 
 from tests.fuzz.cases import Case
-from tests.fuzz.engine import CaseEngine, made_up
-from tests.fuzz.oracle import Oracle, is_well_formed
-from tw_plugins.attention import ancestor_mask, has_branches
-from tw_plugins.reward import RewardSettings, compute_score
+from tests.fuzz.engine import TURNS_AT_MOST, CaseEngine
+from tests.fuzz.oracle import Oracle
+from tests.fuzz.rewards import check_reward
+from tw_plugins.attention import ancestor_block_mask, ancestor_mask, has_branches
 from tw_plugins.rollout import Rollout, fork_join
-from tw_plugins.summary import EXTRA_FIELD, summarise
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
 
+REQUEST = "request"
 TURNS_TO_CANCEL = 4  # of the event loop, from an error in one task to the cancellation of another
 
 
@@ -25,11 +24,12 @@ class Broken(AssertionError):
     """An invariant does not hold, or something raised; the message says which and the case shows it."""
 
 
-def play(case: Case, runner: asyncio.Runner) -> Counter[str]:
+def play(case: Case, runner: asyncio.Runner) -> tuple[Counter[str], dict[str, float] | None]:
     """Runs and checks one case.
 
     Returns:
-        What it was an example of, for the coverage that the summary shows.
+        What it was an example of, for the coverage that the summary shows; and what `compute_score` says of
+        it, None when a fault ended it.
 
     Raises:
         Broken: with the reason; any exception of the code under test is one too.
@@ -40,27 +40,40 @@ def play(case: Case, runner: asyncio.Runner) -> Counter[str]:
         raise Broken(f"{type(error).__name__}: {error}") from error
 
 
-def _play(case: Case, runner: asyncio.Runner) -> Counter[str]:
+def _play(case: Case, runner: asyncio.Runner) -> tuple[Counter[str], dict[str, float] | None]:
     engine = CaseEngine(case)
     try:
         rollout = runner.run(_rollout(case, engine))
     except (Exception, asyncio.CancelledError) as error:
-        return _check_fault(engine, error)
-    assert not engine.raised and not engine.running, "an engine's error was swallowed"
+        return _check_fault(engine, error), None
+    assert not engine.failed and not engine.running, "an engine's error was swallowed"
     oracle = Oracle(engine.log, case.tags, case.limits, list(case.prompt))
     oracle.run(case.mode)
     _check_rollout(case, rollout, oracle)
+    _check_requests(case, engine, rollout)
     row = row_from_rollout(rollout)
     _check_row(row, rollout, oracle)
-    _check_rows(rows_from_rollout(rollout), oracle)
-    scores = _check_reward(case, rollout, oracle, engine.clock)
-    return _coverage(rollout, row, scores)
+    if case.block_mask and row.branches:
+        _check_block_mask(torch.tensor(row.position_ids))
+    _check_rows(rows_from_rollout(rollout), oracle, with_logprobs=row.logprobs is not None)
+    scores = check_reward(case, rollout, oracle, engine.clock)
+    return _coverage(rollout, row, scores), scores
 
 
 async def _rollout(case: Case, engine: CaseEngine) -> Rollout:
-    task = asyncio.ensure_future(fork_join(engine, case.prompt, case.tags, case.limits, mode=case.mode))
+    task = asyncio.ensure_future(
+        fork_join(
+            engine, case.prompt, case.tags, case.limits,
+            mode=case.mode, request_id=REQUEST, request_id_per_thread=case.request_id_per_thread,
+        )
+    )  # fmt: skip
     engine.caller = task
-    return await task
+    for _ in range(2 * TURNS_AT_MOST):
+        if task.done():
+            return await task
+        await asyncio.sleep(0)
+    task.cancel()
+    raise Broken("it waits for ever")
 
 
 def _check_fault(engine: CaseEngine, error: BaseException) -> Counter[str]:
@@ -81,6 +94,7 @@ def _check_rollout(case: Case, rollout: Rollout, oracle: Oracle) -> None:
     assert [
         (call.context_ids, list(call.completion.token_ids), call.block, call.thread) for call in calls
     ] == oracle.calls, "the calls are others"
+    assert [call.completion for call in calls] == oracle.completions, "completions are changed or exchanged"
     assert rollout.limits_hit == dict(oracle.hits), (
         f"limits hit {rollout.limits_hit}, not {dict(oracle.hits)}"
     )
@@ -98,6 +112,22 @@ def _check_rollout(case: Case, rollout: Rollout, oracle: Oracle) -> None:
             assert joined <= limits.max_tokens - limits.answer_reserve, "the answer's reserve is not kept"
 
 
+def _check_requests(case: Case, engine: CaseEngine, rollout: Rollout) -> None:
+    """Names and times of the requests."""
+    per_thread = case.request_id_per_thread
+    assert [request.request_id for request in engine.log] == [
+        f"{REQUEST}-{call.block}-{call.thread}" if call.thread and per_thread else REQUEST
+        for call in rollout.calls
+    ], "a request has another id"
+    answered = latest = 0.0
+    for number, call in enumerate(rollout.calls):
+        assert call.seconds is not None, "a call has no times"
+        if not call.thread or call.thread == 1:  # after all that came before; the other threads beside it
+            answered = latest
+        assert answered <= call.seconds[0] <= call.seconds[1], f"times of call {number} are out of order"
+        latest = max(latest, call.seconds[1])
+
+
 def _check_row(row: TrieRow, rollout: Rollout, oracle: Oracle) -> None:
     """Every sampled token is trained once, after its true context, and sees nothing else."""
     ids, loss, count = np.array(row.input_ids), np.array(row.loss_mask), np.arange(len(row))
@@ -108,11 +138,10 @@ def _check_row(row: TrieRow, rollout: Rollout, oracle: Oracle) -> None:
     assert (mask == _reference_mask(row, main)).all(), "the mask does not follow the branches"
     assert has_branches(position_ids) == bool(row.branches)
     wanted: Counter[tuple[bytes, float]] = Counter()  # (context and token, log-prob): one each
-    for number, (context, body, _, _) in enumerate(oracle.calls):
-        given = rollout.calls[number].completion.logprobs is not None
+    for (context, body, _, _), completion in zip(oracle.calls, oracle.completions, strict=True):
+        logprobs = completion.logprobs if row.logprobs else None
         unit = np.array([*context, *body]).tobytes()
-        for place in range(len(body)):
-            logprob = _logprob(rollout, number, place) if given and row.logprobs else 0.0
+        for place, logprob in enumerate(logprobs or [0.0] * len(body)):
             wanted[unit[: ids.itemsize * (len(context) + place + 1)], logprob] += 1
     for index in loss.nonzero()[0]:
         seen = mask[index - 1].nonzero()[0]
@@ -128,14 +157,6 @@ def _check_row(row: TrieRow, rollout: Rollout, oracle: Oracle) -> None:
         assert not any(np.array(row.logprobs)[loss == 0]), "an injected token has a log-prob"
 
 
-def _logprob(rollout: Rollout, number: int, place: int) -> float:
-    logprobs = rollout.calls[number].completion.logprobs
-    assert logprobs is not None
-    request = -int(logprobs[0])
-    assert logprobs[place] == made_up(request, place), "log-probs are out of order"
-    return logprobs[place]
-
-
 def _reference_mask(row: TrieRow, main: int) -> np.ndarray:
     """The mask from the branches: own segment causally, and the main path below the fork."""
     mask = np.zeros((len(row), len(row)), bool)
@@ -145,73 +166,42 @@ def _reference_mask(row: TrieRow, main: int) -> np.ndarray:
     return mask
 
 
-def _check_rows(rows: list[TrieRow], oracle: Oracle) -> None:
+def _check_block_mask(position_ids: torch.Tensor, size: int = 16) -> None:
+    """FlexAttention's mask is the dense one: pair by pair, and its table of blocks."""
+    dense, block_mask = ancestor_mask(position_ids), ancestor_block_mask(position_ids, size)
+    places = torch.arange(len(position_ids))
+    asked = block_mask.mask_mod(places[:0], places[:0], places.unsqueeze(1), places.unsqueeze(0))
+    assert bool((asked == dense).all()), "the block mask's function is another mask"
+    blocks = -(-len(places) // size)
+    padded = torch.zeros(blocks * size, blocks * size, dtype=torch.bool)
+    padded[: len(places), : len(places)] = dense
+    tiles = padded.view(blocks, size, blocks, size)
+    table = block_mask.to_dense()[0, 0].bool()
+    assert bool((table == tiles.any(3).any(1)).all()), "the block mask's table is another"
+    full = torch.zeros_like(table)
+    for line, (count, columns) in enumerate(
+        zip(block_mask.full_kv_num_blocks[0, 0], block_mask.full_kv_indices[0, 0], strict=True)
+    ):
+        full[line, columns[:count].long()] = True
+    assert bool((~full | tiles.all(3).all(1)).all()), "a block that is seen in part is taken for a full one"
+
+
+def _check_rows(rows: list[TrieRow], oracle: Oracle, with_logprobs: bool) -> None:
     """Layout "rows": one row per request that sampled something."""
-    units = [(context, body) for context, body, _, _ in oracle.calls if body]
-    assert [(row.input_ids, row.loss_mask) for row in rows] == [
-        (context + body, [0] * len(context) + [1] * len(body)) for context, body in units
+    units = [
+        (context, list(completion.token_ids), completion.logprobs)
+        for (context, _, _, _), completion in zip(oracle.calls, oracle.completions, strict=True)
+        if completion.token_ids
+    ]
+    assert [(row.input_ids, row.loss_mask, row.logprobs) for row in rows] == [
+        (
+            context + body,
+            [0] * len(context) + [1] * len(body),
+            [0.0] * len(context) + list(logprobs or ()) if with_logprobs else None,
+        )
+        for context, body, logprobs in units
     ], "a row of one request is not its context and completion"
     assert all(row.position_ids == list(range(len(row))) for row in rows)
-
-
-def _check_reward(case: Case, rollout: Rollout, oracle: Oracle, critical_path: int) -> dict[str, float]:
-    summary = summarise(rollout, case.tags)
-    total = sum(len(body) for _, body, _, _ in oracle.calls)
-    assert summary["total"] == total, "the total is not what was sampled"
-    assert critical_path <= summary["longest"] <= total, "latency lies outside critical path and total"
-    assert critical_path == summary["longest"], "latency is not the critical path"
-    well_formed = is_well_formed(rollout.response_ids, case.tags)
-    assert summary["well_formed"] == well_formed, f"well_formed is not {well_formed}"
-    scores = compute_score("", "", case.truth, {EXTRA_FIELD: summary}, **case.reward)
-    assert all(type(value) is float and math.isfinite(value) for value in scores.values())
-    settings = RewardSettings(**case.reward)
-    correct = _is_correct(case.tags.decode(rollout.response_ids), case.truth, scores["acc"] == 1.0)
-    bonus = settings.acceleration == "eta" and case.mode == "parallel" and total
-    paid = min(settings.rho * (total - critical_path) / total, settings.rho_clip) if bonus else 0.0
-    score = (1 + paid if correct else settings.wrong) + settings.format_weight * well_formed
-    assert scores["acc"] == correct and math.isclose(scores["score"], score, abs_tol=1e-9), (
-        f"the score is {scores['score']}, not {score}"
-    )
-    assert min(settings.wrong, 0) <= scores["score"] <= 1 + settings.rho_clip + settings.format_weight
-    forks = {block for _, _, block, _ in oracle.calls if block}
-    threads = sum(thread is not None for _, _, _, thread in oracle.calls)
-    in_threads = sum(len(body) for _, body, _, thread in oracle.calls if thread)
-    assert scores["blocks"] == len(forks) and scores["activation"] == bool(forks)
-    assert scores["threads_per_block"] * len(forks) == threads
-    assert math.isclose(scores["parallel_ratio"], in_threads / max(total, 1))
-    assert math.isclose(scores["acceleration"], 1 - critical_path / total if total else 0.0)
-    assert scores["malformed_forks"] == oracle.malformed and scores["limits_hit"] == oracle.hits.total()
-    return scores
-
-
-def _is_correct(text: str, truth: str, graded: bool) -> bool:
-    """Slowly, where answer and truth are integers; else what the grader says (it has tests of its own)."""
-    scope = text.split("</think>", 1)[1] if "</think>" in text else text
-    pieces = scope.split("\\boxed{")
-    for number in range(len(pieces) - 1, 0, -1):
-        answer = _group("\\boxed{".join(pieces[number:]))
-        if answer is not None:
-            answer = answer.strip()
-            if answer == truth or not answer:
-                return bool(answer)
-            plain = [side.removeprefix("+").isdecimal() and side.isascii() for side in (answer, truth)]
-            return int(answer) == int(truth) if all(plain) else graded
-    return False
-
-
-def _group(text: str) -> str | None:
-    """What stands before the brace that closes the group; None when nothing closes it."""
-    depth, escaped = 1, False
-    for place, letter in enumerate(text):
-        if escaped:
-            escaped = False
-        elif letter == "\\":
-            escaped = True
-        else:
-            depth += (letter == "{") - (letter == "}")
-        if depth == 0:
-            return text[:place]
-    return None
 
 
 def _coverage(rollout: Rollout, row: TrieRow, scores: dict[str, float]) -> Counter[str]:

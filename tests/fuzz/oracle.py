@@ -69,6 +69,13 @@ def _block_is_right(block: re.Match[str], text: str) -> bool:
     return numbered and thinking and not re.search("</?think>", block[0])
 
 
+def _cut(answer: Completion, budget: int) -> Completion:
+    logprobs = None if answer.logprobs is None else list(answer.logprobs)[:budget]
+    shortened = len(answer.token_ids) > budget and answer.finish_reason != "abort"
+    reason = "length" if shortened else answer.finish_reason
+    return Completion(list(answer.token_ids)[:budget], logprobs, reason, answer.weight_version)
+
+
 @dataclass
 class Oracle:
     """Goes through the log of an engine request by request and says what each had to be.
@@ -76,6 +83,7 @@ class Oracle:
     Attributes:
         path: prompt and joined response so far.
         calls: (context, sampled ids, block, thread) of every request.
+        completions: what each call must hold: the engine's answer without what it was not asked for.
         hits, malformed: what must have been counted.
     """
 
@@ -85,6 +93,7 @@ class Oracle:
     path: list[int]
     prompt: int = 0
     calls: list[tuple[list[int], list[int], int | None, int | None]] = field(default_factory=list)
+    completions: list[Completion] = field(default_factory=list)
     hits: Counter[str] = field(default_factory=Counter)
     malformed: int = 0
 
@@ -126,6 +135,7 @@ class Oracle:
         assert request.completion is not None
         ids = list(request.completion.token_ids)[:budget]
         self.calls.append((context, ids, block, thread))
+        self.completions.append(_cut(request.completion, budget))
         ended = bool(ids) and ids[-1] in stops
         if request.completion.finish_reason == "abort":
             self.hits["abort"] += 1

@@ -15,8 +15,8 @@ from openrlhf_ext.settings import ENVIRONMENT, SettingsError
 
 
 def sample(longest: float, forked: bool) -> Experience:
-    scores = {"acc": 1.0, "format": 1.0, "activation": float(forked), "longest": longest, "score": 1.0,
-              "reward_acceleration": 0.0}  # fmt: skip
+    scores = {"acc": 1.0, "format": 1.0, "activation": float(forked), "longest": longest,
+              "acceleration": 0.5 * forked, "score": 1.0, "reward_acceleration": 0.0}  # fmt: skip
     info = {f"threadweaver/{name}/mean": torch.tensor([value]) for name, value in scores.items()}
     return Experience(rewards=torch.tensor([1.0]), info={**info, "reward": torch.tensor([1.0])})
 

@@ -105,13 +105,31 @@ def test_the_bonus_of_the_group_is_in_rewards_and_metrics(monkeypatch: pytest.Mo
     """Two prompts: a fork that saves half of the sequential answer's 100 tokens, and one with no rival."""
     kept = {
         "a_0_0": fields(
-            acc=1.0, format=1.0, activation=1.0, longest=50.0, score=1.0, reward_acceleration=0.0
+            acc=1.0,
+            format=1.0,
+            activation=1.0,
+            longest=50.0,
+            acceleration=0.5,
+            score=1.0,
+            reward_acceleration=0.0,
         ),
         "a_1_0": fields(
-            acc=1.0, format=1.0, activation=0.0, longest=100.0, score=1.0, reward_acceleration=0.0
+            acc=1.0,
+            format=1.0,
+            activation=0.0,
+            longest=100.0,
+            acceleration=0.0,
+            score=1.0,
+            reward_acceleration=0.0,
         ),
         "b_0_0": fields(
-            acc=1.0, format=1.0, activation=1.0, longest=80.0, score=1.0, reward_acceleration=0.0
+            acc=1.0,
+            format=1.0,
+            activation=1.0,
+            longest=80.0,
+            acceleration=0.5,
+            score=1.0,
+            reward_acceleration=0.0,
         ),
     }
     scores = torch.nested.as_nested_tensor(
