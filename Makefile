@@ -4,13 +4,14 @@ FRAMEWORKS := verl openrlhf
 SEED ?= 0
 ROLLOUTS ?= 1000000
 JOBS ?= 2
+KILLS ?= 6
 # PYTHON=… and TORCH_INDEX=… reach scripts/setup_env.sh, which says what they do.
 
 BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart fuzz audit contracts test test-fast test-slow format lint types bench clean doctor
+.PHONY: help setup quickstart fuzz chaos audit contracts test test-fast test-slow format lint types bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ test-slow: setup ## the tests of FRAMEWORK with real engines, minutes
 
 fuzz: setup ## ROLLOUTS=1000000 generated trajectories through the whole path, JOBS=2 processes, SEED=0
 	@$(BIN)/python -m tests.fuzz --rollouts $(ROLLOUTS) --jobs $(JOBS) --seed $(SEED)
+
+chaos: setup ## the quickstart under KILLS=6 times kill -9 at random moments (SEED=0), half an hour and more
+	@$(BIN)/python -m tests.chaos --framework $(FRAMEWORK) --kills $(KILLS) --seed $(SEED)
 
 contracts: ## the contract tests with each known version of both frameworks (network the first time)
 	@for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done
