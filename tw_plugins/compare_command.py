@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from tw_plugins.atomic import write_text
 from tw_plugins.compare import compare_by_kind
@@ -14,7 +14,7 @@ from tw_plugins.records import EvalRecord, sound_records
 from tw_plugins.scores import EvaluationError
 from tw_plugins.units import Mode
 
-__all__ = ["compare_folders", "mode_file", "records_in"]
+__all__ = ["compare_folders", "mode_file", "records_in", "write_both"]
 
 
 def compare_folders(
@@ -35,12 +35,16 @@ def compare_folders(
     files = mode_file(own, mode_a, "--mode-a"), mode_file(baseline, mode_b, "--mode-b")
     comparison = compare_by_kind(*map(records_in, files))
     text = comparison_markdown(comparison, *map(str, files))
+    write_both(text, {"a": str(files[0]), "b": str(files[1]), "comparison": comparison}, out, json_out)
+    return text
+
+
+def write_both(text: str, figures: Any, out: Path | None, json_out: Path | None) -> None:
+    """Writes Markdown to ``out`` and figures to ``json_out``, where they are given."""
     if json_out:
-        figures = {"a": str(files[0]), "b": str(files[1]), "comparison": comparison}
         write_text(json_out, json.dumps(figures, indent=2) + "\n")
     if out:
         write_text(out, text)
-    return text
 
 
 def mode_file(folder: Path, mode: str, option: str) -> Path:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from tw_plugins.atomic import write_text
-from tw_plugins.compare_command import mode_file, records_in
+from tw_plugins.compare_command import mode_file, records_in, write_both
 from tw_plugins.eval_table import join, table_markdown
 from tw_plugins.records import EvalRecord
 from tw_plugins.resume import read_settings
@@ -39,10 +37,7 @@ def table_of_folders(
     """
     joined = join(_by_data_set(own, mode_a, "--mode-a"), _by_data_set(baseline, mode_b, "--mode-b"))
     text = table_markdown(joined)
-    if json_out:
-        write_text(json_out, json.dumps(joined, indent=2) + "\n")
-    if out:
-        write_text(out, text)
+    write_both(text, joined, out, json_out)
     return text
 
 
