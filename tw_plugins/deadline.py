@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 from tw_plugins.request import EngineError
@@ -19,11 +20,18 @@ class OutOfTime(Exception):
     """A call has not ended within its deadline."""
 
 
-def within(seconds: float, what: str, call: Callable[[], T]) -> T:
+def within(
+    seconds: float,
+    what: str,
+    call: Callable[[], T],
+    look: Callable[[], None] = lambda: None,
+    every_s: float = 10,
+) -> T:
     """What `call` returns or raises, if it ends in time.
 
     Args:
         what: names its thread.
+        look: called every so many seconds while it has not ended; what it raises ends the wait.
 
     Raises:
         OutOfTime: it has not. It is left to itself in a daemon thread.
@@ -37,12 +45,12 @@ def within(seconds: float, what: str, call: Callable[[], T]) -> T:
             future.set_exception(error)
 
     threading.Thread(target=work, daemon=True, name=what).start()
-    try:
-        return future.result(seconds)
-    except TimeoutError as error:
-        if future.done():
-            raise  # the call's own
-        raise OutOfTime(f"{what} has not ended within {seconds:g} s") from error
+    deadline = time.monotonic() + seconds
+    while not wait([future], min(every_s, max(deadline - time.monotonic(), 0))).done:
+        if time.monotonic() >= deadline:
+            raise OutOfTime(f"{what} has not ended within {seconds:g} s")
+        look()
+    return future.result()
 
 
 def check_deadline(seconds: float, name: str) -> None:

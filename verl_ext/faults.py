@@ -5,8 +5,8 @@ verl's V1 trainer has no deadline where it waits for others (verl 0.9.1):
     where it waits                                            what is done here
     ────────────────────────────────────────────────────────  ──────────────────────────────────────────────
     `checkpoint_manager.*`, weights to vLLM and its sleep     a deadline, `engine_timeout_s`
-    `ReplayBuffer._wait_for_next_poll`, until prompts end     servers and agent loops are looked at: one that
-                                                              died ends the run
+    there and `ReplayBuffer._wait_for_next_poll`, until       servers, their engines and agent loops are
+    prompts end                                               looked at: one that died ends the run
     refill of failed groups (asynchronous modes), for ever    at most `FAILED_BATCHES` batches of them a step
     trajectories of a group that failed                       counted: `threadweaver/failed_trajectories`
     … in validation, where verl gives them `acc` 0            counted too; where all failed, an error
@@ -18,9 +18,11 @@ methods of its replay buffer (`verl/trainer/ppo/v1/replay_buffer.py`); `_val_met
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
+import httpx
 import ray
 from ray.exceptions import RayActorError
 
@@ -34,14 +36,14 @@ LOOK_EVERY_S = 10.0
 AGAIN = "See its log; run the same command again to go on from the last checkpoint (trainer.save_freq)"
 
 
-def bounded(seconds: float, what: str, call: Callable[[], Any]) -> Any:
-    """What `call` returns or raises, if it ends in time.
+def bounded(seconds: float, what: str, call: Callable[[], Any], look: Callable[[], None]) -> Any:
+    """What `call` returns or raises, if it ends in time and `look` finds nothing amiss meanwhile.
 
     Raises:
         EngineError: it has not, or it found an engine dead.
     """
     try:
-        return within(seconds, what, call)
+        return within(seconds, what, call, look, LOOK_EVERY_S)
     except RayActorError as error:
         raise EngineError(f"{what}: a process of the run died ({_reason(error)}). {AGAIN}.") from error
     except OutOfTime as error:
@@ -53,14 +55,16 @@ def bounded(seconds: float, what: str, call: Callable[[], Any]) -> Any:
 class Bounded:
     """verl's `CheckpointEngineManager`, each of whose calls ends within the deadline."""
 
-    def __init__(self, manager: Any, seconds: float) -> None:
-        self._manager, self._seconds = manager, seconds
+    def __init__(self, manager: Any, seconds: float, look: Callable[[], None] = lambda: None) -> None:
+        self._manager, self._seconds, self._look = manager, seconds, look
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._manager, name)
         if not callable(found):
             return found
-        return lambda *args, **kwargs: bounded(self._seconds, name, lambda: found(*args, **kwargs))
+        return lambda *args, **kwargs: bounded(
+            self._seconds, name, lambda: found(*args, **kwargs), self._look
+        )
 
 
 def check_alive(actors: Mapping[str, Any]) -> None:
@@ -82,8 +86,23 @@ def check_alive(actors: Mapping[str, Any]) -> None:
             raise EngineError(f"{asked[answer]} died in the rollout ({_reason(error)}). {AGAIN}.") from error
 
 
-def watch(buffer: Any, actors: Callable[[], Mapping[str, Any]], batch_size: int) -> None:
-    """Let a replay buffer look at `actors` while it waits, and give up when all groups fail."""
+def check_engines(addresses: Iterable[str]) -> None:
+    """Ask vLLM's servers, which outlive their engines, for their health.
+
+    Args:
+        addresses: host and port of each.
+
+    Raises:
+        EngineError: an engine has died. A server that is busy, or cannot be reached, is left alone.
+    """
+    for number, address in enumerate(addresses):
+        with suppress(httpx.TransportError):
+            if httpx.get(f"http://{address}/health", timeout=5, trust_env=False).status_code == 503:
+                raise EngineError(f"the engine of vLLM server {number} died. {AGAIN}.")
+
+
+def watch(buffer: Any, look: Callable[[], None], batch_size: int) -> None:
+    """Let a replay buffer `look` while it waits, and give up when all groups fail."""
     wait, evict = buffer._wait_for_next_poll, buffer._evict_terminal_groups
     looked = time.monotonic()
     failed: dict[int, int] = {}
@@ -91,7 +110,7 @@ def watch(buffer: Any, actors: Callable[[], Mapping[str, Any]], batch_size: int)
     def wait_and_look(*args: Any) -> Any:
         nonlocal looked
         if time.monotonic() - looked > LOOK_EVERY_S:
-            check_alive(actors())
+            look()
             looked = time.monotonic()
         return wait(*args)
 
@@ -118,12 +137,12 @@ class WatchedTrainer:
     def _setup(self) -> None:
         super()._setup()  # type: ignore[misc]
         self.checkpoint_manager = Bounded(
-            self.checkpoint_manager, settings_from(self.config).engine_timeout_s
+            self.checkpoint_manager, settings_from(self.config).engine_timeout_s, self._look
         )
 
     def _build_replay_buffer(self) -> Any:
         buffer = super()._build_replay_buffer()  # type: ignore[misc]
-        watch(buffer, self._others, self.config.data.train_batch_size)
+        watch(buffer, self._look, self.config.data.train_batch_size)
         return buffer
 
     def _val_metrics_update(
@@ -141,6 +160,10 @@ class WatchedTrainer:
             data_sources, sample_uids, *args, expected_acc_counts=expected_acc_counts, **kwargs
         )
         return {**metrics, FAILED_IN_VALIDATION: float(max(asked - len(sample_uids), 0))}
+
+    def _look(self) -> None:
+        check_alive(self._others())
+        check_engines(self.llm_server_manager.server_addresses)
 
     def _others(self) -> dict[str, Any]:
         servers = enumerate(self.llm_server_manager.server_handles)

@@ -108,8 +108,8 @@ def test_rubbish_is_rejected_with_its_reason(url: str, tmp_path: Path) -> None:
     assert result.exit_code == 1, result.output  # nothing is left
     records = finished(tmp_path / "out" / "1-structure.jsonl")
     assert {key: record["reason"] for key, record in records.items()} == {
-        "p0": "malformed_answer",
-        "p1": "malformed_answer",
+        "p0": "answer_cut",
+        "p1": "answer_cut",
     }
     assert "4 requests" in result.output and "96 out" in result.output
 

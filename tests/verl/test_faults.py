@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,6 +68,38 @@ def test_calls_end_within_the_deadline(servers: dict[str, Any]) -> None:
         faults.Bounded(manager, 30).wake_up_replicas()
 
 
+def test_a_server_that_outlives_its_engine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the hand-over of weights too, which would wait for a dead engine until its deadline."""
+    hanging = threading.Event()
+    with server(200) as well, server(503) as dead:
+        faults.check_engines([well, "127.0.0.1:9"])  # nobody listens there
+        monkeypatch.setattr(faults, "LOOK_EVERY_S", 0.1)
+        manager = SimpleNamespace(update_weights=hanging.wait)
+        bounded = faults.Bounded(manager, 60, lambda: faults.check_engines([well, dead]))
+        with pytest.raises(EngineError) as caught:
+            bounded.update_weights()
+    hanging.set()
+    assert_message(caught.value, r"the engine of vLLM server 1 died\. See its log")
+
+
+@contextmanager
+def server(status: int) -> Iterator[str]:
+    """Address of a server whose /health has this status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/health" else 404)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
 class Buffer:
     """The two methods of verl's replay buffer."""
 
@@ -80,7 +114,7 @@ def test_while_prompts_run_their_processes_are_looked_at(
     servers: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buffer = Buffer()
-    faults.watch(buffer, lambda: servers, 4)
+    faults.watch(buffer, lambda: faults.check_alive(servers), 4)
     assert buffer._wait_for_next_poll("train", 1.0) == 2.0  # not so often
     monkeypatch.setattr(faults, "LOOK_EVERY_S", 0.0)
     with pytest.raises(EngineError, match="vLLM server 1 died"):
@@ -89,7 +123,7 @@ def test_while_prompts_run_their_processes_are_looked_at(
 
 def test_groups_are_not_refilled_for_ever() -> None:
     buffer = Buffer()
-    faults.watch(buffer, dict, 4)
+    faults.watch(buffer, lambda: None, 4)
 
     def fail(step: int, groups: int) -> str:
         return buffer._evict_terminal_groups(step, "train", (set(), set(), set(range(groups)), {}))
