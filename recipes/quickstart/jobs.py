@@ -8,6 +8,7 @@ was killed, or one of whose processes was, leaves nothing behind either.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -35,6 +36,7 @@ ENVIRONMENT = {
 """What every job gets, whatever its framework."""
 
 POLL_S = 0.5
+_STEP = re.compile(rb'^\{"step": ?(\d+),.*\n', re.MULTILINE)
 LOG_LINES = 15
 
 
@@ -131,7 +133,7 @@ class _Running:
         """
         status = self.process.poll()
         files = [file for counter in self.job.counters for file in (earlier(counter), counter)]
-        lines = sum(map(_count_lines, files))
+        lines = _count_lines(files)
         if lines != self.lines:
             self.lines, self.moved = lines, time.monotonic()
             self.bars.update(self.bar, completed=lines)
@@ -164,5 +166,8 @@ def _whole_lines(text: bytes) -> bytes:
     return text[: text.rfind(b"\n") + 1]
 
 
-def _count_lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+def _count_lines(files: Sequence[Path]) -> int:
+    """Lines; of a step that was made again after a break, one."""
+    texts = [file.read_bytes() for file in files if file.exists()]
+    steps = [step for text in texts for step in _STEP.findall(text)]
+    return sum(text.count(b"\n") for text in texts) - (len(steps) - len(set(steps)))

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from recipes.quickstart.jobs import ENVIRONMENT, Job, JobFailed, run_side_by_side
+from recipes.quickstart.jobs import ENVIRONMENT, Job, JobFailed, _count_lines, run_side_by_side
 from recipes.quickstart.leftovers import SETTLED_S, SHARED_MEMORY, Session
 from recipes.quickstart.report_data import curve, read_metrics
 from tests.commands import ROOT
@@ -170,6 +170,15 @@ def test_ray_listens_on_loopback_only(tmp_path: Path) -> None:
     run_side_by_side([replace(_job(tmp_path, "ray", code), env=ENVIRONMENT)], QUIET)
     addresses = json.loads(found.read_text())
     assert len(addresses) > 4 and set(addresses) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
+
+
+def test_a_step_that_was_made_again_counts_once(tmp_path: Path) -> None:
+    before, now, records = (tmp_path / name for name in ("before", "now", "records"))
+    before.write_text('{"step":1,"data":{}}\n{"step":2,"data":{}}\n{"step": 3, "data": {}}\n')
+    now.write_text('{"step":2,"data":{}}\n{"step":3,"data":{}}\n{"step":4,"da')
+    records.write_text('{"index": 0}\n{"index": 0}\n')
+    assert _count_lines([before, now, tmp_path / "none"]) == 3
+    assert _count_lines([records]) == 2
 
 
 def _runs(pid: int) -> bool:
