@@ -20,7 +20,7 @@ from typing import Self
 import psutil
 
 SHARED_MEMORY = Path("/dev/shm")
-SEGMENTS = ("sem.mp-*", "psm_*")  # what Python's multiprocessing leaves when it is killed
+SEGMENTS = ("sem.mp-*", "psm_*", "verl_weights_*")  # Python's multiprocessing's, and verl's own
 SETTLED_S = 1.0  # a segment has its first user by then
 
 
