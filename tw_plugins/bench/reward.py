@@ -49,11 +49,13 @@ class RewardFigures:
 
 @dataclass(frozen=True)
 class _Graded:
-    """One repeat: its seconds, those of each honest answer, and how many of them were found wrong."""
+    """One repeat: its seconds, those of each honest answer, how many of them were found wrong, and how many
+    processes were replaced."""
 
     seconds: float
     honest_s: list[float]
     wrong: int
+    replaced: int
 
 
 def bench_reward(
@@ -61,13 +63,7 @@ def bench_reward(
 ) -> RewardFigures:
     """Grade `answers` from as many threads as there are processes, fewer `hostile` ones evenly among them."""
     work = _mixture(answers, hostile)
-    pool = GradingPool(size=processes, deadline=deadline_s)
-    with ThreadPoolExecutor(processes) as threads:
-        list(threads.map(lambda pair: pool.equal(*pair), HONEST * processes))  # the processes start
-        before = _replaced(pool)
-        graded = [_repeat(pool, threads, work) for _ in range(repeats)]
-        replaced = _replaced(pool) - before
-    pool.close()
+    graded = [_repeat(processes, deadline_s, work) for _ in range(repeats)]
     return RewardFigures(
         answers=answers,
         hostile=hostile,
@@ -75,7 +71,7 @@ def bench_reward(
         median_s=Spread.of([statistics.median(each.honest_s) for each in graded]),
         slowest_s=Spread.of([max(each.honest_s) for each in graded]),
         wrong=sum(each.wrong for each in graded),
-        replaced=replaced,
+        replaced=sum(each.replaced for each in graded),
     )
 
 
@@ -86,14 +82,19 @@ def _mixture(answers: int, hostile: int) -> list[tuple[Sequence[str], bool]]:
     return [(next(pairs[honest]), honest) for honest in (i not in places for i in range(answers))]
 
 
-def _repeat(
-    pool: GradingPool, threads: ThreadPoolExecutor, work: Sequence[tuple[Sequence[str], bool]]
-) -> _Graded:
-    start = time.perf_counter()
-    graded = list(threads.map(lambda item: _grade(pool, *item), work))
-    seconds = time.perf_counter() - start
+def _repeat(processes: int, deadline_s: float, work: Sequence[tuple[Sequence[str], bool]]) -> _Graded:
+    """On a pool of its own, since a pool remembers what was late."""
+    pool = GradingPool(size=processes, deadline=deadline_s)
+    with ThreadPoolExecutor(processes) as threads:
+        list(threads.map(lambda pair: pool.equal(*pair), HONEST * processes))  # the processes start
+        before = _replaced(pool)
+        start = time.perf_counter()
+        graded = list(threads.map(lambda item: _grade(pool, *item), work))
+        seconds = time.perf_counter() - start
+        replaced = _replaced(pool) - before
+    pool.close()
     honest = [(took, equal) for took, equal, is_honest in graded if is_honest]
-    return _Graded(seconds, [took for took, _ in honest], sum(not equal for _, equal in honest))
+    return _Graded(seconds, [took for took, _ in honest], sum(not equal for _, equal in honest), replaced)
 
 
 def _grade(pool: GradingPool, pair: Sequence[str], honest: bool) -> tuple[float, bool, bool]:
