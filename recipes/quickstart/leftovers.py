@@ -19,6 +19,8 @@ from typing import Self
 
 import psutil
 
+from tw_plugins.atomic import write_text
+
 SHARED_MEMORY = Path("/dev/shm")
 SEGMENTS = ("sem.mp-*", "psm_*", "verl_weights_*")  # Python's multiprocessing's, and verl's own
 SETTLED_S = 1.0  # a segment has its first user by then
@@ -50,7 +52,7 @@ class Session:
 
     @classmethod
     def read(cls, file: Path) -> Self | None:
-        """What an earlier run wrote; None where there is nothing, or half of it."""
+        """What an earlier run wrote; None where there is nothing that can be read."""
         try:
             return cls(**json.loads(file.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
@@ -58,7 +60,7 @@ class Session:
 
     def write(self, file: Path) -> None:
         """For a later run, should this one be killed."""
-        file.write_text(json.dumps(asdict(self)))
+        write_text(file, json.dumps(asdict(self)))
 
     def end(self) -> None:
         """Kill what still runs and remove what is left; a second time does nothing."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+
+from tw_plugins.atomic import write_text
 
 BEGUN, DONE = "begun.json", "done.json"
 
@@ -89,6 +90,4 @@ class Pipeline:
         return found if found["fingerprint"] == self.fingerprint else None
 
     def _write(self, marker: Path, what: dict[str, Any]) -> None:
-        half = marker.with_suffix(".tmp")
-        half.write_text(json.dumps({"fingerprint": self.fingerprint, **what}))
-        os.replace(half, marker)  # whole or not at all
+        write_text(marker, json.dumps({"fingerprint": self.fingerprint, **what}))
