@@ -10,14 +10,32 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["HALF", "Bar", "Chart", "Line", "Tick", "histogram", "learning_curve", "nice_ticks", "tally"]
+__all__ = [
+    "HALF",
+    "NARROW",
+    "Bar",
+    "Chart",
+    "Line",
+    "Mark",
+    "Tick",
+    "histogram",
+    "learning_curve",
+    "nice_ticks",
+    "side_of",
+    "tally",
+]
 
 Point = tuple[float, float]
+Side = Literal["below", "at", "above"]
+SIDES: tuple[Side, ...] = ("below", "at", "above")
 W, H = 360, 215
 WIDE, TALL = 660, 300
 HALF = 440, 235  # one of two columns
+NARROW = W, H  # legible on a telephone
 LEFT, RIGHT, TOP, BOTTOM = 46, 16, 20, 28
+LETTER, GAP = 7.0, 6.0  # width of a letter of a mark's label at most, and its distance from the line
 
 
 @dataclass(frozen=True)
@@ -40,14 +58,25 @@ class Line:
 
 @dataclass(frozen=True)
 class Bar:
-    """A rectangle with a tooltip."""
+    """A rectangle with a tooltip; ``side`` of the chart's mark, "above" where there is none."""
 
     x: float
     y: float
     width: float
     height: float
     title: str
-    above: bool
+    side: Side = "above"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A vertical line at ``at``; its label begins or ends (``anchor``) at ``x``, and is "" without room."""
+
+    name: Literal["fixed", "mean"]
+    at: float
+    label: str
+    x: float
+    anchor: Literal["start", "end"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +89,7 @@ class Chart:
     y_ticks: tuple[Tick, ...]
     lines: tuple[Line, ...] = ()
     bars: tuple[Bar, ...] = ()
-    marks: tuple[Tick, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     @property
     def left(self) -> int:
@@ -147,7 +176,8 @@ def histogram(
 
     Args:
         values: at least one.
-        mark: a bin edge and a line lie on it, bars at or above it are ``above``; None: no line, all are.
+        mark: a line lies on it, and values below, at and above it have bars of their own, one on the other;
+            None: no line, all are above.
         unit: after each number.
         nouns: one, and several, of what is counted.
         size: width and height.
@@ -159,34 +189,42 @@ def histogram(
     step = edge_values[1] - edge_values[0]
     bin_width = step / max(round(bins / (len(edge_values) - 1)), 1)
     low, high = edge_values[0], edge_values[-1]
-    counts = [0] * round((high - low) / bin_width)
-    for value in values:
-        counts[min(int((value - low) / bin_width + 1e-9), len(counts) - 1)] += 1
-    y_values = [tick for tick in nice_ticks(0, max(counts), 4) if tick == round(tick)]
+    last = round((high - low) / bin_width) - 1
+    counts = Counter(
+        (min(int((value - low) / bin_width + 1e-9), last), side_of(value, mark)) for value in values
+    )
+    tallest = max(sum(counts[place, side] for side in SIDES) for place, _ in counts)
+    y_values = [tick for tick in nice_ticks(0, tallest, 4) if tick == round(tick)]
     x = _Scale(low, high, LEFT, width - RIGHT)
     y = _Scale(0, y_values[-1], height - BOTTOM, TOP)
+    bars = []
+    for place in sorted({place for place, _ in counts}):
+        edges = low + place * bin_width, low + (place + 1) * bin_width
+        bottom = 0
+        for side in SIDES:
+            if count := counts[place, side]:
+                of = (mark,) if side == "at" and mark is not None else edges
+                title = f"{' to '.join(map(_figure, of))}{unit}: {count} {nouns[count > 1]}"
+                bars.append(_bar(edges, (bottom, bottom + count), title, side, x, y))
+                bottom += count
+    fixed = [] if mark is None else [(x(mark), f"{mark:.1f}{unit}")]
     return Chart(
         width,
         height,
         tuple(Tick(x(value), f"{value:,g}{unit}") for value in edge_values),
         tuple(Tick(y(value), f"{value:g}") for value in y_values),
-        bars=tuple(
-            _bar(
-                (low + i * bin_width, low + (i + 1) * bin_width),
-                count,
-                f"{unit}: {count} {nouns[count > 1]}",
-                mark is None or low + (i + 0.5) * bin_width > mark,
-                x,
-                y,
-            )
-            for i, count in enumerate(counts)
-            if count
-        ),
-        marks=(
-            *([] if mark is None else [Tick(x(mark), f"{mark:.1f}{unit}")]),
-            Tick(x(mean), f"mean {_figure(mean)}{unit}"),
-        ),
+        bars=tuple(bars),
+        marks=_marks((x(mean), f"mean {_figure(mean)}{unit}"), fixed, width),
     )
+
+
+def side_of(value: float, mark: float | None = 1.0) -> Side:
+    """Where a value, a speed-up by default, lies; the same but for its last digits is ``at``."""
+    if mark is None:
+        return "above"
+    if math.isclose(value, mark, rel_tol=1e-9):
+        return "at"
+    return "above" if value > mark else "below"
 
 
 def tally(values: Sequence[int], nouns: tuple[str, str], size: tuple[int, int] = (WIDE, TALL)) -> Chart:
@@ -217,18 +255,45 @@ def tally(values: Sequence[int], nouns: tuple[str, str], size: tuple[int, int] =
                 round(x(value + 0.35) - x(value - 0.35), 2),
                 round(y(0) - y(count), 2),
                 f"{value}: {count} {nouns[count > 1]}",
-                True,
             )
             for value, count in sorted(counts.items())
         ),
-        marks=(Tick(x(mean), f"mean {mean:.2f}"),),
+        marks=_marks((x(mean), f"mean {mean:.2f}"), [], width),
     )
 
 
-def _bar(edges: Point, count: int, ending: str, above: bool, x: _Scale, y: _Scale) -> Bar:
+def _bar(edges: Point, counts: tuple[int, int], title: str, side: Side, x: _Scale, y: _Scale) -> Bar:
     left, right = x(edges[0]), x(edges[1])
-    title = f"{_figure(edges[0])} to {_figure(edges[1])}{ending}"
-    return Bar(left + 0.75, y(count), round(right - left - 1.5, 2), round(y(0) - y(count), 2), title, above)
+    bottom, top = y(counts[0]), y(counts[1])
+    return Bar(left + 0.75, top, round(right - left - 1.5, 2), round(bottom - top, 2), title, side)
+
+
+def _marks(mean: tuple[float, str], fixed: Sequence[tuple[float, str]], width: int) -> tuple[Mark, ...]:
+    """The lines, the mean's last; labels stand outside of the two lines where there is room.
+
+    The mean's is placed first. The other goes without where both sides are taken: the axis has its figure.
+    """
+    to_the_right = all(mean[0] >= at for at, _ in fixed)
+    drawn, taken = _labelled("mean", *mean, width, to_the_right)
+    return *(_labelled("fixed", *line, width, not to_the_right, taken)[0] for line in fixed), drawn
+
+
+def _labelled(
+    name: Literal["fixed", "mean"],
+    at: float,
+    label: str,
+    width: int,
+    to_the_right: bool,
+    taken: Point = (0.0, 0.0),
+) -> tuple[Mark, Point]:
+    """A line, its label on the side asked for or else on the other; and from where to where that reaches."""
+    length = GAP + LETTER * len(label)
+    spans: dict[Literal["start", "end"], Point] = {"start": (at, at + length), "end": (at - length, at)}
+    for anchor in sorted(spans, key=lambda anchor: (anchor == "start") != to_the_right):
+        left, right = spans[anchor]
+        if left >= LEFT and right <= width and (right <= taken[0] or left >= taken[1]):
+            return Mark(name, at, label, at + (GAP if anchor == "start" else -GAP), anchor), (left, right)
+    return Mark(name, at, "", at, "start"), taken
 
 
 def _path(points: Sequence[Point]) -> str:
