@@ -3,8 +3,8 @@
     python -m recipes.quickstart.seeds --framework verl --seeds "0 1 2"
     python -m recipes.quickstart.seeds runs/quickstart/verl runs/quickstart/verl-seed1   # runs nothing
 
-Each run's figures are kept in one JSON file as soon as it ends, failed ones too. What is done is not run again,
-and what was stopped goes on. Ends with status 0 where every seed reached every promise.
+Each run's figures are kept in one JSON file as soon as it ends, failed ones too. What is done is not run
+again, what was stopped goes on. Ends with status 0 where every seed reached every promise.
 """
 
 from __future__ import annotations
