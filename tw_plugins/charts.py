@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tw_plugins.chart_marks import Mark, marks
+
 __all__ = [
     "HALF",
     "NARROW",
     "Bar",
     "Chart",
     "Line",
-    "Mark",
     "Tick",
     "histogram",
     "learning_curve",
@@ -35,7 +36,6 @@ WIDE, TALL = 660, 300
 HALF = 440, 235  # one of two columns
 NARROW = W, H  # legible on a telephone
 LEFT, RIGHT, TOP, BOTTOM = 46, 16, 20, 28
-LETTER, GAP = 7.0, 6.0  # width of a letter of a mark's label at most, and its distance from the line
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,6 @@ class Bar:
     height: float
     title: str
     side: Side = "above"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A vertical line at ``at``; its label begins or ends (``anchor``) at ``x``, and is "" without room."""
-
-    name: Literal["fixed", "mean"]
-    at: float
-    label: str
-    x: float
-    anchor: Literal["start", "end"]
 
 
 @dataclass(frozen=True)
@@ -197,10 +186,9 @@ def histogram(
     y_values = [tick for tick in nice_ticks(0, tallest, 4) if tick == round(tick)]
     x = _Scale(low, high, LEFT, width - RIGHT)
     y = _Scale(0, y_values[-1], height - BOTTOM, TOP)
-    bars = []
+    bars: list[Bar] = []
     for place in sorted({place for place, _ in counts}):
-        edges = low + place * bin_width, low + (place + 1) * bin_width
-        bottom = 0
+        edges, bottom = (low + place * bin_width, low + (place + 1) * bin_width), 0
         for side in SIDES:
             if count := counts[place, side]:
                 of = (mark,) if side == "at" and mark is not None else edges
@@ -214,7 +202,7 @@ def histogram(
         tuple(Tick(x(value), f"{value:,g}{unit}") for value in edge_values),
         tuple(Tick(y(value), f"{value:g}") for value in y_values),
         bars=tuple(bars),
-        marks=_marks((x(mean), f"mean {_figure(mean)}{unit}"), fixed, width),
+        marks=marks((x(mean), f"mean {_figure(mean)}{unit}"), fixed, (LEFT, width)),
     )
 
 
@@ -258,7 +246,7 @@ def tally(values: Sequence[int], nouns: tuple[str, str], size: tuple[int, int] =
             )
             for value, count in sorted(counts.items())
         ),
-        marks=_marks((x(mean), f"mean {mean:.2f}"), [], width),
+        marks=marks((x(mean), f"mean {mean:.2f}"), [], (LEFT, width)),
     )
 
 
@@ -266,34 +254,6 @@ def _bar(edges: Point, counts: tuple[int, int], title: str, side: Side, x: _Scal
     left, right = x(edges[0]), x(edges[1])
     bottom, top = y(counts[0]), y(counts[1])
     return Bar(left + 0.75, top, round(right - left - 1.5, 2), round(bottom - top, 2), title, side)
-
-
-def _marks(mean: tuple[float, str], fixed: Sequence[tuple[float, str]], width: int) -> tuple[Mark, ...]:
-    """The lines, the mean's last; labels stand outside of the two lines where there is room.
-
-    The mean's is placed first. The other goes without where both sides are taken: the axis has its figure.
-    """
-    to_the_right = all(mean[0] >= at for at, _ in fixed)
-    drawn, taken = _labelled("mean", *mean, width, to_the_right)
-    return *(_labelled("fixed", *line, width, not to_the_right, taken)[0] for line in fixed), drawn
-
-
-def _labelled(
-    name: Literal["fixed", "mean"],
-    at: float,
-    label: str,
-    width: int,
-    to_the_right: bool,
-    taken: Point = (0.0, 0.0),
-) -> tuple[Mark, Point]:
-    """A line, its label on the side asked for or else on the other; and from where to where that reaches."""
-    length = GAP + LETTER * len(label)
-    spans: dict[Literal["start", "end"], Point] = {"start": (at, at + length), "end": (at - length, at)}
-    for anchor in sorted(spans, key=lambda anchor: (anchor == "start") != to_the_right):
-        left, right = spans[anchor]
-        if left >= LEFT and right <= width and (right <= taken[0] or left >= taken[1]):
-            return Mark(name, at, label, at + (GAP if anchor == "start" else -GAP), anchor), (left, right)
-    return Mark(name, at, "", at, "start"), taken
 
 
 def _path(points: Sequence[Point]) -> str:

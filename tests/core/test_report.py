@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from tw_plugins.chart_marks import LETTER
 from tw_plugins.charts import (
     BOTTOM,
     LEFT,
-    LETTER,
     NARROW,
     RIGHT,
     TALL,
