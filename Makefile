@@ -2,16 +2,18 @@
 FRAMEWORK ?= verl
 FRAMEWORKS := verl openrlhf
 SEED ?= 0
+SEEDS ?= 0 1 2 3 4 5 6 7 8 9
 ROLLOUTS ?= 1000000
 JOBS ?= 2
 KILLS ?= 6
+# STRICT=1 ends `make quickstart` with an error where a promise is not reached; RECORD=… is the file of `make seeds`.
 # PYTHON=… and TORCH_INDEX=… reach scripts/setup_env.sh, which says what they do.
 
 BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart fuzz chaos audit contracts test test-fast test-slow format lint types bench clean doctor
+.PHONY: help setup quickstart seeds fuzz chaos audit contracts test test-fast test-slow format lint types bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +22,10 @@ setup: ## make .venv/$(FRAMEWORK) from the pinned list; does nothing when it is 
 	@scripts/setup_env.sh $(FRAMEWORK)
 
 quickstart: setup ## set-up, SFT, RL and evaluation of a toy model, report in runs/quickstart
-	@$(BIN)/python -m recipes.quickstart --framework $(FRAMEWORK) --seed $(SEED)
+	@$(BIN)/python -m recipes.quickstart --framework $(FRAMEWORK) --seed $(SEED) $(if $(STRICT),--strict)
+
+seeds: setup ## the quickstart with each of SEEDS="0 1 2", the table of all, an error where one does not learn
+	@$(BIN)/python -m recipes.quickstart.seeds --framework $(FRAMEWORK) --seeds "$(SEEDS)" $(if $(RECORD),--record $(RECORD))
 
 test: ## everything CI checks, in both environments: lint, types, fast tests, then slow tests
 	@start=$$SECONDS; \

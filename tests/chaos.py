@@ -25,10 +25,10 @@ import psutil
 
 from recipes.quickstart.jobs import earlier
 from recipes.quickstart.leftovers import SEGMENTS, SHARED_MEMORY, Session
-from recipes.quickstart.seeds import table
+from recipes.quickstart.seed_figures import table
+from recipes.quickstart.seeds import read_entry
 from recipes.quickstart.settings import FAST, FULL, SFT_CHECKPOINTS, Settings
 from tests.commands import ROOT
-from tw_plugins.report import read_report
 
 ENDS_WITHIN_S = 300  # of a killed process: an error, or nothing that waits for ever
 ENGINES = ("VLLM::EngineCore", "ray::RolloutRayActor", "ray::vLLMHttpServer")
@@ -171,7 +171,7 @@ def main() -> None:
     chaos.problems += made_twice(folder, FAST if fast else FULL, asked.kills)
     chaos.problems += left_behind(chaos.sessions, before)
     if asked.against and not chaos.problems:
-        print(table([read_report(folder), read_report(asked.against)]))
+        print(table([read_entry(folder), read_entry(asked.against)]))
     print("\n".join(chaos.problems) or f"all well after {asked.kills} kills")
     raise SystemExit(bool(chaos.problems))
 

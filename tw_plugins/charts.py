@@ -10,13 +10,31 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["HALF", "Bar", "Chart", "Line", "Tick", "histogram", "learning_curve", "nice_ticks", "tally"]
+from tw_plugins.chart_marks import Mark, marks
+
+__all__ = [
+    "HALF",
+    "NARROW",
+    "Bar",
+    "Chart",
+    "Line",
+    "Tick",
+    "histogram",
+    "learning_curve",
+    "nice_ticks",
+    "side_of",
+    "tally",
+]
 
 Point = tuple[float, float]
+Side = Literal["below", "at", "above"]
+SIDES: tuple[Side, ...] = ("below", "at", "above")
 W, H = 360, 215
 WIDE, TALL = 660, 300
 HALF = 440, 235  # one of two columns
+NARROW = W, H  # legible on a telephone
 LEFT, RIGHT, TOP, BOTTOM = 46, 16, 20, 28
 
 
@@ -40,14 +58,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Bar:
-    """A rectangle with a tooltip."""
+    """A rectangle with a tooltip; ``side`` of the chart's mark, "above" where there is none."""
 
     x: float
     y: float
     width: float
     height: float
     title: str
-    above: bool
+    side: Side = "above"
 
 
 @dataclass(frozen=True)
@@ -60,7 +78,7 @@ class Chart:
     y_ticks: tuple[Tick, ...]
     lines: tuple[Line, ...] = ()
     bars: tuple[Bar, ...] = ()
-    marks: tuple[Tick, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     @property
     def left(self) -> int:
@@ -147,7 +165,8 @@ def histogram(
 
     Args:
         values: at least one.
-        mark: a bin edge and a line lie on it, bars at or above it are ``above``; None: no line, all are.
+        mark: a line lies on it, and values below, at and above it have bars of their own, one on the other;
+            None: no line, all are above.
         unit: after each number.
         nouns: one, and several, of what is counted.
         size: width and height.
@@ -159,34 +178,41 @@ def histogram(
     step = edge_values[1] - edge_values[0]
     bin_width = step / max(round(bins / (len(edge_values) - 1)), 1)
     low, high = edge_values[0], edge_values[-1]
-    counts = [0] * round((high - low) / bin_width)
-    for value in values:
-        counts[min(int((value - low) / bin_width + 1e-9), len(counts) - 1)] += 1
-    y_values = [tick for tick in nice_ticks(0, max(counts), 4) if tick == round(tick)]
+    last = round((high - low) / bin_width) - 1
+    counts = Counter(
+        (min(int((value - low) / bin_width + 1e-9), last), side_of(value, mark)) for value in values
+    )
+    tallest = max(sum(counts[place, side] for side in SIDES) for place, _ in counts)
+    y_values = [tick for tick in nice_ticks(0, tallest, 4) if tick == round(tick)]
     x = _Scale(low, high, LEFT, width - RIGHT)
     y = _Scale(0, y_values[-1], height - BOTTOM, TOP)
+    bars: list[Bar] = []
+    for place in sorted({place for place, _ in counts}):
+        edges, bottom = (low + place * bin_width, low + (place + 1) * bin_width), 0
+        for side in SIDES:
+            if count := counts[place, side]:
+                of = (mark,) if side == "at" and mark is not None else edges
+                title = f"{' to '.join(map(_figure, of))}{unit}: {count} {nouns[count > 1]}"
+                bars.append(_bar(edges, (bottom, bottom + count), title, side, x, y))
+                bottom += count
+    fixed = [] if mark is None else [(x(mark), f"{mark:.1f}{unit}")]
     return Chart(
         width,
         height,
         tuple(Tick(x(value), f"{value:,g}{unit}") for value in edge_values),
         tuple(Tick(y(value), f"{value:g}") for value in y_values),
-        bars=tuple(
-            _bar(
-                (low + i * bin_width, low + (i + 1) * bin_width),
-                count,
-                f"{unit}: {count} {nouns[count > 1]}",
-                mark is None or low + (i + 0.5) * bin_width > mark,
-                x,
-                y,
-            )
-            for i, count in enumerate(counts)
-            if count
-        ),
-        marks=(
-            *([] if mark is None else [Tick(x(mark), f"{mark:.1f}{unit}")]),
-            Tick(x(mean), f"mean {_figure(mean)}{unit}"),
-        ),
+        bars=tuple(bars),
+        marks=marks((x(mean), f"mean {_figure(mean)}{unit}"), fixed, (LEFT, width)),
     )
+
+
+def side_of(value: float, mark: float | None = 1.0) -> Side:
+    """Where a value, a speed-up by default, lies; the same but for its last digits is ``at``."""
+    if mark is None:
+        return "above"
+    if math.isclose(value, mark, rel_tol=1e-9):
+        return "at"
+    return "above" if value > mark else "below"
 
 
 def tally(values: Sequence[int], nouns: tuple[str, str], size: tuple[int, int] = (WIDE, TALL)) -> Chart:
@@ -217,18 +243,17 @@ def tally(values: Sequence[int], nouns: tuple[str, str], size: tuple[int, int] =
                 round(x(value + 0.35) - x(value - 0.35), 2),
                 round(y(0) - y(count), 2),
                 f"{value}: {count} {nouns[count > 1]}",
-                True,
             )
             for value, count in sorted(counts.items())
         ),
-        marks=(Tick(x(mean), f"mean {mean:.2f}"),),
+        marks=marks((x(mean), f"mean {mean:.2f}"), [], (LEFT, width)),
     )
 
 
-def _bar(edges: Point, count: int, ending: str, above: bool, x: _Scale, y: _Scale) -> Bar:
+def _bar(edges: Point, counts: tuple[int, int], title: str, side: Side, x: _Scale, y: _Scale) -> Bar:
     left, right = x(edges[0]), x(edges[1])
-    title = f"{_figure(edges[0])} to {_figure(edges[1])}{ending}"
-    return Bar(left + 0.75, y(count), round(right - left - 1.5, 2), round(y(0) - y(count), 2), title, above)
+    bottom, top = y(counts[0]), y(counts[1])
+    return Bar(left + 0.75, top, round(right - left - 1.5, 2), round(bottom - top, 2), title, side)
 
 
 def _path(points: Sequence[Point]) -> str:

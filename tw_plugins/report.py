@@ -7,6 +7,9 @@ What a report must hold is :data:`SHAPE`. Beside it:
 * ``samples`` (optional): ``speedups``, one number per problem; ``trajectory``, one record as a dict (``text,
   spans, longest, total`` and, if there, ``prompt, correct``); ``baseline_longest``, tokens of a sequential
   answer to the same problem, drawn below it.
+* ``outcome`` (optional): one sentence that says what the model does now.
+* ``promises`` (optional): what was expected of the run, each with ``text`` (the figure and what was promised)
+  and ``reached``.
 * ``settings`` (optional): name → value, or group → {name: value}.
 """
 
@@ -93,6 +96,8 @@ def check(report: Mapping[str, Any]) -> None:
             _require(modes[mode], f"eval.{model}.{mode}", _FIGURES)
     _require(report["eval"]["rl"], "eval.rl", ("parallel",))
     _require(report["eval"]["baseline"], "eval.baseline", ("autoregressive",))
+    for number, promise in enumerate(report.get("promises", ())):
+        _require(promise, f"promises.{number}", ("text", "reached"))
     if "trajectory" in (samples := report.get("samples", {})):
         _require(samples["trajectory"], "samples.trajectory", ("text", "spans", "longest", "total"))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tw_plugins.charts import Chart, histogram, learning_curve
+from tw_plugins.charts import NARROW, Chart, histogram, learning_curve, side_of
+from tw_plugins.speedup_words import compared, times
 from tw_plugins.timeline import coloured, timeline
 
 __all__ = ["view"]
@@ -46,9 +48,10 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
         "rows": list(rows(report["eval"])),
         "with_reward": "reward" in report["eval"]["rl"]["parallel"],
         "kinds": list(report["eval"]["rl"]["parallel"]["activation"]),
-        "histogram": histogram(speedups) if speedups else None,
-        "slower": sum(value < 1 for value in speedups),
-        "speedups": speedups,
+        "outcome": report.get("outcome", ""),
+        "promises": report.get("promises", []),
+        "histograms": histograms(speedups),
+        "sides": sides(speedups),
         "speedup_rows": list(speedup_rows(report["speedup"])),
         "activation": list(report["eval"]["rl"]["parallel"]["activation"].items()),
         "trajectory": trajectory(samples["trajectory"], samples) if "trajectory" in samples else None,
@@ -66,13 +69,15 @@ def headlines(report: Mapping[str, Any]) -> list[dict[str, str]]:
     return [
         {
             "label": "token latency",
-            "figure": _times(speedup["token_latency"]),
-            "note": f"fewer tokens in sequence; best problem {_times(speedup['token_latency_max'])}",
+            "figure": times(speedup["token_latency"]),
+            "note": compared(speedup["token_latency"], "fewer tokens", "more tokens", "as many tokens")
+            + f" in sequence; best problem {times(speedup['token_latency_max'])}",
         },
         {
             "label": "wall clock",
-            "figure": _times(speedup["wall_clock"]),
-            "note": "faster at batch size 1, on this machine",
+            "figure": times(speedup["wall_clock"]),
+            "note": f"{compared(speedup['wall_clock'], 'faster', 'slower', 'no change')} at batch size 1, "
+            "on this machine",
         },
         {
             "label": "accuracy",
@@ -85,6 +90,19 @@ def headlines(report: Mapping[str, Any]) -> list[dict[str, str]]:
             "note": f"forked on {first[0]} problems" + (f"; {rest}" if rest else ""),
         },
     ]
+
+
+def histograms(speedups: Sequence[float]) -> list[tuple[str, Chart]]:
+    """The chart of the speed-ups for a wide and for a narrow page; none without speed-ups."""
+    if not speedups:
+        return []
+    return [("wide", histogram(speedups)), ("narrow", histogram(speedups, bins=12, size=NARROW))]
+
+
+def sides(speedups: Sequence[float]) -> str:
+    """How many problems became slower and how many stayed as they were, in words."""
+    counts = Counter(map(side_of, speedups))
+    return f"{counts['below']} of {len(speedups)} became slower, {counts['at']} unchanged"
 
 
 def charts(curves: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, Chart, bool]]:
@@ -125,7 +143,7 @@ def speedup_rows(speedup: Mapping[str, float | None]) -> Iterator[tuple[str, str
         "wall_clock": "wall clock, batch size 1",
     }
     for key, name in names.items():
-        yield name, _times(speedup[key])
+        yield name, times(speedup[key])
 
 
 def trajectory(sample: Mapping[str, Any], samples: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,10 +194,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _times(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}×"
 
 
 def _signed(value: float) -> str:

@@ -11,13 +11,11 @@ import typer
 from rich.console import Console
 
 from recipes.quickstart import pipeline
+from recipes.quickstart.choices import FRAMEWORKS, OUT, check_framework, run_folder
 from recipes.quickstart.jobs import JobFailed
 from recipes.quickstart.pipeline import DEFAULT_STAGES, STAGES
 from recipes.quickstart.settings import FAST, FULL
-from recipes.quickstart.summary import summary
-from tw_plugins.versions import installed
-
-FRAMEWORKS = ("verl", "openrlhf")
+from recipes.quickstart.summary import judged, summary, verdict
 
 
 def main(
@@ -28,28 +26,26 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="Of the problems, the model and the rollouts.")] = 0,
     out: Annotated[
         Path, typer.Option(help="Folder for all runs; this one gets a folder of its own there.")
-    ] = Path("runs/quickstart"),
+    ] = OUT,
     stages: Annotated[
         str, typer.Option(help=f"Of {','.join(STAGES)}; `selftrain` is the paper's second stage of data.")
     ] = ",".join(DEFAULT_STAGES),
     restart: Annotated[bool, typer.Option("--restart", help="Run every stage again.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="End with status 1 where a promise is not reached; a smoke run reaches few."
+        ),
+    ] = False,
 ) -> None:
     """Train and evaluate ThreadWeaver on a toy task, from a random model to a report."""
     console = Console()
-    if framework not in FRAMEWORKS:
-        raise typer.BadParameter(
-            f"{framework!r} is not one of {', '.join(FRAMEWORKS)}", param_hint="--framework"
-        )
-    if installed(framework) is None:
-        raise typer.BadParameter(
-            f"{framework} is not installed in this environment: make quickstart FRAMEWORK={framework}",
-            param_hint="--framework",
-        )
+    check_framework(framework)
     chosen = _stages(stages)
+    if strict and "eval" not in chosen:
+        raise typer.BadParameter("promises are judged after the stage eval, add it", param_hint="--strict")
     settings = replace(FAST if fast else FULL, seed=seed)
-    folder = (
-        out / "-".join([framework, *(["fast"] if fast else []), *([f"seed{seed}"] if seed else [])])
-    ).resolve()
+    folder = run_folder(out, framework, fast, seed)
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -61,9 +57,14 @@ def main(
     if report is None:
         console.print(f"{', '.join(chosen)} done in {folder}", highlight=False, soft_wrap=True)
         return
+    report = judged(report, settings.smoke)
     summary(folder, report, console)
     others = " or ".join(f"FRAMEWORK={name}" for name in FRAMEWORKS if name != framework)
     console.print(f"the same on the other framework: make quickstart {others}")
+    if settings.smoke and not strict:
+        return
+    if not verdict(report, console) and strict:
+        raise typer.Exit(1)
 
 
 def _stages(text: str) -> list[str]:

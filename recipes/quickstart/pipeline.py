@@ -11,6 +11,7 @@ from rich.console import Console
 
 from recipes.quickstart.eval_jobs import eval_job, read_all
 from recipes.quickstart.jobs import Job, run_side_by_side
+from recipes.quickstart.made import write_made
 from recipes.quickstart.report_data import build_report
 from recipes.quickstart.selftrain_jobs import funnel, sample_job, sft_settings, take
 from recipes.quickstart.settings import Settings
@@ -114,6 +115,7 @@ def run(
             for name, model in models.items()
         ]
         run_side_by_side(jobs, console)
+        write_made(to)
 
     stages = {
         "data": Stage("data", "problems, tokenizer and model", make_data),

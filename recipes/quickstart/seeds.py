@@ -1,70 +1,131 @@
-"""`python -m recipes.quickstart.seeds runs/quickstart/verl*`: several runs as one Markdown table."""
+"""`make seeds`: the quickstart with one seed after the other, and the table of all.
+
+    python -m recipes.quickstart.seeds --framework verl --seeds "0 1 2"
+    python -m recipes.quickstart.seeds runs/quickstart/verl runs/quickstart/verl-seed1   # runs nothing
+
+Each run's figures are kept in one JSON file as soon as it ends, failed ones too. What is done is not run
+again, what was stopped goes on. Ends with status 0 where every seed reached every promise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from tw_plugins.markdown import markdown_table
-from tw_plugins.report import read_report
+from recipes.quickstart.choices import OUT, check_framework, run_folder
+from recipes.quickstart.made import made_here, read_made
+from recipes.quickstart.pipeline import DEFAULT_STAGES
+from recipes.quickstart.seed_figures import Entry, entry_of, failed, reached, table
+from recipes.quickstart.settings import FAST, FULL
+from recipes.quickstart.stages import DONE, Pipeline
+from tw_plugins.atomic import write_text
+from tw_plugins.report import JSON_NAME, read_report
 
-Report = Mapping[str, Any]
-
-
-def _share(value: float) -> str:
-    return f"{value:.1%}"
-
-
-def _times(value: float) -> str:
-    return f"{value:.2f}×"
-
-
-def _own(report: Report) -> Any:
-    return report["eval"]["rl"]["parallel"]
+Runner = Callable[[Sequence[str]], int]
+"""Runs a command to its end; returns its exit status."""
 
 
-def _base(report: Report) -> Any:
-    return report["eval"]["baseline"]["autoregressive"]
+def run_command(command: Sequence[str]) -> int:
+    """As a process of its own, which writes where this one does."""
+    return subprocess.run(command, check=False).returncode
 
 
-ROWS: dict[str, tuple[Callable[[Report], float], Callable[[float], str]]] = {
-    "accuracy, RL in parallel mode": (lambda r: _own(r)["accuracy"], _share),
-    "accuracy, sequential baseline": (lambda r: _base(r)["accuracy"], _share),
-    "token latency, decomposable, against the baseline": (lambda r: r["speedup"]["token_latency"], _times),
-    "wall clock, batch size 1, decomposable, against the baseline": (
-        lambda r: r["speedup"]["wall_clock"],
-        _times,
-    ),
-    "activation on decomposable problems": (lambda r: _own(r)["activation"]["decomposable"], _share),
-    "activation on chain problems": (lambda r: _own(r)["activation"]["chain"], _share),
-    "reward, RL in parallel mode": (lambda r: _own(r)["reward"], "{:.4f}".format),
-    "… of SFT in parallel mode": (lambda r: r["eval"]["sft"]["parallel"]["reward"], "{:.4f}".format),
-    "token latency in tokens, RL in parallel mode": (lambda r: _own(r)["token_latency"], "{:.1f}".format),
-    "… in tokens, SFT in parallel mode": (
-        lambda r: r["eval"]["sft"]["parallel"]["token_latency"],
-        "{:.1f}".format,
-    ),
-    "minutes, set-up not counted": (lambda r: r["wall_s"] / 60, "{:.1f}".format),
-}
+def finished(folder: Path, seed: int, fast: bool) -> bool:
+    """Whether every stage of these settings is done and the report is of the last one."""
+    settings = replace(FAST if fast else FULL, seed=seed)
+    run = Pipeline(folder, settings.fingerprint(), Console(quiet=True))
+    report, evaluated = folder / JSON_NAME, run.path(DEFAULT_STAGES[-1]) / DONE
+    return (
+        all(run.done(stage) is not None for stage in DEFAULT_STAGES)
+        and report.exists()
+        and report.stat().st_mtime >= evaluated.stat().st_mtime
+    )
 
 
-def table(reports: list[Report]) -> str:
-    """A Markdown table: one column per run, and their mean."""
-    head = ["", *(f"seed {report['seed']}" for report in reports), "mean"]
-    rows = []
-    for name, (figure, text) in ROWS.items():
-        values = [figure(report) for report in reports]
-        rows.append([name, *map(text, values), text(fmean(values))])
-    return markdown_table(head, rows)
+def read_entry(folder: Path) -> Entry:
+    """A finished run's, from its folder."""
+    return entry_of(read_report(folder), read_made(folder / DEFAULT_STAGES[-1]))
 
 
-def main(folders: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")]) -> None:
-    """Compare runs of the quickstart that differ in their seed."""
-    typer.echo(table(sorted((read_report(folder) for folder in folders), key=lambda report: report["seed"])))
+def run_seed(framework: str, seed: int, fast: bool, out: Path, run: Runner) -> Entry:
+    """Runs one seed unless it is done."""
+    folder = run_folder(out, framework, fast, seed)
+    if finished(folder, seed, fast):
+        return read_entry(folder)
+    command = [sys.executable, "-m", "recipes.quickstart", "--framework", framework, "--seed", str(seed)]
+    status = run([*command, "--out", str(out), "--strict", *(["--fast"] if fast else [])])
+    if not finished(folder, seed, fast):
+        return failed(seed, f"exit status {status}", made_here())
+    return read_entry(folder)
+
+
+def read_record(path: Path) -> dict[int, Entry]:
+    """What earlier calls kept, by seed.
+
+    Raises:
+        typer.BadParameter: the file is not what `write_record` wrote.
+    """
+    if not path.exists():
+        return {}
+    try:
+        return {entry["seed"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))}
+    except (ValueError, TypeError, KeyError) as error:
+        raise typer.BadParameter(
+            f"{path} is no list of runs with their seeds: mend it, or name another", param_hint="--record"
+        ) from error
+
+
+def write_record(path: Path, entries: dict[int, Entry]) -> None:
+    """All entries by seed, as JSON."""
+    write_text(path, json.dumps([entries[seed] for seed in sorted(entries)], indent=2) + "\n")
+
+
+def main(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Of finished runs: prints their table and runs nothing.")
+    ] = None,
+    framework: Annotated[str, typer.Option(help="verl or openrlhf.")] = "verl",
+    seeds: Annotated[str, typer.Option(help="In this order.")] = "0 1 2 3 4 5 6 7 8 9",
+    fast: Annotated[bool, typer.Option("--fast", help="Smoke runs: nothing is learned.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for all runs, as the quickstart's.")] = OUT,
+    record: Annotated[
+        Path | None, typer.Option(help="JSON file for the figures of each run. [default: in OUT]")
+    ] = None,
+) -> None:
+    """Run the quickstart with several seeds and print the table of all, failed ones included."""
+    if folders:
+        typer.echo(table(sorted(map(read_entry, folders), key=lambda entry: entry["seed"])))
+        return
+    check_framework(framework)
+    asked = _seeds(seeds)
+    console = Console()
+    path = record or out / f"seeds-{framework}{'-fast' if fast else ''}.json"
+    kept = read_record(path)
+    for seed in asked:
+        console.rule(f"[bold]seed {seed}", align="left")
+        kept[seed] = run_seed(framework, seed, fast, out, run_command)
+        write_record(path, kept)
+    entries = [kept[seed] for seed in asked]
+    typer.echo(table(entries))
+    typer.echo(f"figures: {path}")
+    if not all(map(reached, entries)):
+        raise typer.Exit(1)
+
+
+def _seeds(text: str) -> list[int]:
+    """Each once."""
+    words = text.split()
+    if not words or not all(word.isascii() and word.isdigit() for word in words):
+        raise typer.BadParameter(f'{text!r} are no seeds: give numbers, like "0 1 2"', param_hint="--seeds")
+    return list(dict.fromkeys(map(int, words)))
 
 
 if __name__ == "__main__":

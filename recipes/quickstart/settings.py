@@ -49,6 +49,11 @@ class Settings:
     seed: int = 0
 
     @property
+    def smoke(self) -> bool:
+        """Whether it is the run in which nothing is learned."""
+        return self.preset == SMOKE_PRESET
+
+    @property
     def sft_steps(self) -> int:
         """Updates of SFT: one pass over the file."""
         return self.preset.sft_rows // self.preset.sft_batch

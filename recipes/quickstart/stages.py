@@ -47,12 +47,17 @@ class Pipeline:
         """The folder of a stage."""
         return self.folder / stage
 
+    def done(self, stage: str) -> float | None:
+        """Seconds that the stage of this name took; None where it must be run."""
+        marker = self._read(self.path(stage) / DONE)
+        return float(marker["seconds"]) if marker else None
+
     def run(self, stages: list[Stage]) -> dict[str, float]:
         """Run what is not done yet; returns seconds by stage, of earlier runs too."""
         seconds = {}
         fresh = False  # once a stage ran, all after it must run too
         for number, stage in enumerate(stages, 1):
-            done = None if fresh else self._done(stage)
+            done = None if fresh else self.done(stage.name)
             self.console.rule(f"[bold]{number}/{len(stages)} {stage.title}", align="left")
             if done is None:
                 done, fresh = self._run(stage, keep=stage.resumable and not fresh), True
@@ -75,11 +80,6 @@ class Pipeline:
         seconds = time.monotonic() - start
         self._write(folder / DONE, {"seconds": seconds})
         return seconds
-
-    def _done(self, stage: Stage) -> float | None:
-        """Seconds that the stage took, or None if it must be run."""
-        marker = self._read(self.path(stage.name) / DONE)
-        return float(marker["seconds"]) if marker else None
 
     def _read(self, marker: Path) -> dict[str, Any] | None:
         """What a marker of these settings holds."""

@@ -9,23 +9,45 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from recipes.quickstart.outcome import SMOKE, outcome
+from recipes.quickstart.promise import PROMISES, judge, missed
 from tw_plugins.report import write_report
+from tw_plugins.speedup_words import compared, times
+
+
+def judged(report: dict[str, Any], smoke: bool) -> dict[str, Any]:
+    """The report with its `outcome` and `promises`; of a smoke run nothing is expected."""
+    if smoke:
+        return {**report, "outcome": SMOKE}
+    return {**report, "outcome": outcome(report), "promises": judge(report)}
 
 
 def summary(folder: Path, report: dict[str, Any], console: Console) -> None:
-    """Write the report and print its figures."""
+    """Write a `judged` report and print its figures."""
     page = write_report(report, folder)
     console.rule("[bold]result", align="left")
     console.print(_table(report))
-    speedup = report["speedup"]
+    console.print(report["outcome"], style="bold", highlight=False, soft_wrap=True)
+    tokens, clock = report["speedup"]["token_latency"], report["speedup"]["wall_clock"]
     console.print(
         "RL in parallel mode against the sequential baseline, decomposable problems: "
-        f"token latency [bold]{_ratio(speedup['token_latency'])}[/] better, "
-        f"wall clock [bold]{_ratio(speedup['wall_clock'])}[/] better"
+        f"token latency [bold]{times(tokens)}[/] "
+        f"({compared(tokens, 'fewer tokens', 'more tokens', 'as many tokens')} in sequence), "
+        f"wall clock [bold]{times(clock)}[/] ({compared(clock, 'faster', 'slower', 'no change')})"
     )
     took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report["stages"].items())
     console.print(f"{report['wall_s'] / 60:.1f} min ({took}), set-up not counted")
     console.print(f"report: {page}", soft_wrap=True, highlight=False)
+
+
+def verdict(report: dict[str, Any], console: Console) -> bool:
+    """Print whether the run reached every promise, or which it did not; returns it."""
+    unreached = missed(report)
+    for text in unreached:
+        console.print(f"not reached: {text}", style="yellow", highlight=False, soft_wrap=True)
+    count = f"{len(PROMISES) - len(unreached)} of {len(PROMISES)} promises of the quickstart are reached"
+    console.print(count, style="bold yellow" if unreached else "bold green", highlight=False)
+    return not unreached
 
 
 def _table(report: dict[str, Any]) -> Table:
@@ -48,7 +70,3 @@ def _table(report: dict[str, Any]) -> Table:
                 f"{figures['reward']:.3f}",
             )
     return table
-
-
-def _ratio(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}×"

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from tw_plugins.chart_marks import LETTER
 from tw_plugins.charts import (
     BOTTOM,
     LEFT,
+    NARROW,
     RIGHT,
     TALL,
     TOP,
@@ -147,11 +149,38 @@ def test_page_shows_the_figures(tmp_path: Path) -> None:
         "SFT: loss",
         "RL: reward",
         "answered correctly",
-        "1 of 4 became slower",
+        "1 of 4 became slower, 0 unchanged",
         "decomposable problems",
     ):
         assert title in text, title
     assert "empty" not in text and "RL: empty" not in text
+
+
+@pytest.mark.parametrize(
+    ("value", "tokens", "clock"),
+    [
+        (1.625, "fewer tokens in sequence; best", "faster at batch size 1"),
+        (0.7, "more tokens in sequence; best", "slower at batch size 1"),
+        (1.0, "as many tokens in sequence; best", "no change at batch size 1"),
+        (1.004, "as many tokens in sequence; best", "no change at batch size 1"),
+        (0.994, "more tokens in sequence; best", "slower at batch size 1"),
+    ],
+)
+def test_headlines_have_the_words_that_fit(tmp_path: Path, value: float, tokens: str, clock: str) -> None:
+    data = report()
+    data["speedup"].update(token_latency=value, wall_clock=value)
+    text = page(tmp_path, data).text
+    assert tokens in text and clock in text
+
+
+def test_nothing_is_said_to_be_learned_or_promised_unless_the_report_says_so(tmp_path: Path) -> None:
+    text = page(tmp_path).text
+    assert "learned" not in text and "reached" not in text and "not measured at batch size 1" in text
+    data = report()
+    data["outcome"] = "It forks."
+    data["promises"] = [{"text": "more <b>", "reached": False}, {"text": "less", "reached": True}]
+    text = page(tmp_path, data).text
+    assert "It forks." in text and "not reached more <b>" in text and "reached less" in text
 
 
 def test_everything_is_escaped(tmp_path: Path) -> None:
@@ -199,6 +228,11 @@ def test_a_missing_key_is_named(tmp_path: Path, path: str) -> None:
     with pytest.raises(ReportError, match=f"no key {re.escape(path)}"):
         write_report(data, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_key_of_a_promise_is_named() -> None:
+    with pytest.raises(ReportError, match=r"no key promises\.1\.reached"):
+        check({**report(), "promises": [{"text": "", "reached": True}, {"text": ""}]})
 
 
 def test_a_section_of_the_wrong_type_is_named() -> None:
@@ -261,11 +295,42 @@ def test_histogram_counts_every_value_beside_the_mark() -> None:
     one, mean = chart.marks
     assert mean.label == "mean 1.29×"
     for bar in chart.bars:
-        assert bar.above == (bar.x >= one.at - 0.01) and LEFT <= bar.x <= bar.x + bar.width <= WIDE - RIGHT
-        assert bar.y >= TOP and bar.y + bar.height == pytest.approx(TALL - BOTTOM)
-    assert sum(n for bar, n in zip(chart.bars, count_of.values(), strict=True) if not bar.above) == 2
+        assert (bar.side == "below") == (bar.x < one.at - 0.01)
+        assert LEFT <= bar.x <= bar.x + bar.width <= WIDE - RIGHT
+        assert bar.y >= TOP and bar.y + bar.height <= TALL - BOTTOM + 0.01
+    of_side = {
+        side: sum(count_of[bar.title] for bar in chart.bars if bar.side == side)
+        for side in ("below", "at", "above")
+    }
+    assert of_side == {"below": 2, "at": 1, "above": 5}
     tallest = max(chart.bars, key=lambda bar: bar.height)
     assert count_of[tallest.title] == 3
+
+
+def test_what_is_unchanged_has_a_bar_of_its_own_below_what_is_faster() -> None:
+    unchanged, faster = histogram([1.0, 1.0 + 1e-12, 1.0001, 2.0]).bars[:2]
+    assert (unchanged.side, faster.side) == ("at", "above") and unchanged.x == faster.x
+    assert unchanged.title == "1.00×: 2 problems" and faster.title.endswith(": 1 problem")
+    assert faster.y + faster.height == pytest.approx(unchanged.y)
+    assert unchanged.y + unchanged.height == pytest.approx(TALL - BOTTOM)
+
+
+@pytest.mark.parametrize("size", [(WIDE, TALL), NARROW])
+@pytest.mark.parametrize(
+    "values", [[1.74], [0.5], [1.0], [1.01], [0.99, 1.0], [0.2] * 9 + [1.02], [1.0, 30.0], [0.9] * 99 + [2.4]]
+)
+def test_labels_of_marks_have_room(values: list[float], size: tuple[int, int]) -> None:
+    fixed, mean = histogram(values, size=size).marks
+    spans = {}
+    for mark in filter(lambda mark: mark.label, (fixed, mean)):
+        length = LETTER * len(mark.label)
+        left = mark.x - (length if mark.anchor == "end" else 0)
+        assert left >= LEFT and left + length <= size[0], mark
+        spans[mark.name] = (left, left + length)
+    assert "mean" in spans
+    if len(spans) == 2:
+        first, second = sorted(spans.values())
+        assert first[1] <= second[0]
 
 
 @pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [0.5], [100.0, 0.01]])
@@ -312,7 +377,9 @@ def test_threads_have_the_colours_of_their_lanes() -> None:
 
 def test_a_histogram_without_a_mark_has_one_line_and_its_own_unit() -> None:
     chart = histogram([10.0, 20.0, 20.0], None, unit=" s", nouns=("box", "boxes"))
-    assert [mark.label for mark in chart.marks] == ["mean 16.67 s"] and all(bar.above for bar in chart.bars)
+    assert [mark.label for mark in chart.marks] == ["mean 16.67 s"] and {bar.side for bar in chart.bars} == {
+        "above"
+    }
     assert [bar.title.partition(": ")[2] for bar in chart.bars] == ["1 box", "2 boxes"]
 
 

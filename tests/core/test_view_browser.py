@@ -17,10 +17,12 @@ import pytest
 import torch
 
 from tests.core.fakes import char_tokenizer
+from tests.core.test_report import report
 from tests.core.view_files import BLOCK, FORKED, record, write
 from tests.core.view_files import EVIL as ANY_EVIL
 from tw_plugins.attention import ancestor_mask
 from tw_plugins.machine import browser
+from tw_plugins.report import write_report
 from tw_plugins.view.readers import read, read_one
 from tw_plugins.view.row import row_of, write_row
 from tw_plugins.view.stats import write_stats
@@ -247,6 +249,22 @@ def test_statistics_need_no_scrolling_sideways(tmp_path: Path, width: int) -> No
     """
     number, charts, font, fits = asked(tmp_path / "stats.html", wide, width=width)
     assert (number, fits) == (0, True) and charts >= 5 and font >= 10
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_reports_speed_ups_are_seen_without_scrolling(tmp_path: Path, width: int) -> None:
+    data = report()
+    data["samples"]["speedups"] = [1.742] * 300
+    write_report(data, tmp_path)
+    outside = """
+        const card = document.querySelector('.split figure').getBoundingClientRect();
+        const drawn = [...document.querySelectorAll('.split figure :is(.bar, text)')];
+        const seen = drawn.filter((part) => part.getClientRects().length);
+        const boxes = seen.map((part) => part.getBoundingClientRect());
+        const bars = seen.filter((part) => part.matches('.bar')).length;
+        return [bars, boxes.filter((box) => box.left < card.left || box.right > card.right).length];
+    """
+    assert asked(tmp_path / "report.html", outside, width=width) == [1, 0]
 
 
 def test_statistics(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from recipes.quickstart.jobs import JobFailed
 from recipes.quickstart.leftovers import Session
 from recipes.quickstart.pipeline import STAGES
 from recipes.quickstart.report_data import curve, mean_reward, read_metrics, samples
-from recipes.quickstart.seeds import table
 from recipes.quickstart.selftrain_jobs import take
 from recipes.quickstart.settings import FAST
 from tw_plugins.evaluate import EvalRecord, Span
@@ -143,20 +142,3 @@ def test_own_samples_are_cut_to_what_sft_takes(tmp_path: Path) -> None:
     assert pq.read_table(take(tmp_path, 2))["response"].to_pylist() == ["a", "b"]
     with pytest.raises(JobFailed, match="kept 3 samples, SFT on them takes 4"):
         take(tmp_path, 4)
-
-
-def _report(seed: int, accuracy: float) -> dict[str, object]:
-    figures = {"accuracy": accuracy, "activation": {"decomposable": 1.0, "chain": 0.0}, "reward": 1.0}
-    modes = {mode: {**figures, "token_latency": 100.0} for mode in ("parallel", "autoregressive")}
-    return {
-        "seed": seed,
-        "wall_s": 60.0,
-        "eval": dict.fromkeys(("sft", "rl", "baseline"), modes),
-        "speedup": {"token_latency": 2.0, "wall_clock": 1.5},
-    }
-
-
-def test_table_over_seeds_shows_each_and_the_mean() -> None:
-    lines = table([_report(0, 0.5), _report(1, 1.0)]).splitlines()
-    assert lines[0] == "|  | seed 0 | seed 1 | mean |"
-    assert "| accuracy, RL in parallel mode | 50.0% | 100.0% | 75.0% |" in lines
