@@ -7,6 +7,7 @@ What a report must hold is :data:`SHAPE`. Beside it:
 * ``samples`` (optional): ``speedups``, one number per problem; ``trajectory``, one record as a dict (``text,
   spans, longest, total`` and, if there, ``prompt, correct``); ``baseline_longest``, tokens of a sequential
   answer to the same problem, drawn below it.
+* ``clock`` (optional): what ``speedup.wall_clock`` was taken on, see `tw_plugins.clock_figures`.
 * ``settings`` (optional): name → value, or group → {name: value}.
 """
 
@@ -93,6 +94,8 @@ def check(report: Mapping[str, Any]) -> None:
             _require(modes[mode], f"eval.{model}.{mode}", _FIGURES)
     _require(report["eval"]["rl"], "eval.rl", ("parallel",))
     _require(report["eval"]["baseline"], "eval.baseline", ("autoregressive",))
+    if "clock" in report:
+        _require(report["clock"], "clock", ("problems", "wall_clock", "others_cpu"))
     if "trajectory" in (samples := report.get("samples", {})):
         _require(samples["trajectory"], "samples.trajectory", ("text", "spans", "longest", "total"))
 
