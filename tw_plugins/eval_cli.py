@@ -51,12 +51,6 @@ def eval_run(
     wall_clock: Annotated[
         int, typer.Option(min=0, help="Decomposable problems decoded one at a time, to read the clock.")
     ] = 0,
-    turns: Annotated[
-        Path | None,
-        typer.Option(
-            help="File that evaluations beside this one name too: they wait for each other's clock."
-        ),
-    ] = None,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -91,7 +85,6 @@ def eval_run(
         max_blocks=max_blocks,
         concurrency=concurrency,
         wall_clock_problems=wall_clock,
-        turns=turns,
         samples=samples,
         seed=seed or 0,
         engine_args=parse_engine_args(engine_arg or []),
