@@ -20,7 +20,7 @@ from tw_plugins.engines import VLLMEngine
 from tw_plugins.evaluate_model import EvalSettings, Prepared, prepare
 from tw_plugins.problems import EvalProblem, decomposable_places
 from tw_plugins.resume import asked_for, check_settings, missing
-from tw_plugins.rollout import Mode
+from tw_plugins.rollout import Limits, Mode
 from tw_plugins.servers import quiet_vllm
 
 __all__ = ["SUMMARY", "clock_models", "run"]
@@ -107,15 +107,16 @@ def _time_on_vllm(
     keep: Callable[[Pair], None],
     done: int,
 ) -> None:
-    """Both engines at once; the one that does not decode waits without using a CPU."""
+    """Both engines at once, with the same limits; the one that does not decode waits without using a CPU."""
+    limits = min((ready.limits for ready in prepared), key=lambda limits: limits.max_tokens)
     with ExitStack() as stack:
         own, baseline = (
-            _side(stack.enter_context(VLLMEngine(model, **(HALF | ready.engine_args))), ready, mode)
+            _side(stack.enter_context(VLLMEngine(model, **(HALF | ready.engine_args))), ready, limits, mode)
             for model, ready, mode in zip(models, prepared, MODES, strict=True)
         )
         asyncio.run(time_pairs(own, baseline, todo, warm_up, keep, done))
 
 
-def _side(engine: VLLMEngine, ready: Prepared, mode: Mode) -> Side:
+def _side(engine: VLLMEngine, ready: Prepared, limits: Limits, mode: Mode) -> Side:
     prompts = {problem.index: problem.prompt_ids for problem in ready.problems}
-    return Side(engine, ready.tags, ready.limits, mode, prompts)
+    return Side(engine, ready.tags, limits, mode, prompts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from transformers import Qwen3Config
 from typer.testing import CliRunner
 
 from tests.core.fakes import StoryEngine, control_tokens
@@ -201,15 +203,17 @@ def data(tmp_path: Path) -> Path:
     return path
 
 
-def fake_engines(monkeypatch: pytest.MonkeyPatch, log: Log, fails_after: int = 10**6) -> None:
-    """In place of vLLM's."""
-    names = iter(["own", "base"] * 9)
+def fake_engines(monkeypatch: pytest.MonkeyPatch, log: Log, fails_after: int = 10**6) -> list[Fake]:
+    """In place of vLLM's; those that were made."""
+    names, made = iter(["own", "base"] * 9), list[Fake]()
 
     @contextmanager
     def engine(model: str, **_: Any) -> Iterator[Fake]:
-        yield Fake(next(names), log, fails_after=fails_after)
+        made.append(Fake(next(names), log, fails_after=fails_after))
+        yield made[-1]
 
     monkeypatch.setattr(clock_command, "VLLMEngine", engine)
+    return made
 
 
 @pytest.fixture
@@ -284,6 +288,17 @@ def test_wrong_inputs_are_one_line(model: Path, data: Path, tmp_path: Path, log:
         assert re.search(message, result.output), result.output
     result = CliRunner().invoke(app, ["eval", "clock", "--problems", "0"])
     assert result.exit_code == 2 and "than or equal to 1" in " ".join(result.output.split())
+
+
+def test_both_have_the_room_of_the_smaller_context(
+    model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Path(shutil.copytree(model, tmp_path / "small"))
+    Qwen3Config(vocab_size=200, max_position_embeddings=109).save_pretrained(small)
+    engines = fake_engines(monkeypatch, Log())
+    clock_command.run(str(model), str(small), data, tmp_path / "out", 1, EvalSettings(), Console(quiet=True))
+    first = [engine.story.requests[0] for engine in engines]
+    assert first[1].max_tokens == 109 - len("problem 0") and first[0].max_tokens <= first[1].max_tokens
 
 
 def test_problems_that_changed_are_refused(model: Path, data: Path, tmp_path: Path, log: Log) -> None:
