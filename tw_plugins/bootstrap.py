@@ -1,4 +1,4 @@
-"""Percentile bootstrap of means over problems, and of the greatest.
+"""Percentile bootstrap of means over problems, of the median and of the greatest.
 
 What is drawn with replacement are problems, each with all of its samples: samples of one problem are not
 independent. A problem enters as the mean over its samples, so the mean over problems is avg@k. Two
@@ -17,7 +17,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["BootstrapError", "Interval", "difference_of_means", "greatest", "mean", "ratio_of_means"]
+__all__ = [
+    "BootstrapError",
+    "Interval",
+    "difference_of_means",
+    "greatest",
+    "mean",
+    "median",
+    "ratio_of_means",
+]
 
 LEVEL = 0.95
 RESAMPLES = 5_000
@@ -71,6 +79,15 @@ def ratio_of_means(
     if any(value <= 0 for value in denominator):
         raise BootstrapError(f"a denominator is {min(denominator)}: each must be above 0")
     return _interval([numerator, denominator], lambda means: means[:, 0] / means[:, 1], resamples, seed)
+
+
+def median(values: Sequence[float], resamples: int = RESAMPLES, seed: int = SEED) -> Interval:
+    """Median of (N,) values, one per problem.
+
+    Raises:
+        BootstrapError: as :func:`mean`.
+    """
+    return _interval([values], lambda middles: middles[:, 0], resamples, seed, np.median)
 
 
 def greatest(values: Sequence[float], resamples: int = RESAMPLES, seed: int = SEED) -> Interval:

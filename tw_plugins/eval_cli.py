@@ -14,7 +14,7 @@ from tw_plugins.server_options import BaseUrl, EngineArg, Seed, ServedName, Serv
 __all__ = ["evaluation"]
 
 evaluation = typer.Typer(
-    no_args_is_help=True, help="Evaluate a model, compare two evaluations, join several."
+    no_args_is_help=True, help="Evaluate a model, compare two evaluations, join several, time two models."
 )
 
 
@@ -51,12 +51,6 @@ def eval_run(
     wall_clock: Annotated[
         int, typer.Option(min=0, help="Decomposable problems decoded one at a time, to read the clock.")
     ] = 0,
-    turns: Annotated[
-        Path | None,
-        typer.Option(
-            help="File that evaluations beside this one name too: they wait for each other's clock."
-        ),
-    ] = None,
     samples: Annotated[
         int | None,
         typer.Option(
@@ -91,7 +85,6 @@ def eval_run(
         max_blocks=max_blocks,
         concurrency=concurrency,
         wall_clock_problems=wall_clock,
-        turns=turns,
         samples=samples,
         seed=seed or 0,
         engine_args=parse_engine_args(engine_arg or []),
@@ -137,3 +130,37 @@ def eval_table(
 
     text = table_of_folders(own, baseline or [], mode_a, mode_b, out, json_out)
     typer.echo(text if out is None else out)
+
+
+@evaluation.command("clock")
+def eval_clock(
+    model: Annotated[str, typer.Option(help="Folder (or name) of the model, decoded in parallel mode.")],
+    baseline: Annotated[
+        str, typer.Option(help="Folder (or name) of the baseline, decoded autoregressively.")
+    ],
+    data: Annotated[str, typer.Option(help="File of problems or name of a benchmark, as in `eval run`.")],
+    out: Annotated[Path, typer.Option(help="Folder for clock.jsonl and summary.json.")],
+    problems: Annotated[
+        int, typer.Option(min=1, help="How many; the first decomposable ones of the file.")
+    ] = 30,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Response length; cut to what the models' contexts leave.")
+    ] = 40_000,
+    instruction: Annotated[
+        str, typer.Option(help="Follows a benchmark's problem; a prompt in RL's columns stays as it is.")
+    ] = INSTRUCTION,
+    engine_arg: EngineArg = None,
+) -> None:
+    """Time a model against a baseline: each problem decoded greedily by both back to back, at batch size 1.
+
+    Prints the median of the ratios, and how much of the machine other work took. Broken off, the same
+    command goes on where it was.
+    """
+    from tw_plugins.clock_command import run
+    from tw_plugins.eval_command import parse_engine_args
+    from tw_plugins.evaluate_model import EvalSettings
+
+    settings = EvalSettings(
+        instruction=instruction, max_tokens=max_tokens, engine_args=parse_engine_args(engine_arg or [])
+    )
+    run(model, baseline, data, out, problems, settings, Console())

@@ -14,12 +14,11 @@ from tw_plugins.control_tokens import ControlTokens
 from tw_plugins.gathering import all_or_raise
 from tw_plugins.grading import extract_answer, is_equivalent
 from tw_plugins.latency import measure
-from tw_plugins.problems import EvalProblem, read_problems
+from tw_plugins.problems import EvalProblem, decomposable_places, read_problems
 from tw_plugins.records import EvalRecord, RecordError, Span, read_records, spans_of, write_records
 from tw_plugins.rollout import Engine, Limits, Mode, Rollout, fork_join
 from tw_plugins.scores import EvaluationError, speedup, speedups, summarise
 from tw_plugins.trajectory import validate_ids
-from tw_plugins.turns import Turns
 
 __all__ = [
     "EvalProblem",
@@ -39,7 +38,6 @@ __all__ = [
 
 Progress = Callable[[EvalRecord], None]
 WARM_UP = 2  # problems decoded before the clock is read
-NO_TURNS = Turns()
 
 
 async def evaluate(
@@ -90,34 +88,22 @@ async def evaluate_timed(
     concurrency: int,
     wall_clock_problems: int,
     progress: Progress | None = None,
-    turns: Turns = NO_TURNS,
 ) -> list[EvalRecord]:
     """Like :func:`evaluate`, with ``wall_s`` for the first ``wall_clock_problems`` decomposable problems.
 
     Those come last and are decoded one at a time, after a warm-up on the last problems; the rest
     ``concurrency`` at a time. Where no problem is decomposable the first of all are timed.
-
-    Args:
-        turns: shared with evaluations in other processes, which wait while this one reads the clock.
     """
-    places = [place for place, problem in enumerate(problems) if problem.kind == "decomposable"]
-    timed = (places or list(range(len(problems))))[: max(wall_clock_problems, 0)]
+    timed = decomposable_places(problems)[: max(wall_clock_problems, 0)]
     rest = sorted(set(range(len(problems))) - set(timed))
-    with turns.together():
-        # Even a single trajectory at a time is not timed here: these problems were not asked for.
-        others = [problems[place] for place in rest]
-        made = dict(
-            zip(
-                rest,
-                await evaluate(engine, tags, others, mode, limits, max(concurrency, 2), progress),
-                strict=True,
-            )
-        )
+    # Even a single trajectory at a time is not timed here: these problems were not asked for.
+    others = [problems[place] for place in rest]
+    records = await evaluate(engine, tags, others, mode, limits, max(concurrency, 2), progress)
+    made = dict(zip(rest, records, strict=True))
     if timed:
-        with turns.alone():
-            await evaluate(engine, tags, problems[-WARM_UP:], mode, limits, 1)
-            chosen = [problems[place] for place in timed]
-            records = await evaluate(engine, tags, chosen, mode, limits, 1, progress)
+        await evaluate(engine, tags, problems[-WARM_UP:], mode, limits, 1)
+        chosen = [problems[place] for place in timed]
+        records = await evaluate(engine, tags, chosen, mode, limits, 1, progress)
         made |= dict(zip(timed, records, strict=True))
     return [made[place] for place in range(len(problems))]
 

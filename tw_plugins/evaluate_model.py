@@ -22,7 +22,6 @@ from tw_plugins.resume import asked_for, check_settings, missing
 from tw_plugins.rollout import Engine, Limits, Mode
 from tw_plugins.scores import EvaluationError
 from tw_plugins.servers import Server, decode_with
-from tw_plugins.turns import Turns
 
 __all__ = [
     "EvalSettings",
@@ -39,7 +38,7 @@ __all__ = [
 Progress = Callable[[Mode, EvalRecord], None]
 
 
-_NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems", "turns")
+_NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems")
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,6 @@ class EvalSettings:
         max_threads, max_blocks: see there.
         concurrency: trajectories decoded at a time, where no clock is read.
         wall_clock_problems: decomposable problems that are decoded one at a time, to read the clock.
-        turns: file that evaluations beside this one name too; they wait while one of them reads the clock.
         samples: trajectories per problem, k of avg@k; only the first of a problem is ever timed.
         seed: of the engine.
         engine_args: further fields of vLLM's ``AsyncEngineArgs``; they win over ours.
@@ -71,7 +69,6 @@ class EvalSettings:
     answer_reserve: int | None = None
     concurrency: int = 64
     wall_clock_problems: int = 0
-    turns: Path | None = None
     samples: int = 1
     seed: int = 0
     engine_args: Mapping[str, Any] = field(default_factory=dict)
@@ -230,7 +227,6 @@ async def evaluate_modes(
             settings.concurrency,
             settings.wall_clock_problems,
             _for_mode(progress, mode),
-            Turns(settings.turns),
         )
     return results
 

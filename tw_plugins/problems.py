@@ -6,7 +6,7 @@ import errno
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tw_plugins import benchmarks
 from tw_plugins.scores import EvaluationError
 
-__all__ = ["EvalProblem", "problem_of", "read_messages", "read_problems"]
+__all__ = ["EvalProblem", "decomposable_places", "problem_of", "read_messages", "read_problems"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,12 @@ def read_messages(
 ) -> list[list[dict[str, Any]]]:
     """The chat messages of the same problems; raises as `read_problems`."""
     return [row.columns["prompt"] for row in _first(path, limit, instruction)]
+
+
+def decomposable_places(problems: Sequence[EvalProblem]) -> list[int]:
+    """Places of the decomposable problems, whose clock is read; of all where none is."""
+    places = [place for place, problem in enumerate(problems) if problem.kind == "decomposable"]
+    return places or list(range(len(problems)))
 
 
 class Row(NamedTuple):

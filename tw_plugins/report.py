@@ -10,6 +10,7 @@ What a report must hold is :data:`SHAPE`. Beside it:
 * ``outcome`` (optional): one sentence that says what the model does now.
 * ``promises`` (optional): what was expected of the run, each with ``text`` (the figure and what was promised)
   and ``reached``.
+* ``clock`` (optional): what ``speedup.wall_clock`` was taken on, see `tw_plugins.clock_figures`.
 * ``settings`` (optional): name → value, or group → {name: value}.
 """
 
@@ -98,6 +99,8 @@ def check(report: Mapping[str, Any]) -> None:
     _require(report["eval"]["baseline"], "eval.baseline", ("autoregressive",))
     for number, promise in enumerate(report.get("promises", ())):
         _require(promise, f"promises.{number}", ("text", "reached"))
+    if "clock" in report:
+        _require(report["clock"], "clock", ("problems", "wall_clock", "others_cpu"))
     if "trajectory" in (samples := report.get("samples", {})):
         _require(samples["trajectory"], "samples.trajectory", ("text", "spans", "longest", "total"))
 

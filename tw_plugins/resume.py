@@ -6,16 +6,28 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from tw_plugins.atomic import write_text
 from tw_plugins.problems import EvalProblem
-from tw_plugins.records import EvalRecord
 
 __all__ = ["SETTINGS", "ResumeError", "asked_for", "check_settings", "missing", "read_settings"]
 
 SETTINGS = "settings.json"
 Problem = TypeVar("Problem", bound=EvalProblem)
+
+
+class Answered(Protocol):
+    """What is kept of a sample says which problem it answers."""
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def prompt(self) -> str: ...
+
+
+Answer = TypeVar("Answer", bound=Answered)
 
 
 class ResumeError(ValueError):
@@ -58,7 +70,7 @@ def read_settings(out: Path) -> dict[str, Any]:
     return settings
 
 
-def missing(problems: Sequence[Problem], there: Iterable[EvalRecord], samples: int) -> list[Problem]:
+def missing(problems: Sequence[Problem], there: Iterable[Answered], samples: int) -> list[Problem]:
     """Each problem as often as it still has to be sampled; round by round, so that all get their first.
 
     Raises:
@@ -78,9 +90,9 @@ def missing(problems: Sequence[Problem], there: Iterable[EvalRecord], samples: i
     return [problem for turn in range(samples) for problem in problems if have[problem.index] <= turn]
 
 
-def asked_for(problems: Sequence[Problem], there: Iterable[EvalRecord], samples: int) -> list[EvalRecord]:
+def asked_for(problems: Sequence[Problem], there: Iterable[Answer], samples: int) -> list[Answer]:
     """The first ``samples`` of each problem, in the order of the problems; a file may hold more."""
-    of_problem: dict[int, list[EvalRecord]] = defaultdict(list)
+    of_problem: dict[int, list[Answer]] = defaultdict(list)
     for record in there:
         of_problem[record.index].append(record)
     return [record for problem in problems for record in of_problem[problem.index][:samples]]

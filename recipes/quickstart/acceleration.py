@@ -54,7 +54,7 @@ def write_problems(folder: Path, settings: Settings) -> None:
 
 def settings_of(seed: int, fast: bool) -> Settings:
     """The quickstart's, with problems of both shapes, all of which can be forked in RL."""
-    settings = replace(FAST if fast else FULL, seed=seed, wall_clock_problems=0)
+    settings = replace(FAST if fast else FULL, seed=seed)
     sft = replace(settings.preset.sft, sizes=BOTH)
     return replace(settings, preset=replace(settings.preset, sft=sft, rl_decomposable=1.0))
 

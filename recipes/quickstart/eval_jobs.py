@@ -1,13 +1,17 @@
-"""The quickstart's evaluations as commands of `threadweaver eval run`, and their records read back."""
+"""The quickstart's evaluations and its clock: commands of `threadweaver eval`, and what they wrote."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from recipes.quickstart.jobs import ENVIRONMENT, Job
 from recipes.quickstart.settings import Settings
+from tw_plugins.clock_command import SUMMARY
+from tw_plugins.clock_file import clock_file
 from tw_plugins.evaluate import EvalRecord, read_records
 from tw_plugins.evaluate_model import record_file
 from tw_plugins.rollout import Mode
@@ -19,9 +23,7 @@ Records = dict[str, dict[Mode, list[EvalRecord]]]
 def eval_job(
     name: str, folder: Path, model: Path, problems: Path, settings: Settings, temperature: float = 0.0
 ) -> Job:
-    """Decoding of every held-out problem in both modes, the first ones one at a time for the clock.
-
-    Models are evaluated side by side, but while the clock is read no other decodes.
+    """Decoding of every held-out problem in both modes; models may be evaluated side by side.
 
     Args:
         temperature: 0 is greedy.
@@ -34,20 +36,48 @@ def eval_job(
         "--mode": "both",
         "--temperature": temperature,
         "--max-tokens": settings.max_tokens,
-        "--wall-clock": settings.wall_clock_problems,
-        "--turns": folder.parent / "turns.lock",
         "--concurrency": 256,
         "--seed": settings.seed,
     }
-    arguments = [str(part) for option in options.items() for part in option]
     return Job(
         name=name,
-        command=[sys.executable, "-m", "tw_plugins.cli", "eval", "run", *arguments],
+        command=_command("run", options),
         log=folder / "log.txt",
         counters=tuple(record_file(folder, mode) for mode in MODES),
         steps=len(MODES) * 2 * settings.preset.eval_per_kind,
         env=ENVIRONMENT,
     )
+
+
+def clock_job(folder: Path, model: Path, baseline: Path, problems: Path, settings: Settings) -> Job:
+    """The wall clock of the two compared models, which wants the machine for itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {
+        "--model": model,
+        "--baseline": baseline,
+        "--data": problems,
+        "--out": folder,
+        "--problems": settings.wall_clock_problems,
+        "--max-tokens": settings.max_tokens,
+    }
+    return Job(
+        name="wall clock",
+        command=_command("clock", options),
+        log=folder / "log.txt",
+        counters=(clock_file(folder),),
+        steps=settings.wall_clock_problems,
+        env=ENVIRONMENT,
+    )
+
+
+def _command(name: str, options: Mapping[str, object]) -> list[str]:
+    arguments = [str(part) for option in options.items() for part in option]
+    return [sys.executable, "-m", "tw_plugins.cli", "eval", name, *arguments]
+
+
+def read_clock(folder: Path) -> dict[str, Any]:
+    """Figures of a clock, see `tw_plugins.clock_figures.clock_figures`."""
+    return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
 
 
 def read_all(folders: Mapping[str, Path]) -> Records:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 
 from rich.console import Console
 
-from recipes.quickstart.eval_jobs import eval_job, read_all
+from recipes.quickstart.eval_jobs import clock_job, eval_job, read_all, read_clock
 from recipes.quickstart.jobs import Job, run_side_by_side
 from recipes.quickstart.made import write_made
 from recipes.quickstart.report_data import build_report
@@ -44,6 +44,8 @@ class Framework(Protocol):
 
 STAGES = ("data", "sft", "selftrain", "rl", "eval")
 DEFAULT_STAGES = ("data", "sft", "rl", "eval")
+CLOCK = "clock"
+"""Folder beside those of the evaluated models."""
 
 
 def run(
@@ -115,6 +117,8 @@ def run(
             for name, model in models.items()
         ]
         run_side_by_side(jobs, console)
+        compared = models["rl"], models["baseline"]
+        run_side_by_side([clock_job(to / CLOCK, *compared, data / "eval.parquet", settings)], console)
         write_made(to)
 
     stages = {
@@ -141,5 +145,5 @@ def run(
         "baseline": framework.metrics_file(rl / "sequential"),
     }
     records = read_all({name: evaluation / name for name in models})
-    report = build_report(name, settings, seconds, metrics, records)
+    report = build_report(name, settings, seconds, metrics, records, read_clock(evaluation / CLOCK))
     return {**report, "selftrain": funnel(samples)} if after else report

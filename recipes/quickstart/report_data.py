@@ -33,6 +33,7 @@ def build_report(
     stages: Mapping[str, float],
     metrics: Mapping[str, Path],
     records: Records,
+    clock: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The report; its keys are those of `tw_plugins.report.SHAPE`.
 
@@ -40,6 +41,7 @@ def build_report(
         stages: seconds by stage.
         metrics: verl's metrics files of `sft`, `sft_sequential`, `rl` and `baseline`.
         records: evaluations of `sft`, `rl` and `baseline`, in both modes.
+        clock: figures of the clock of `rl` in parallel mode against `baseline`.
     """
     steps = {name: read_metrics(path) for name, path in metrics.items()}
     own, baseline = records["rl"]["parallel"], records["baseline"]["autoregressive"]
@@ -69,11 +71,9 @@ def build_report(
                 },
             },
         },
-        "eval": {
-            model: {mode: {**summarise(rows), "reward": mean_reward(rows)} for mode, rows in modes.items()}
-            for model, modes in records.items()
-        },
-        "speedup": speedup(own, baseline),
+        "eval": evaluations(records, clock),
+        "speedup": {**speedup(own, baseline), "wall_clock": clock["wall_clock"]["median"]},
+        "clock": dict(clock),
         "samples": samples(own, baseline),
         "settings": asdict(settings),
     }
@@ -98,6 +98,17 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 def curve(steps: Iterable[Mapping[str, float]], name: str) -> list[float]:
     """One metric over the steps that have it."""
     return [float(step[name]) for step in steps if name in step]
+
+
+def evaluations(records: Records, clock: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Model → mode → figures; the seconds of the two compared ones are the clock's means."""
+    found: dict[str, dict[str, Any]] = {
+        model: {mode: {**summarise(rows), "reward": mean_reward(rows)} for mode, rows in modes.items()}
+        for model, modes in records.items()
+    }
+    found["rl"]["parallel"]["wall_s_mean"] = clock["own"]["seconds"]
+    found["baseline"]["autoregressive"]["wall_s_mean"] = clock["baseline"]["seconds"]
+    return found
 
 
 def mean_reward(records: Iterable[EvalRecord]) -> float:

@@ -26,7 +26,7 @@ class Settings:
         selftrain_samples, selftrain_steps, selftrain_lr: of the stage `selftrain`: samples per RL prompt, and
             SFT on what is kept of them.
         max_tokens: joined response, in tokens.
-        wall_clock_problems: decomposable problems decoded one at a time for the clock, per model and mode.
+        wall_clock_problems: decomposable problems that the compared models decode back to back for the clock.
         acceleration: what P-GRPO's bonus pays for, see `tw_plugins.reward.RewardSettings`.
         seed: of the problems, the model and the rollouts.
     """
@@ -77,7 +77,7 @@ FULL = Settings(
     selftrain_steps=16,
     selftrain_lr=3e-4,
     max_tokens=512,
-    wall_clock_problems=10,
+    wall_clock_problems=30,
 )
 FAST = Settings(
     preset=SMOKE_PRESET,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import statistics
 from statistics import fmean
 
 import numpy as np
 import pytest
 
 from tw_plugins import bootstrap
-from tw_plugins.bootstrap import BootstrapError, difference_of_means, greatest, mean, ratio_of_means
+from tw_plugins.bootstrap import BootstrapError, difference_of_means, greatest, mean, median, ratio_of_means
 
 OWN = [1.0, 0.0, 0.5, 1.0, 0.25, 0.75, 1.0]
 OTHER = [2.0, 3.0, 2.5, 4.0, 1.0, 1.5, 2.0]
@@ -35,6 +36,7 @@ def test_every_figure_is_that_of_the_slow_loop() -> None:
     other = [fmean(OTHER[i] for i in draw) for draw in draws]
     for figure, values, point in (
         (mean(OWN, 300, 3), own, fmean(OWN)),
+        (median(OTHER, 300, 3), [statistics.median(OTHER[i] for i in draw) for draw in draws], 2.0),
         (greatest(OTHER, 300, 3), [max(OTHER[i] for i in draw) for draw in draws], max(OTHER)),
         (
             difference_of_means(OWN, OTHER, 300, 3),

@@ -17,7 +17,9 @@ import pytest
 from tests.core.fakes import char_tokenizer, control_tokens
 from tests.messages import assert_message
 from tw_plugins import engines
+from tw_plugins.clock import Pair, Side, time_pairs
 from tw_plugins.engines import EngineError, OpenAICompatibleEngine, VLLMEngine
+from tw_plugins.problems import EvalProblem
 from tw_plugins.rollout import Completion, Limits, fork_join
 from tw_plugins.servers import quiet_vllm
 
@@ -295,13 +297,17 @@ def test_real_vllm(
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-def test_each_of_two_engines_counts_its_own_cache_hits(
+def test_two_engines_count_their_own_cache_hits_and_are_timed_without_any(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     options = {"max_model_len": 128, "dtype": "float32", "enforce_eager": True, "block_size": 32}
+    options |= {"temperature": 0.0}
     prompt = [*range(3, 73)]  # two blocks and six tokens
+    limits = Limits(max_tokens=40, answer_reserve=10)
+    problem = EvalProblem(0, "all", "", prompt, "7")
+    pairs: list[Pair] = []
 
     async def ask(engine: VLLMEngine, times: int) -> None:
         for _ in range(times):
@@ -310,11 +316,20 @@ def test_each_of_two_engines_counts_its_own_cache_hits(
     async def go(first: VLLMEngine, second: VLLMEngine) -> None:
         await ask(first, 3)
         await ask(second, 2)
+        counted.extend(engine.prefix_cache_hits() for engine in (first, second))
+        sides = [Side(engine, TAGS, limits, "autoregressive", {0: prompt}) for engine in (first, second)]
+        await time_pairs(sides[0], sides[1], [problem] * 2, [problem], pairs.append)
 
+    counted: list[int] = []
     counting = {**options, "disable_log_stats": False}
     with VLLMEngine(str(tiny_model), **counting) as first, VLLMEngine(str(tiny_model), **counting) as second:
         asyncio.run(go(first, second))
-        assert (first.prefix_cache_hits(), second.prefix_cache_hits()) == (2 * 64, 64)
+        assert counted == [2 * 64, 64]
+        assert [first.prefix_cache_hits(), second.prefix_cache_hits()] == counted
+    assert [pair.first for pair in pairs] == ["own", "baseline"]
+    for pair in pairs:  # the same model in the same mode, greedily
+        assert (pair.own.total, pair.own.longest) == (pair.baseline.total, pair.baseline.longest)
+        assert pair.own.total > 0 < pair.own.seconds and 0.1 < pair.baseline.seconds / pair.own.seconds < 10
 
 
 @pytest.mark.slow

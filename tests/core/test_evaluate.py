@@ -36,7 +36,6 @@ from tw_plugins.evaluate_model import (
 )
 from tw_plugins.records import append_record
 from tw_plugins.rollout import Completion, Limits
-from tw_plugins.turns import Turns
 
 TAGS = control_tokens()
 LIMITS = Limits(max_tokens=400, max_thread_tokens=100, answer_reserve=50)
@@ -117,36 +116,6 @@ async def test_timed_subset_is_the_first_decomposable_problems_after_a_warm_up()
     assert [record.index for record in records] == [0, 1, 2, 3, 4]
     assert sorted(int(prompt[-1]) for prompt in engine.prompts[:3]) == [0, 2, 4]
     assert [int(prompt[-1]) for prompt in engine.prompts[3:]] == [3, 4, 1, 3]
-
-
-async def test_while_one_reads_the_clock_no_other_decodes(tmp_path: Path) -> None:
-    turns, decoding, timed_beside = Turns(tmp_path / "lock"), [0, 0], []
-
-    class Watching(Counting):
-        def __init__(self, mine: int) -> None:
-            super().__init__()
-            self.mine = mine
-
-        async def generate(self, *args: Any, **options: Any) -> Completion:
-            decoding[self.mine] += 1
-            timed_beside.append(min(decoding))
-            await asyncio.sleep(0.001)
-            try:
-                return await super().generate(*args, **options)
-            finally:
-                decoding[self.mine] -= 1
-
-    def evaluation(mine: int, timed: int) -> None:
-        problems = [problem(index) for index in range(30)]
-        asyncio.run(evaluate_timed(Watching(mine), TAGS, problems, "parallel", LIMITS, 2, timed, turns=turns))
-
-    async def side_by_side(timed: int) -> bool:
-        timed_beside.clear()
-        await asyncio.gather(*(asyncio.to_thread(evaluation, mine, timed) for mine in range(2)))
-        return any(timed_beside)
-
-    assert await side_by_side(timed=0)
-    assert not await side_by_side(timed=30)
 
 
 async def test_without_timing_nothing_is_decoded_twice() -> None:

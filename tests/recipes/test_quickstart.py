@@ -18,10 +18,11 @@ import torch
 from typer import BadParameter
 
 from recipes.quickstart.__main__ import FRAMEWORKS, _stages
+from recipes.quickstart.eval_jobs import MODES
 from recipes.quickstart.jobs import JobFailed
 from recipes.quickstart.leftovers import Session
 from recipes.quickstart.pipeline import STAGES
-from recipes.quickstart.report_data import curve, mean_reward, read_metrics, samples
+from recipes.quickstart.report_data import curve, evaluations, mean_reward, read_metrics, samples
 from recipes.quickstart.selftrain_jobs import take
 from recipes.quickstart.settings import FAST
 from tw_plugins.evaluate import EvalRecord, Span
@@ -59,6 +60,16 @@ def test_drawn_trajectory_is_forked_and_correct_and_has_its_baseline() -> None:
     assert drawn["speedups"] == pytest.approx([100 / 90, 101 / 40, 102 / 50])
 
 
+def test_seconds_are_those_of_the_clock() -> None:
+    """No evaluation is timed; the two compared rows have the clock's means."""
+    clock = {"own": {"seconds": 0.5}, "baseline": {"seconds": 0.75}}
+    modes = {mode: [_record(0, mode, 60, 100, 1)] for mode in MODES}
+    found = evaluations(dict.fromkeys(("sft", "rl", "baseline"), modes), clock)
+    seconds = {(model, mode): found[model][mode]["wall_s_mean"] for model in found for mode in MODES}
+    compared = {("rl", "parallel"): 0.5, ("baseline", "autoregressive"): 0.75}
+    assert seconds == dict.fromkeys(seconds) | compared
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("framework", [name for name in FRAMEWORKS if installed(name)])
@@ -73,6 +84,11 @@ def test_smoke_run_leaves_a_report_and_a_second_run_does_nothing(tmp_path: Path,
     assert (folder / "report.html").stat().st_size > 10_000
     assert report["rl"]["rollout_actor_probability_difference_max"] <= 1e-6
     assert len(report["rl"]["curves"]["reward"]) == report["rl"]["steps"]
+    clock, seconds = report["clock"], (folder / "eval" / "clock" / "clock.jsonl").read_text().splitlines()
+    assert clock["problems"] == len(seconds) == FAST.wall_clock_problems
+    assert report["speedup"]["wall_clock"] == clock["wall_clock"]["median"] > 0
+    assert report["eval"]["rl"]["parallel"]["wall_s_mean"] == clock["own"]["seconds"] > 0
+    assert report["eval"]["sft"]["parallel"]["wall_s_mean"] is None
     again = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0
     assert again.stdout.count("done before") == 4

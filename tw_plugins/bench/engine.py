@@ -16,6 +16,7 @@ from tw_plugins.bench.timing import Spread
 from tw_plugins.engines import VLLMEngine
 from tw_plugins.evaluate_model import EvalSettings, Prepared, prepare
 from tw_plugins.latency import measure
+from tw_plugins.problems import decomposable_places
 from tw_plugins.rollout import Completion, Engine, Mode, Rollout, fork_join
 
 __all__ = ["EngineFigures", "ReplicaFigures", "bench_engine", "bench_replicas"]
@@ -169,8 +170,8 @@ def _prepared(model: str, data: Path, problems: int) -> tuple[Prepared, list[lis
     """What decoding takes, with vLLM's counters on, and the prompts of the first decomposable problems."""
     counting = {"disable_log_stats": False, "enable_prefix_caching": True}
     prepared = prepare(model, data, EvalSettings(engine_args=counting))
-    chosen = [problem for problem in prepared.problems if problem.kind == "decomposable"]
-    return prepared, [problem.prompt_ids for problem in (chosen or prepared.problems)[:problems]]
+    places = decomposable_places(prepared.problems)[:problems]
+    return prepared, [prepared.problems[place].prompt_ids for place in places]
 
 
 @dataclass(frozen=True)
