@@ -6,6 +6,7 @@ step's trajectories, one `Experience` each, the bonus of their groups paid in pl
 
 from __future__ import annotations
 
+import logging
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 from openrlhf_ext.scores import groups_of, scores_of
 from openrlhf_ext.settings import METRICS, RLSettings
 from tw_plugins.vital_signs import VitalSigns
+
+logger = logging.getLogger("openrlhf.threadweaver")
+"""Below upstream's, whose handler vLLM's imports leave alone (`openrlhf/utils/logging_utils.py`)."""
 
 
 def vital_signs_of(args: Any) -> VitalSigns:
@@ -24,7 +28,7 @@ def vital_signs_of(args: Any) -> VitalSigns:
     """
     keeps_checkpoints = isfinite(min(args.ckpt.save_steps, args.eval.steps))
     folder = Path(args.ckpt.path) if keeps_checkpoints else None
-    return VitalSigns(RLSettings.from_environment().mode, folder)
+    return VitalSigns(RLSettings.from_environment().mode, folder, logger)
 
 
 def metrics_of_step(

@@ -10,16 +10,14 @@ Nothing here ends a training: a file that cannot be written or read costs the co
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import asdict, dataclass
+from logging import Logger
 from pathlib import Path
 
 from tw_plugins.atomic import write_text
 from tw_plugins.checked import check_fields
 
 __all__ = ["FILE", "StepMeans", "read_start", "write_start"]
-
-logger = logging.getLogger(__name__)
 
 FILE = "threadweaver_start.json"
 
@@ -45,7 +43,7 @@ class StepMeans:
         check_fields(self)
 
 
-def read_start(folder: Path) -> StepMeans | None:
+def read_start(folder: Path, log: Logger) -> StepMeans | None:
     """The step that the run began with; None where there is no file, or none that can be read."""
     path = folder / FILE
     try:
@@ -53,16 +51,16 @@ def read_start(folder: Path) -> StepMeans | None:
     except FileNotFoundError:
         return None
     except (OSError, TypeError, ValueError) as error:
-        logger.warning("%s cannot be read (%s): it is passed over, and written anew", path, error)
+        log.warning("%s cannot be read (%s): it is passed over, and written anew", path, error)
         return None
 
 
-def write_start(folder: Path, start: StepMeans) -> None:
+def write_start(folder: Path, start: StepMeans, log: Logger) -> None:
     """Keep it for the day the run goes on."""
     try:
         write_text(folder / FILE, json.dumps(asdict(start)) + "\n")
     except OSError as error:
-        logger.warning(
+        log.warning(
             "%s cannot be written (%s): after a resume this run will be compared with the step it resumed at",
             folder / FILE, error,
         )  # fmt: skip

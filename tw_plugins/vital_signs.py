@@ -82,10 +82,11 @@ class VitalSigns:
     Args:
         mode: of the rollouts; "autoregressive" ones are not expected to fork.
         folder: where the run keeps its checkpoints; None for a run that keeps none.
+        log: takes the warnings. A framework's own is in the run's log whatever becomes of the root logger.
     """
 
-    def __init__(self, mode: Mode, folder: Path | None = None) -> None:
-        self._mode, self._folder = mode, folder
+    def __init__(self, mode: Mode, folder: Path | None = None, log: logging.Logger = logger) -> None:
+        self._mode, self._folder, self._log = mode, folder, log
         self._start: StepMeans | None = None
         self._seen_a_step = False
         # Not kept over a resume: the count begins anew, and what is still wrong is warned of again.
@@ -124,25 +125,25 @@ class VitalSigns:
         """The start of a run that goes on. One at its first step has none, whatever lies in its folder."""
         if step <= 1:
             return None
-        found = read_start(self._folder) if self._folder else None
+        found = read_start(self._folder, self._log) if self._folder else None
         if found is None:
-            logger.warning(RESUMED, step, self._folder / FILE if self._folder else FILE)
+            self._log.warning(RESUMED, step, self._folder / FILE if self._folder else FILE)
         return found
 
     def _begin(self, now: StepMeans, trajectories: int) -> StepMeans:
         if self._folder:
-            write_start(self._folder, now)
+            write_start(self._folder, now, self._log)
         if self._mode == "parallel" and now.activation == 0:
-            logger.warning(NO_FORKS, now.step, trajectories)
+            self._log.warning(NO_FORKS, now.step, trajectories)
         return now
 
     def _warn(self, now: StepMeans, start: StepMeans) -> None:
         few = now.activation < FORKS_LEFT * start.activation - FLOAT_ERROR
         if self._mode == "parallel" and self._forks_die(few):
-            logger.warning(FORKS_DIE, now.step, 100 * now.activation, start.step, 100 * start.activation)
+            self._log.warning(FORKS_DIE, now.step, 100 * now.activation, start.step, 100 * start.activation)
         if self._acc_falls(start.acc - now.acc > ACC_LOST + FLOAT_ERROR):
             lost = (100 * ACC_LOST, ACC_STEPS)
-            logger.warning(ACC_FALLS, now.step, *lost, 100 * now.acc, start.step, 100 * start.acc)
+            self._log.warning(ACC_FALLS, now.step, *lost, 100 * now.acc, start.step, 100 * start.acc)
 
 
 class _Alarm:

@@ -14,7 +14,7 @@ import pytest
 
 from tw_plugins.run_start import FILE, StepMeans, read_start, write_start
 from tw_plugins.units import Mode
-from tw_plugins.vital_signs import VitalSigns, group_shares
+from tw_plugins.vital_signs import VitalSigns, group_shares, logger
 
 
 def score(reward: float = 1.0, acc: float = 1.0, activation: float = 1.0) -> dict[str, float]:
@@ -159,18 +159,18 @@ def test_a_run_that_goes_on_remembers_its_first_step(
     resumed = Run(caplog, folder=folder)
     assert resumed(7, 58, 4).startswith("step 7: forks die out: 4.0 % of the trajectories fork, in step 1 it")
     assert resumed.figures["acc_against_start"] == pytest.approx(-0.02)
-    assert read_start(folder) == StepMeans(1, 0.6, 0.5)
+    assert read_start(folder, logger) == StepMeans(1, 0.6, 0.5)
 
 
 @pytest.mark.parametrize("first", [100, 0], ids=["at once", "after a step without trajectories"])
 def test_a_run_that_begins_anew_in_the_same_folder(
     caplog: pytest.LogCaptureFixture, tmp_path: Path, first: int
 ) -> None:
-    write_start(tmp_path, StepMeans(1, 0.9, 0.9))
+    write_start(tmp_path, StepMeans(1, 0.9, 0.9), logger)
     run = Run(caplog, folder=tmp_path)
     assert run(1, 30, 5, first) == run(2, 40, 5) == ""
     assert run.figures["acc_against_start"] == pytest.approx(0.1 if first else 0)
-    assert read_start(tmp_path) == (StepMeans(1, 0.3, 0.05) if first else StepMeans(2, 0.4, 0.05))
+    assert read_start(tmp_path, logger) == (StepMeans(1, 0.3, 0.05) if first else StepMeans(2, 0.4, 0.05))
 
 
 def test_a_run_that_goes_on_without_the_file(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_run_that_goes_on_without_the_file(caplog: pytest.LogCaptureFixture, t
     assert said.startswith("step 7: the run goes on from a checkpoint, but there is no ")
     assert str(tmp_path / FILE) in said and "compared with this step's" in said
     assert run(8, 61, 50) == "" and run.figures["acc_against_start"] == pytest.approx(0.01)
-    assert read_start(tmp_path) == StepMeans(7, 0.6, 0.5)
+    assert read_start(tmp_path, logger) == StepMeans(7, 0.6, 0.5)
     assert FILE in Run(caplog)(7, 60, 50)
 
 
@@ -190,7 +190,7 @@ def test_a_file_that_was_spoilt(caplog: pytest.LogCaptureFixture, tmp_path: Path
     (tmp_path / FILE).write_bytes(text if isinstance(text, bytes) else text.encode())
     said = Run(caplog, folder=tmp_path)(7, 60, 50)
     assert f"{tmp_path / FILE} cannot be read" in said and "compared with this step's" in said
-    assert read_start(tmp_path) == StepMeans(7, 0.6, 0.5)
+    assert read_start(tmp_path, logger) == StepMeans(7, 0.6, 0.5)
 
 
 def test_a_folder_that_cannot_be_written_to(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
@@ -201,3 +201,10 @@ def test_a_folder_that_cannot_be_written_to(caplog: pytest.LogCaptureFixture, tm
     assert f"{file / FILE} cannot be written" in said and len(caplog.messages) == 1
     assert run(2, 55, 50) == "" and run.figures["acc_against_start"] == pytest.approx(-0.05)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_logger_of_ones_own(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("spoilt")
+    signs = VitalSigns("parallel", tmp_path, logging.getLogger("framework"))
+    signs.of_step(7, step_of(60, 0), [0] * 100)
+    assert [record.name for record in caplog.records] == ["framework"] * 3

@@ -16,11 +16,19 @@ from openrlhf.trainer import ppo_trainer
 from openrlhf.trainer.ppo_utils import experience_maker
 from openrlhf.trainer.ppo_utils.experience import Experience
 
+from openrlhf_ext import vital_signs
 from openrlhf_ext.metrics import log_steps_of
 from openrlhf_ext.settings import ENVIRONMENT
 from tw_plugins.run_start import FILE
 
 NAMES = ("groups_with_spread", "zero_advantage", "acc_against_start")
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What the watch logs; upstream's logger does not hand it on to the root's."""
+    monkeypatch.setattr(vital_signs, "logger", logging.getLogger(__name__))
+    return caplog
 
 
 def sample(acc: float, activation: float = 1.0, longest: float = 50.0) -> Experience:
@@ -83,14 +91,14 @@ def test_another_executors_samples_are_not_judged(tmp_path: Path) -> None:
 
 
 def test_a_run_that_goes_on_is_compared_with_its_first_step(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, said: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "checkpoints"
     trainer(folder).train_step([sample(1), sample(1)], 0)
     assert json.loads((folder / FILE).read_text()) == {"step": 1, "acc": 1, "activation": 1}
     status, _ = trainer(folder).train_step([sample(1, 0), sample(0, 0)], 6)
     assert status["threadweaver/acc_against_start"] == -0.5
-    (record,) = caplog.records
+    (record,) = said.records
     assert record.levelno == logging.WARNING and "step 7: forks die out" in record.getMessage()
 
 
@@ -103,17 +111,24 @@ def test_a_run_without_checkpoints_keeps_no_file(
 
 
 def test_the_mode_decides_what_is_said(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv(ENVIRONMENT, json.dumps({"mode": "autoregressive"}))
     trainer(tmp_path).train_step([sample(1, 0), sample(1, 0)], 0)
-    assert not caplog.records
+    assert not said.records
     monkeypatch.delenv(ENVIRONMENT)
     trainer(tmp_path).train_step([sample(1, 0), sample(1, 0)], 0)
-    assert "step 1: the model does not fork" in caplog.text
+    assert "step 1: the model does not fork" in said.text
 
 
 def test_never_is_infinity_in_upstreams_trainer() -> None:
     """`vital_signs_of` takes it for granted: upstream's −1 is replaced before the trainer works."""
     source = inspect.getsource(ppo_trainer.PPOTrainer.__ray_metadata__.modified_class.__init__)
     assert 'args.eval.steps = float("inf")' in source and 'args.ckpt.save_steps = float("inf")' in source
+
+
+def test_warnings_outlive_a_silenced_root_logger(caplog: pytest.LogCaptureFixture) -> None:
+    """As importing vLLM's server silences it: upstream's logger has a level and a handler of its own."""
+    caplog.set_level(logging.ERROR)
+    upstream = logging.getLogger("openrlhf")
+    assert vital_signs.logger.isEnabledFor(logging.WARNING) and upstream.handlers and not upstream.propagate

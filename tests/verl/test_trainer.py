@@ -16,6 +16,7 @@ from tensordict import NonTensorData, NonTensorStack
 from verl.trainer.ppo.v1 import get_trainer_cls
 from verl.trainer.ppo.v1.trainer_colocate_async import PPOTrainerColocateAsync
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.logging_utils import configure_verl_logging
 
 from tw_plugins.run_start import FILE
 from verl_ext.trainer import ThreadWeaverTraining, last_rows, trajectory_metrics
@@ -244,3 +245,16 @@ def test_the_mode_decides_what_is_said(
     assert not caplog.records
     watched(monkeypatch, with_reward(), no_forks)
     assert "the model does not fork" in caplog.text and not list(tmp_path.iterdir())
+
+
+def test_warnings_outlive_a_silenced_root_logger(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As importing vLLM's server silences it in verl's TaskRunner, which then has a logger of its own."""
+    verls = logging.getLogger("verl")
+    for name in ("handlers", "level", "propagate"):
+        monkeypatch.setattr(verls, name, getattr(verls, name))
+    configure_verl_logging()
+    caplog.set_level(logging.ERROR)
+    watched(monkeypatch, with_reward(), {1: rows_of(1, 1, 0, 0, 0, activation=0.0)})
+    assert "step 1: the model does not fork" in capsys.readouterr().err
