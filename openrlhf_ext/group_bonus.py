@@ -9,29 +9,20 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
+from openrlhf_ext.scores import groups_of, scores_of
 from openrlhf_ext.settings import METRICS, RLSettings
 from tw_plugins.critical_path import with_critical_path_bonus
 
 
 def pay_group_bonus(samples: list[Any], samples_per_prompt: int, settings: RLSettings) -> None:
     """Add the bonus to rewards and metrics of trajectories, in place."""
-    before = [_scores(sample) for sample in samples]
-    groups = [number // samples_per_prompt for number in range(len(samples))]
+    before, groups = list(map(scores_of, samples)), groups_of(samples, samples_per_prompt)
     after = with_critical_path_bonus(before, groups, settings.rho, settings.rho_clip)
     for sample, old, new in zip(samples, before, after, strict=True):
         sample.rewards = sample.rewards + (new["score"] - old["score"])
         sample.info["reward"] = sample.rewards.clone()
         for name, value in new.items():
             sample.info[f"{METRICS}/{name}/mean"].fill_(value)
-
-
-def _scores(sample: Any) -> dict[str, float]:
-    """What the reward function returned, which the executor logs."""
-    return {
-        name.removeprefix(f"{METRICS}/").removesuffix("/mean"): float(value)
-        for name, value in sample.info.items()
-        if name.startswith(f"{METRICS}/")
-    }
 
 
 def register(experience_maker: Any) -> None:

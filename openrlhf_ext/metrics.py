@@ -2,8 +2,8 @@
 
 Seams in `openrlhf/trainer/ppo_trainer.py`: `compute_eval_metrics` takes pass@k from the rewards, which hold
 the acceleration bonus; here it is taken from the scores (0 or 1), and the means of everything the reward
-measures stand beside it. `train_step` returns each step's figures, `save_logs_and_checkpoints` and
-`save_best_checkpoint` get them.
+measures stand beside it. `train_step` returns each step's figures, to which those of the watch are added,
+`save_logs_and_checkpoints` and `save_best_checkpoint` get them.
 Works around `trainer/ppo_trainer.py:82` (OpenRLHF 0.11.2); can go once upstream's evaluation reads `scores`
 and `extra_logs` of the executor, and its logs have a file.
 """
@@ -16,17 +16,17 @@ from functools import wraps
 from statistics import fmean
 from typing import Any
 
-from openrlhf_ext.settings import METRICS, RLSettings, append_metrics
+from openrlhf_ext.scores import scores_of
+from openrlhf_ext.settings import RLSettings, append_metrics
+from openrlhf_ext.vital_signs import metrics_of_step, vital_signs_of
 
 
 def eval_means(samples: list[Any], source_of: dict[str, str]) -> dict[str, float]:
     """`eval_<datasource>_<metric>` of everything the executor logged, mean over trajectories."""
     values: dict[str, list[float]] = defaultdict(list)
     for sample in samples:
-        for name, value in sample.info.items():
-            if name.startswith(f"{METRICS}/"):
-                metric = name.removeprefix(f"{METRICS}/").removesuffix("/mean")
-                values[f"eval_{source_of.get(sample.prompts[0], 'unknown')}_{metric}"].append(float(value[0]))
+        for name, value in scores_of(sample).items():
+            values[f"eval_{source_of.get(sample.prompts[0], 'unknown')}_{name}"].append(value)
     return {name: fmean(found) for name, found in values.items()}
 
 
@@ -55,9 +55,14 @@ def log_steps_of(trainer: Any) -> None:
     save_logs, save_best = trainer.save_logs_and_checkpoints, trainer.save_best_checkpoint
 
     @wraps(train)
-    def train_step(self: Any, *args: Any, **kwargs: Any) -> Any:
-        status, step = train(self, *args, **kwargs)
-        return {**status, **self.experience_maker.probability_differences}, step
+    def train_step(self: Any, rollout_samples: list[Any], global_step: int) -> Any:
+        status, step = train(self, rollout_samples, global_step)
+        if not hasattr(self, "vital_signs"):
+            self.vital_signs = vital_signs_of(self.args)
+        signs = metrics_of_step(
+            self.vital_signs, step, rollout_samples, self.args.rollout.n_samples_per_prompt
+        )
+        return {**status, **self.experience_maker.probability_differences, **signs}, step
 
     @wraps(save_logs)
     def save_logs_and_checkpoints(self: Any, global_step: int, logs_dict: Any = None, *args: Any) -> None:

@@ -79,7 +79,7 @@ SEAMS = (
             "BasePPOTrainer.save_logs_and_checkpoints",
             "BasePPOTrainer.save_best_checkpoint",
         ),
-        "metrics, deadline for weights",
+        "metrics, warnings, deadline for weights",
         _metrics,
     ),
     Seam("openrlhf.trainer.ray.vllm_engine", ("RolloutRayActor",), "vLLM's arguments", _rollout_actor),

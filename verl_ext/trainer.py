@@ -4,9 +4,9 @@
     trainer.v1.trainer_mode: threadweaver_colocate_async  (verl's `colocate_async`)
 
 verl logs what a reward function returns for validation only (`val-*`); its training step drops it. These
-modes log the same values of the training trajectories under `threadweaver/*`. With `acceleration:
-critical_path` they also add its bonus to the rewards before advantages are made; with the paper's `eta` the
-plain modes have the same rewards and updates.
+modes log the same values of the training trajectories under `threadweaver/*`, and warn where the run goes
+wrong (`tw_plugins.vital_signs`). With `acceleration: critical_path` they also add its bonus to the rewards
+before advantages are made; with the paper's `eta` the plain modes have the same rewards and updates.
 
 To verl every mode not named "sync" is asynchronous (`trainer_base.py`): `threadweaver_sync` generates,
 updates and hands over weights in `sync`'s turns, but with `ReplayBufferAsync`, prompts fetched one at a time
@@ -19,15 +19,18 @@ Seams: `register_trainer`, `PPOTrainer._compute_metrics` and `_compute_advantage
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
 from tw_plugins.critical_path import with_critical_path_bonus
 from tw_plugins.reward import RewardSettings
+from tw_plugins.vital_signs import VitalSigns
 from verl_ext.dumps import ReadableDumps
 from verl_ext.faults import WatchedTrainer
 from verl_ext.rows import per_row
 from verl_ext.settings import reward_settings
+from verl_ext.vital_signs import vital_signs_of
 
 METRICS = "threadweaver"
 
@@ -73,6 +76,10 @@ class ThreadWeaverTraining:
 
     config: Any
 
+    @cached_property
+    def _vital_signs(self) -> VitalSigns:
+        return vital_signs_of(self.config)
+
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
         """The bonus stands on the last token of a trajectory's last row, where verl's reward stands."""
         settings = reward_settings(self.config)
@@ -92,11 +99,15 @@ class ThreadWeaverTraining:
             tq.kv_batch_put(keys=keys, partition_id=batch.partition_id, fields=changed)
         return super()._compute_advantage(batch, metrics=metrics)  # type: ignore[misc]
 
-    def _compute_metrics(self, batch: Any, metrics: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+    def _compute_metrics(
+        self, batch: Any, metrics: dict[str, Any], timing_raw: Any, global_steps: int, epoch: int
+    ) -> None:
         """Before verl clears the step's rows."""
         import transfer_queue as tq
 
-        super()._compute_metrics(batch, metrics, *args, **kwargs)  # type: ignore[misc]
+        super()._compute_metrics(  # type: ignore[misc]
+            batch, metrics, timing_raw, global_steps=global_steps, epoch=epoch
+        )
         keys = last_rows(batch.keys, batch.tags)
         rows = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
         infos = [fields.get("reward_extra_info") or {} for fields in per_row(rows["extra_fields"])]
@@ -104,6 +115,8 @@ class ThreadWeaverTraining:
         if settings and settings.acceleration == "critical_path":
             infos = _paid(infos, keys, settings)
         metrics.update(trajectory_metrics(infos))
+        signs = self._vital_signs.of_step(global_steps, infos, list(map(group_of, keys)))
+        metrics.update({f"{METRICS}/{name}": value for name, value in signs.items()})
         asked = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n
         metrics[f"{METRICS}/failed_trajectories"] = max(asked - len(keys), 0)
 

@@ -17,6 +17,8 @@ from tests.commands import METRICS_FILE, run
 from tests.float_error import Error, check_fidelity, float32_error
 from tests.openrlhf import faulty_workers, recording_agent
 from tests.openrlhf.test_preflight import flags_of, upstreams
+from tests.vital_signs import check_vital_signs
+from tw_plugins.run_start import FILE
 from tw_plugins.tasks.preset import FORKING_PRESET, write_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -139,6 +141,7 @@ def test_rl(trained: Toy, tmp_path: Path, name: str, float32: Error) -> None:
     steps = steps_of(rl(trained, tmp_path, *RUNS[name]))
     assert len(steps) == 2
     check_fidelity(steps[0], float32)
+    check_vital_signs(steps)
     for step in steps:
         assert step["threadweaver/activation/mean"] > 0
         assert step["threadweaver/threads_per_block/mean"] > 0
@@ -176,6 +179,9 @@ def test_filtering_evaluation_best_checkpoint_and_resume(trained: Toy, tmp_path:
     again = rl(trained, tmp_path, *flags, "--ckpt.load_enable", "--train.num_episodes", "2")
     resumed = [line["step"] for line in again if "policy_loss" in line["data"]]
     assert resumed == [1, 2, 3, 4]  # the file goes on where it was
+    check_vital_signs(steps_of(again))  # against the first step, of the run before
+    assert (tmp_path / "checkpoints" / FILE).is_file()  # though checkpoints were pruned
+    assert len(list((tmp_path / "checkpoints" / "_actor").glob("global_step*"))) < 4
 
 
 def test_killed_and_resumed(trained: Toy, tmp_path: Path, float32: Error) -> None:

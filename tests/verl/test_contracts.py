@@ -83,6 +83,7 @@ SETTINGS = (
     "trainer.v1.trainer_mode",
     "trainer.rollout_data_dir",
     "trainer.save_freq",
+    "trainer.default_local_dir",
     "trainer.resume_mode",
 )
 

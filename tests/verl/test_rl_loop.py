@@ -16,6 +16,7 @@ from tests.commands import METRICS_FILE, run
 from tests.float_error import Error, check_fidelity, float32_error
 from tests.verl import faulty_workers
 from tests.verl.configs import RECIPES, free_port, rl_files
+from tests.vital_signs import check_vital_signs
 from tw_plugins.tasks.preset import FORKING_PRESET, write_files
 from tw_plugins.view.readers import read
 from verl_ext.faults import FAILED_IN_VALIDATION
@@ -149,10 +150,12 @@ def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str, float32: E
     check_fidelity(steps[0], float32)
     if "asynchronous" not in name:  # one step behind there
         check_fidelity(steps[-1], float32)
+    check_vital_signs(steps)
     for step in steps:
         assert step["training/rollout_probs_diff_valid"] == 1
         assert step["threadweaver/activation/mean"] > 0
         assert step["threadweaver/trajectories"] == 16
+        assert (step["threadweaver/groups_with_spread"] > 0) == (step["critic/advantages/max"] > 1e-6)
         assert 0 < step["threadweaver/longest/mean"] < step["threadweaver/total/mean"]
         if name != "rows":  # verl's mean is over rows
             assert step["critic/score/mean"] == pytest.approx(step["threadweaver/score/mean"])

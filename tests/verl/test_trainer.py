@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from tensordict import NonTensorData, NonTensorStack
 from verl.trainer.ppo.v1 import get_trainer_cls
 from verl.trainer.ppo.v1.trainer_colocate_async import PPOTrainerColocateAsync
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.logging_utils import configure_verl_logging
 
+from tw_plugins.run_start import FILE
 from verl_ext.trainer import ThreadWeaverTraining, last_rows, trajectory_metrics
 
 
@@ -20,13 +26,20 @@ def fields(**reward: Any) -> dict[str, Any]:
     return {"reward_extra_info": reward, "threadweaver": {"text": "…"}}
 
 
-def with_reward(**settings: Any) -> Any:
-    """A verl config with our reward function, of two prompts with two trajectories each."""
+def with_reward(folder: Path | None = None, mode: str = "parallel", **settings: Any) -> Any:
+    """A verl config with our reward function, of two prompts with two trajectories each.
+
+    Args:
+        folder: of checkpoints; None for a run that keeps none.
+    """
     function = {"path": "pkg://verl_ext.reward", "reward_kwargs": settings}
-    return SimpleNamespace(
-        reward=SimpleNamespace(custom_reward_function=function),
-        data=SimpleNamespace(train_batch_size=2),
-        actor_rollout_ref=SimpleNamespace(rollout=SimpleNamespace(n=2)),
+    return OmegaConf.create(
+        {
+            "reward": {"custom_reward_function": function},
+            "data": {"train_batch_size": 2},
+            "actor_rollout_ref": {"rollout": {"n": 2, "custom": {"threadweaver": {"mode": mode}}}},
+            "trainer": {"save_freq": 5 if folder else -1, "default_local_dir": str(folder or "unused")},
+        }
     )
 
 
@@ -148,7 +161,7 @@ def test_the_bonus_of_the_group_is_in_rewards_and_metrics(monkeypatch: pytest.Mo
         def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> str:
             return "batch"
 
-        def _compute_metrics(self, batch: Any, metrics: dict[str, Any]) -> None:
+        def _compute_metrics(self, *_: Any, **__: Any) -> None:
             pass
 
     class Trainer(ThreadWeaverTraining, VerlsTrainer):
@@ -161,6 +174,87 @@ def test_the_bonus_of_the_group_is_in_rewards_and_metrics(monkeypatch: pytest.Mo
     assert Trainer()._compute_advantage(batch, metrics=metrics) == "batch"
     assert put["keys"] == list(kept)
     assert put["rm_scores"] == [pytest.approx([0.0, 1.2]), [0.0, 0.0, 1.0], [1.0]]
-    Trainer()._compute_metrics(batch, metrics)
+    Trainer()._compute_metrics(batch, metrics, {}, 1, 0)
     assert metrics["threadweaver/score/mean"] == pytest.approx((1.2 + 1 + 1) / 3)
     assert metrics["threadweaver/reward_acceleration/mean"] == pytest.approx(0.2 / 3)
+    assert metrics["threadweaver/groups_with_spread"] == 0.5  # by the bonus alone
+    assert metrics["threadweaver/zero_advantage"] == pytest.approx(1 / 3)
+
+
+def watched(
+    monkeypatch: pytest.MonkeyPatch, config: Any, steps: dict[int, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The metrics of some steps in one process: step → row key → its `extra_fields`."""
+    stored = {key: row for rows in steps.values() for key, row in rows.items()}
+
+    def kv_batch_get(keys: list[str], **_: Any) -> dict[str, Any]:
+        return {"extra_fields": [stored[key] for key in keys]}
+
+    class VerlsTrainer:
+        def _compute_metrics(self, *_: Any, **__: Any) -> None:
+            pass
+
+    trainer = type("Trainer", (ThreadWeaverTraining, VerlsTrainer), {"config": config})()
+    monkeypatch.setitem(sys.modules, "transfer_queue", SimpleNamespace(kv_batch_get=kv_batch_get))
+    found: list[dict[str, Any]] = [{} for _ in steps]
+    for metrics, (step, rows) in zip(found, steps.items(), strict=True):
+        batch = SimpleNamespace(keys=list(rows), tags=[{}] * len(rows), partition_id="train")
+        trainer._compute_metrics(batch, metrics, {}, global_steps=step, epoch=0)
+    return found
+
+
+def rows_of(step: int, *accs: float, activation: float = 1.0) -> dict[str, Any]:
+    """Two prompts, `layout: rows`: the second row of a trajectory repeats what the reward returned."""
+    return {
+        f"{step}{'ab'[number // 2]}_{number % 2}_{row}": fields(score=acc, acc=acc, activation=activation)
+        for number, acc in enumerate(accs)
+        for row in (0, 1)
+    }
+
+
+def test_vital_signs_are_of_trajectories_by_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, empty = watched(
+        monkeypatch, with_reward(), {1: rows_of(1, 1, 0, 1, 1), 2: rows_of(2, 0, 0, 1, 1), 3: {}}
+    )
+    names = ("groups_with_spread", "zero_advantage", "acc_against_start")
+    assert [first[f"threadweaver/{name}"] for name in names] == [0.5, 0.5, 0]
+    assert [second[f"threadweaver/{name}"] for name in names] == [0, 1, -0.25]
+    assert not any(f"threadweaver/{name}" in empty for name in names)
+
+
+def test_a_run_that_goes_on_is_compared_with_its_first_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "checkpoints"
+    watched(monkeypatch, with_reward(folder), {1: rows_of(1, 1, 1, 1, 0)})
+    assert json.loads((folder / FILE).read_text()) == {"step": 1, "acc": 0.75, "activation": 1}
+    forks = {6: rows_of(6, 1, 0, 0, 0, activation=0.0)}
+    (resumed,) = watched(monkeypatch, with_reward(folder), forks)
+    assert resumed["threadweaver/acc_against_start"] == -0.5
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING and "step 6: forks die out" in record.getMessage()
+
+
+def test_the_mode_decides_what_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And a run without checkpoints keeps no file."""
+    monkeypatch.chdir(tmp_path)
+    no_forks = {1: rows_of(1, 1, 0, 0, 0, activation=0.0)}
+    watched(monkeypatch, with_reward(mode="autoregressive"), no_forks)
+    assert not caplog.records
+    watched(monkeypatch, with_reward(), no_forks)
+    assert "the model does not fork" in caplog.text and not list(tmp_path.iterdir())
+
+
+def test_warnings_outlive_a_silenced_root_logger(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As importing vLLM's server silences it in verl's TaskRunner, which then has a logger of its own."""
+    verls = logging.getLogger("verl")
+    for name in ("handlers", "level", "propagate"):
+        monkeypatch.setattr(verls, name, getattr(verls, name))
+    configure_verl_logging()
+    caplog.set_level(logging.ERROR)
+    watched(monkeypatch, with_reward(), {1: rows_of(1, 1, 0, 0, 0, activation=0.0)})
+    assert "step 1: the model does not fork" in capsys.readouterr().err
