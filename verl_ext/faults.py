@@ -33,6 +33,8 @@ from verl_ext.settings import KEY, settings_from
 FAILED_BATCHES = 4
 FAILED_IN_VALIDATION = "val-aux/threadweaver/failed_trajectories"
 LOOK_EVERY_S = 10.0
+POLL_S = 0.5
+"""How often the replay buffer asks whether a step's prompts have ended; verl's 2 s stand still in short steps."""
 AGAIN = "See its log; run the same command again to go on from the last checkpoint (trainer.save_freq)"
 
 
@@ -142,6 +144,7 @@ class WatchedTrainer:
 
     def _build_replay_buffer(self) -> Any:
         buffer = super()._build_replay_buffer()  # type: ignore[misc]
+        buffer.poll_interval = POLL_S
         watch(buffer, self._look, self.config.data.train_batch_size)
         return buffer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tests.contracts import check
+from verl_ext import faults
 from verl_ext.seams import SEAMS
 
 V1, ENGINE = "verl.trainer.ppo.v1", "verl.workers.engine.fsdp.transformer_impl"
@@ -148,6 +150,18 @@ def test_every_mode_but_sync_is_asynchronous_to_verl(mode: str) -> None:
     buffer = base.PPOTrainer._build_replay_buffer(trainer)
     assert type(buffer) is buffers.ReplayBufferAsync
     assert 'requires_exact_refill = self.trainer_mode != "sync"' in inspect.getsource(base.PPOTrainer)
+
+
+def test_our_modes_ask_the_replay_buffer_more_often() -> None:
+    """verl takes `poll_interval` from no setting; a buffer reads it before each sleep."""
+    base, waits = importlib.import_module(f"{V1}.trainer_base"), list[float]()
+    trainer = object.__new__(base.TRAINER_REGISTRY["threadweaver_sync"])
+    trainer.trainer_mode, trainer.config = "threadweaver_sync", verls_config()
+    buffer = trainer._build_replay_buffer()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module(f"{V1}.replay_buffer").time, "sleep", waits.append)
+        buffer._wait_for_next_poll("train", math.inf)
+    assert waits == [faults.POLL_S]
 
 
 def test_no_seam_of_a_registration_is_left_out() -> None:
