@@ -95,7 +95,7 @@ def check(report: Mapping[str, Any]) -> None:
     _require(report["eval"]["rl"], "eval.rl", ("parallel",))
     _require(report["eval"]["baseline"], "eval.baseline", ("autoregressive",))
     if "clock" in report:
-        _require(report["clock"], "clock", ("problems", "wall_clock", "others_cpu"))
+        _require(report["clock"], "clock", ("problems", "wall_clock", "others_cpu", "load_average"))
     if "trajectory" in (samples := report.get("samples", {})):
         _require(samples["trajectory"], "samples.trajectory", ("text", "spans", "longest", "total"))
 

@@ -91,10 +91,11 @@ def clock_note(clock: Mapping[str, Any] | None) -> str:
     """How the wall clock was read, where the report says it."""
     if clock is None:
         return "faster at batch size 1, on this machine"
+    others, load = clock["others_cpu"]["median"], clock["load_average"]["median"]
     between = f"{_times(clock['wall_clock']['low'])}–{_times(clock['wall_clock']['high'])}"
     return (
         f"faster at batch size 1: median of {clock['problems']} problems decoded by both in turn "
-        f"(95 %: {between}), while other work took {clock['others_cpu']['median']:.0%} of the machine"
+        f"(95 %: {between}), while other work took {others:.0%} of the machine (load {load:.1f})"
     )
 
 
