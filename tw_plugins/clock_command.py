@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 SUMMARY = "summary.json"
 MODES: tuple[Mode, Mode] = ("parallel", "autoregressive")
 WARM_UP = 2  # problems decoded by both before the clock is read
-MEND = "set OMP_NUM_THREADS below the number of CPUs"
 HALF = {"gpu_memory_utilization": 0.45}  # two engines on one GPU
 
 
@@ -120,7 +119,7 @@ def _time_on_vllm(
             for model, ready, mode in zip(models, prepared, MODES, strict=True)
         )
         if not stack.enter_context(_same_cpus()):
-            logger.warning("the two engines may run on different CPUs: %s", MEND)
+            logger.warning("the engines may run on different CPUs: set OMP_NUM_THREADS below their number")
         asyncio.run(time_pairs(own, baseline, todo, warm_up, keep, done))
 
 
