@@ -7,7 +7,8 @@ right after the other, at batch size 1; who is first alternates; and what counts
     problem 1   baseline ────────── own ──────      ratio 1
     problem 2   own ────── baseline ──────────      ratio 2
 
-Each decoding starts from an empty prefix cache: neither model profits from what was decoded before.
+Each decoding starts from an empty prefix cache: neither model profits from what was decoded before. On CPUs
+both engines must run on the same ones, see `tw_plugins.placement`.
 """
 
 from __future__ import annotations

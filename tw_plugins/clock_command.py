@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from tw_plugins.clock_figures import clock_figures, clock_line
 from tw_plugins.clock_file import append_pair, clock_file, salvage_pairs
 from tw_plugins.engines import VLLMEngine
 from tw_plugins.evaluate_model import EvalSettings, Prepared, prepare
+from tw_plugins.placement import side_by_side
 from tw_plugins.problems import EvalProblem, decomposable_places
 from tw_plugins.resume import asked_for, check_settings, missing
 from tw_plugins.rollout import Limits, Mode
 from tw_plugins.servers import quiet_vllm
 
 __all__ = ["SUMMARY", "clock_models", "run"]
+
+logger = logging.getLogger(__name__)
 
 SUMMARY = "summary.json"
 MODES: tuple[Mode, Mode] = ("parallel", "autoregressive")
@@ -114,7 +118,18 @@ def _time_on_vllm(
             _side(stack.enter_context(VLLMEngine(model, **(HALF | ready.engine_args))), ready, limits, mode)
             for model, ready, mode in zip(models, prepared, MODES, strict=True)
         )
+        if not stack.enter_context(_same_cpus()):
+            logger.warning("the engines may run on different CPUs: set OMP_NUM_THREADS below their number")
         asyncio.run(time_pairs(own, baseline, todo, warm_up, keep, done))
+
+
+def _same_cpus() -> AbstractContextManager[bool]:
+    """Where CPUs decode, both engines get the same; False where they cannot."""
+    import torch
+
+    if torch.cuda.is_available():
+        return nullcontext(True)
+    return side_by_side(torch.get_num_threads())
 
 
 def _side(engine: VLLMEngine, ready: Prepared, limits: Limits, mode: Mode) -> Side:

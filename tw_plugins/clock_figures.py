@@ -61,7 +61,8 @@ def clock_line(figures: Mapping[str, Any]) -> str:
         f"{problems} problems · wall clock {clock['median']:.2f}× (95 %: {clock['low']:.2f}–"
         f"{clock['high']:.2f}), token latency {figures['token_latency']:.2f}× · "
         f"{figures['own']['seconds']:.3f} s against {figures['baseline']['seconds']:.3f} s · other "
-        f"processes took {figures['others_cpu']['median']:.0%} of {figures['cpus']} CPUs"
+        f"processes took {figures['others_cpu']['median']:.0%} of {figures['cpus']} CPUs, load "
+        f"{figures['load_average']['median']:.1f}"
     )
     if problems < figures["asked"]:
         line += f" · the file has only {problems} of the {figures['asked']} problems asked for"

@@ -100,7 +100,7 @@ def check(report: Mapping[str, Any]) -> None:
     for number, promise in enumerate(report.get("promises", ())):
         _require(promise, f"promises.{number}", ("text", "reached"))
     if "clock" in report:
-        _require(report["clock"], "clock", ("problems", "wall_clock", "others_cpu"))
+        _require(report["clock"], "clock", ("problems", "wall_clock", "others_cpu", "load_average"))
     if "trajectory" in (samples := report.get("samples", {})):
         _require(samples["trajectory"], "samples.trajectory", ("text", "spans", "longest", "total"))
 

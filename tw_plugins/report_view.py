@@ -96,10 +96,11 @@ def clock_note(speedup: float | None, clock: Mapping[str, Any] | None) -> str:
     word = f"{compared(speedup, 'faster', 'slower', 'no change')} at batch size 1"
     if clock is None:
         return f"{word}, on this machine"
+    others, load = clock["others_cpu"]["median"], clock["load_average"]["median"]
     between = f"{times(clock['wall_clock']['low'])}–{times(clock['wall_clock']['high'])}"
     return (
         f"{word}: median of {clock['problems']} problems decoded by both in turn "
-        f"(95 %: {between}), while other work took {clock['others_cpu']['median']:.0%} of the machine"
+        f"(95 %: {between}), while other work took {others:.0%} of the machine (load {load:.1f})"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from tw_plugins.clock_figures import clock_figures, clock_line
 from tw_plugins.clock_file import append_pair, clock_file, salvage_pairs
 from tw_plugins.cpu_load import OthersCpu
 from tw_plugins.evaluate_model import EvalSettings
+from tw_plugins.placement import side_by_side
 from tw_plugins.problems import EvalProblem
 from tw_plugins.records import RecordError
 from tw_plugins.rollout import Completion, Limits
@@ -134,6 +136,26 @@ def test_an_ended_child_does_no_harm() -> None:
     assert 0 <= meter.share() <= 1
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU")
+def test_engines_share_their_cpus_and_we_have_another() -> None:
+    before, work = os.sched_getaffinity(0), [sys.executable, "-c", "import time; time.sleep(60)"]
+    free, bound = children = [subprocess.Popen(work) for _ in range(2)]
+    own = {min(before)}
+    os.sched_setaffinity(bound.pid, own)
+    try:
+        with side_by_side(threads=1) as placed:
+            assert placed and os.sched_getaffinity(bound.pid) == own
+            ours, theirs = os.sched_getaffinity(0), os.sched_getaffinity(free.pid)
+            assert len(ours) == len(theirs) == 1 and not ours & theirs
+        assert os.sched_getaffinity(0) == os.sched_getaffinity(free.pid) == before
+        with side_by_side(threads=len(before)) as placed:
+            assert not placed and os.sched_getaffinity(0) == os.sched_getaffinity(free.pid) == before
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+
+
 # ── figures ──
 
 
@@ -153,7 +175,12 @@ def test_figures_by_hand() -> None:
 def test_the_line_says_when_there_are_too_few() -> None:
     enough = clock_line(clock_figures([pair(n) for n in range(30)], asked=30))
     assert "30 problems · wall clock 2.00× (95 %: 2.00–2.00), token latency 1.80×" in enough
-    assert "1.000 s against 2.000 s" in enough and "took 10% of" in enough and "only" not in enough
+    assert (
+        "1.000 s against 2.000 s" in enough
+        and "took 10% of" in enough
+        and "load 1.5" in enough
+        and "only" not in enough
+    )
     few = clock_line(clock_figures([pair()], asked=40))
     assert "the file has only 1 of the 40 problems asked for" in few
     assert "fewer than 30 problems: the median says little" in few and "only" in few

@@ -213,9 +213,10 @@ def test_unusable_json(tmp_path: Path) -> None:
 def test_how_the_clock_was_read_stands_beside_its_figure(tmp_path: Path) -> None:
     interval = {"median": 1.62, "low": 1.5, "high": 1.75}
     clock = {"problems": 30, "wall_clock": interval, "others_cpu": {"median": 0.124, "most": 0.5}}
+    clock["load_average"] = {"before": 2.0, "median": 1.25, "after": 1.0}
     shown = page(tmp_path, report() | {"clock": clock}).text
     assert "median of 30 problems decoded by both in turn (95 %: 1.50×–1.75×)" in shown
-    assert "while other work took 12% of the machine" in shown and "on this machine" not in shown
+    assert "while other work took 12% of the machine (load 1.2)" in shown and "on this machine" not in shown
     assert "at batch size 1, on this machine" in page(tmp_path, report()).text
     with pytest.raises(ReportError, match=r"no key clock\.others_cpu"):
         check(report() | {"clock": {"problems": 30, "wall_clock": interval}})
