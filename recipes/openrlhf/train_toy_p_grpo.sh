@@ -25,8 +25,9 @@ ARGS=(
    --train.num_episodes 1
    --actor.adam.lr 2e-4
    --actor.adam.betas 0.9 0.99
-   --actor.lr_scheduler cosine
-   --actor.lr_warmup_ratio 0.1
+   --actor.lr_scheduler cosine_with_min_lr
+   --actor.lr_warmup_ratio 0
+   --actor.min_lr_ratio 0.3
    --actor.loss_agg_mode token-mean
    --algo.advantage.estimator p_grpo
    --algo.kl.init_coef 0

@@ -19,7 +19,7 @@ class Settings:
 
     Attributes:
         preset: problems and model.
-        sft_lr, rl_lr: peaks of cosine schedules; RL decays to 0.
+        sft_lr, rl_lr: peaks of cosine schedules; RL's has no warm-up and ends at 30 %.
         rl_steps, rl_prompts, rl_samples: updates, prompts per update, trajectories per prompt.
         rl_temperature: of the rollouts; below 1 fewer slips of so small a model drown what a fork earns.
         micro_batch: rows that go through the model at once in SFT (their lengths are alike) and in RL.
@@ -68,7 +68,7 @@ FULL = Settings(
     sft_lr=2e-3,
     sft_micro_batch=4,
     rl_lr=2e-4,
-    rl_steps=9,
+    rl_steps=10,
     rl_prompts=12,
     rl_samples=8,
     rl_temperature=0.7,

@@ -57,9 +57,10 @@ class Sizes:
 
 
 STANDARD = Sizes()
-WARM_UP = Sizes(shapes=((2, 4), (3, 3), (3, 4), (4, 2), (4, 3)))
+WARM_UP = Sizes(shapes=((2, 4), (3, 3), (3, 4), (4, 2), (4, 3), *STANDARD.shapes))
 """Short, so that steps are cheap; of many shapes, so that no letter stands at one distance from its digit;
-and with as many groups as later, so that results between the first and the last are looked up too."""
+with as many groups as later, so that results between the first and the last are looked up too; and one in
+six as long as later, so that no letter is new then: learning those takes some seeds hundreds of steps."""
 SMOKE = Sizes(shapes=((2, 2), (2, 3)), base=4)
 
 

@@ -16,7 +16,10 @@ class ModelSize:
 
     ``init_std``: with the usual 0.02 so small a model barely learns in minutes. ``rope_theta``: Qwen3's own;
     with 10,000 few of a head's rotations are slow enough to find a letter by what it is rather than by where
-    it stands, and the look-ups are learned late or not at all.
+    it stands, and the look-ups are learned late or not at all. ``qk_norm``: what the scales of the query and
+    key norms begin with. At Qwen3's 1 no attention score exceeds √head_dim, 5.7, so that among 400 tokens the
+    best gets less than half of the weight; look-ups then wait until training has grown the scales, and how
+    long that takes is a matter of the seed.
     """
 
     hidden: int = 128
@@ -27,6 +30,7 @@ class ModelSize:
     ffn: int = 384
     init_std: float = 0.06
     rope_theta: float = 1_000_000.0
+    qk_norm: float = 1.5
     max_positions: int = 2048
 
 
@@ -62,7 +66,11 @@ def make_model(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Qwen3ForCausalLM(config)
+        model = Qwen3ForCausalLM(config)
+    for layer in model.model.layers:
+        torch.nn.init.constant_(layer.self_attn.q_norm.weight, size.qk_norm)
+        torch.nn.init.constant_(layer.self_attn.k_norm.weight, size.qk_norm)
+    return model
 
 
 def save(folder: Path, tokenizer: PreTrainedTokenizerBase, model: Qwen3ForCausalLM) -> None:
