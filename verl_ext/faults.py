@@ -34,7 +34,7 @@ FAILED_BATCHES = 4
 FAILED_IN_VALIDATION = "val-aux/threadweaver/failed_trajectories"
 LOOK_EVERY_S = 10.0
 POLL_S = 0.5
-"""How often the replay buffer asks whether a step's prompts have ended; verl's 2 s are long in a short step."""
+"""Pause between questions whether a step's prompts have ended; verl's 2 s are long in a short step."""
 AGAIN = "See its log; run the same command again to go on from the last checkpoint (trainer.save_freq)"
 
 
