@@ -95,7 +95,6 @@ COLUMNS = (
     Column("forked, SFT → RL", ("activation_decomposable_sft", "activation_decomposable_rl"), _share),
     Column("chains forked, SFT → RL", ("activation_chain_sft", "activation_chain_rl"), _share, max),
     Column("accuracy in RL, first → last step", ("accuracy_first", "accuracy_last"), _share),
-    Column("forked in RL, first → last step", ("activation_first", "activation_last"), _share),
     Column("tokens in sequence, SFT → RL", ("token_latency_sft", "token_latency_rl"), "{:.1f}".format, max),
     Column("token latency", ("token_latency",), _times),
     Column("wall clock", ("wall_clock",), _times),

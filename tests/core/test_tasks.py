@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from tw_plugins.cli import app
 from tw_plugins.tasks.dataset import Mixture, make_dataset, sort_within_batches, write_parquet
 from tw_plugins.tasks.digits import KINDS, SMOKE, STANDARD, Problem, Sizes, draw, split_of
-from tw_plugins.tasks.model import SMOKE_MODEL, make_model, save
+from tw_plugins.tasks.model import SMOKE_MODEL, ModelSize, make_model, save
 from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
 from tw_plugins.tasks.tokenizer import BOXED, CONTROL_TAGS, SPECIAL, TOKENS, make_tokenizer
 from tw_plugins.tasks.working import solution
@@ -217,6 +218,17 @@ def test_model_is_deterministic_and_fits_the_tokenizer() -> None:
     assert rows.shape[0] == len(tokenizer) and first.lm_head.weight is rows
     assert torch.equal(rows, again.get_input_embeddings().weight)
     assert not torch.equal(rows, other.get_input_embeddings().weight)
+
+
+def test_attention_can_be_sharp_from_the_start() -> None:
+    """Look-ups among hundreds of tokens need scores that scales of 1 do not allow."""
+    pytest.importorskip("torch")
+    size = ModelSize(layers=1)
+    (layer,) = make_model(make_tokenizer(), 0, size).model.layers
+    scales = [norm.weight for norm in (layer.self_attn.q_norm, layer.self_attn.k_norm)]
+    assert all(scale.eq(size.qk_norm).all() for scale in scales)
+    score = size.qk_norm**2 * size.head_dim**0.5  # of a query and the key that points its way
+    assert math.exp(score) > 10 * 400
 
 
 def test_saved_folder_loads_as_usual(tmp_path: Path) -> None:
