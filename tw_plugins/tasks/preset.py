@@ -33,8 +33,8 @@ class Preset:
 
 
 STANDARD_PRESET = Preset(
-    sft=Mixture(p_parallel=0.5, warm_up_rows=3200),
-    sft_rows=6_400,
+    sft=Mixture(p_parallel=0.5, warm_up_rows=4000),
+    sft_rows=8_000,
     sft_batch=16,
     rl_prompts=320,
     rl_decomposable=0.6,
