@@ -58,9 +58,9 @@ class Sizes:
 
 STANDARD = Sizes()
 WARM_UP = Sizes(shapes=((2, 2), (3, 2), (4, 2), (3, 3), (2, 4), (4, 3), *STANDARD.shapes))
-"""Short, so that steps are cheap, and the first look-ups are learned among few tokens; of many shapes, so that
-no letter stands at one distance from its digit; half with as many groups as later, so that results between
-the first and the last are looked up too; some as long as later, so that no letter is new then."""
+"""Short, so that steps are cheap and the first look-ups are learned among few tokens; of many shapes, so that
+no letter stands at one distance from its digit; three of seven with as many groups as later, so that results
+between the first and the last are looked up too; and one as long as later, so that no letter is new then."""
 SMOKE = Sizes(shapes=((2, 2), (2, 3)), base=4)
 
 
