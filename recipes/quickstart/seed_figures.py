@@ -8,12 +8,15 @@ from statistics import median
 from typing import Any
 
 from recipes.quickstart.promise import PROMISES, accuracy, activation, judge
+from recipes.quickstart.settings import fingerprint_of
 from tw_plugins.markdown import markdown_table
 
 Report = Mapping[str, Any]
 Figures = Mapping[str, Any]
 Entry = dict[str, Any]
-"""`{seed, figures, promises, made}`, or `{seed, failed, made}` of a run that did not come to its end."""
+"""`{seed, settings, figures, promises, made}`, settings as their fingerprint.
+
+Of a run that did not come to its end: `{seed, failed, made}`."""
 NONE = "–"
 
 
@@ -44,7 +47,13 @@ def entry_of(report: Report, made: Mapping[str, Any] | None) -> Entry:
         "minutes": report["wall_s"] / 60,
     }
     promises = {judged["name"]: judged["reached"] for judged in judge(report)}
-    return {"seed": report["seed"], "figures": figures, "promises": promises, "made": made}
+    return {
+        "seed": report["seed"],
+        "settings": fingerprint_of(report["settings"]),
+        "figures": figures,
+        "promises": promises,
+        "made": made,
+    }
 
 
 def failed(seed: int, why: str, made: Mapping[str, Any]) -> Entry:

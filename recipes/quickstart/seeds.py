@@ -3,8 +3,9 @@
     python -m recipes.quickstart.seeds --framework verl --seeds "0 1 2"
     python -m recipes.quickstart.seeds runs/quickstart/verl runs/quickstart/verl-seed1   # runs nothing
 
-Each run's figures are kept in one JSON file as soon as it ends, failed ones too. What is done is not run
-again, what was stopped goes on. Ends with status 0 where every seed reached every promise.
+Each run's figures are kept in one JSON file as soon as it ends, failed ones too. A seed that the file has
+with the same settings is not run again, also where its folder is gone: runs may be spread over days and
+machines. What was stopped goes on. Ends with status 0 where every seed reached every promise.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from recipes.quickstart.choices import OUT, check_framework, run_folder
 from recipes.quickstart.made import made_here, read_made
 from recipes.quickstart.pipeline import DEFAULT_STAGES
 from recipes.quickstart.seed_figures import Entry, entry_of, failed, reached, table
-from recipes.quickstart.settings import FAST, FULL
+from recipes.quickstart.settings import FAST, FULL, Settings
 from recipes.quickstart.stages import DONE, Pipeline
 from tw_plugins.atomic import write_text
 from tw_plugins.report import JSON_NAME, read_report
@@ -38,10 +39,14 @@ def run_command(command: Sequence[str]) -> int:
     return subprocess.run(command, check=False).returncode
 
 
+def settings_of(seed: int, fast: bool) -> Settings:
+    """The quickstart's."""
+    return replace(FAST if fast else FULL, seed=seed)
+
+
 def finished(folder: Path, seed: int, fast: bool) -> bool:
     """Whether every stage of these settings is done and the report is of the last one."""
-    settings = replace(FAST if fast else FULL, seed=seed)
-    run = Pipeline(folder, settings.fingerprint(), Console(quiet=True))
+    run = Pipeline(folder, settings_of(seed, fast).fingerprint(), Console(quiet=True))
     report, evaluated = folder / JSON_NAME, run.path(DEFAULT_STAGES[-1]) / DONE
     return (
         all(run.done(stage) is not None for stage in DEFAULT_STAGES)
@@ -55,11 +60,19 @@ def read_entry(folder: Path) -> Entry:
     return entry_of(read_report(folder), read_made(folder / DEFAULT_STAGES[-1]))
 
 
-def run_seed(framework: str, seed: int, fast: bool, out: Path, run: Runner) -> Entry:
-    """Runs one seed unless it is done."""
+def run_seed(
+    framework: str, seed: int, fast: bool, out: Path, run: Runner, kept: Entry | None = None
+) -> Entry:
+    """Runs one seed unless it is done.
+
+    Args:
+        kept: what an earlier call kept of it; None for nothing.
+    """
     folder = run_folder(out, framework, fast, seed)
     if finished(folder, seed, fast):
         return read_entry(folder)
+    if kept and kept.get("settings") == settings_of(seed, fast).fingerprint():
+        return kept
     command = [sys.executable, "-m", "recipes.quickstart", "--framework", framework, "--seed", str(seed)]
     status = run([*command, "--out", str(out), "--strict", *(["--fast"] if fast else [])])
     if not finished(folder, seed, fast):
@@ -111,7 +124,7 @@ def main(
     kept = read_record(path)
     for seed in asked:
         console.rule(f"[bold]seed {seed}", align="left")
-        kept[seed] = run_seed(framework, seed, fast, out, run_command)
+        kept[seed] = run_seed(framework, seed, fast, out, run_command, kept.get(seed))
         write_record(path, kept)
     entries = [kept[seed] for seed in asked]
     typer.echo(table(entries))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from tw_plugins.reward import Acceleration
 from tw_plugins.tasks.preset import SMOKE_PRESET, STANDARD_PRESET, Preset
@@ -60,7 +62,12 @@ class Settings:
 
     def fingerprint(self) -> str:
         """Changes whenever a setting changes; finished stages of other settings are not reused."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
+        return fingerprint_of(asdict(self))
+
+
+def fingerprint_of(settings: Mapping[str, Any]) -> str:
+    """Of `asdict(Settings(…))`, also once it has been JSON."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 FULL = Settings(

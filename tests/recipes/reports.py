@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import Any
+
+from recipes.quickstart.settings import FAST, FULL
 
 MODES = ("parallel", "autoregressive")
 
@@ -17,6 +20,7 @@ def finished_report(
     token_latency: float = 1.74,
     wall_clock: float | None = 1.6,
     minutes: float = 10.0,
+    fast: bool = False,
 ) -> dict[str, Any]:
     """Of a model that learned everything, unless said otherwise; accuracies, then what RL's model does."""
     forks = {"decomposable": decomposable, "chain": chain}
@@ -40,6 +44,7 @@ def finished_report(
             "token_latency_max": token_latency,
             "wall_clock": wall_clock,
         },
+        "settings": asdict(replace(FAST if fast else FULL, seed=seed)),
     }
 
 

@@ -44,7 +44,7 @@ class Runner:
         Pipeline(folder, settings.fingerprint(), quiet).run([Stage(n, n, made) for n, made in named.items()])
         if figures is None:
             return 1
-        summary(folder, judged(finished_report(int(seed), **figures), fast), quiet)
+        summary(folder, judged(finished_report(int(seed), fast=fast, **figures), fast), quiet)
         return 0
 
 
@@ -87,6 +87,19 @@ def test_what_is_done_is_not_run_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert (status, again.ran, [reached(entry) for entry in entries]) == (0, [1], [True, True])
     status, entries = drive(monkeypatch, tmp_path, again, "2")  # earlier seeds are kept in the file
     assert (status, again.ran, len(entries)) == (0, [1, 2], 3)
+
+
+def test_what_is_in_the_record_is_not_run_again_where_its_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = tmp_path / "record.json"
+    drive(monkeypatch, tmp_path / "one machine", Runner({0: {}, 1: None, 2: {}}), "0 1 2", record=record)
+    entries = json.loads(record.read_text())
+    entries[2]["settings"] = "others"
+    record.write_text(json.dumps(entries))
+    again = Runner({1: {}, 2: {}})
+    status, after = drive(monkeypatch, tmp_path / "another", again, "0 1 2", record=record)
+    assert (status, again.ran, after[0]) == (0, [1, 2], entries[0])
 
 
 def test_a_report_of_other_settings_or_older_than_its_evaluation_does_not_count(tmp_path: Path) -> None:
