@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.clock import Decoded, Pair
-from tw_plugins.records import RecordError, drop_unfinished_line
+from tw_plugins.records import RecordError, append_line, drop_unfinished_line
 
 __all__ = ["append_pair", "clock_file", "salvage_pairs"]
 
@@ -20,9 +20,7 @@ def clock_file(out: Path) -> Path:
 
 def append_pair(pair: Pair, path: Path) -> None:
     """Adds one pair at the end of a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(pair)) + "\n")
+    append_line(json.dumps(asdict(pair)) + "\n", path)
 
 
 def salvage_pairs(path: Path) -> list[Pair]:

@@ -125,9 +125,14 @@ def write_records(records: Iterable[EvalRecord], path: Path) -> None:
 
 def append_record(record: EvalRecord, path: Path) -> None:
     """Adds one record at the end of a file, so that others can watch it grow."""
+    append_line(_line(record), path)
+
+
+def append_line(line: str, path: Path) -> None:
+    """Adds a whole line, its end included, to a file, which is made with its folder where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.write(_line(record))
+        file.write(line)
 
 
 def drop_unfinished_line(path: Path) -> None:

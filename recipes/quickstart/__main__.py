@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from recipes.quickstart import pipeline
 from recipes.quickstart.choices import FRAMEWORKS, OUT, check_framework, run_folder
 from recipes.quickstart.jobs import JobFailed
 from recipes.quickstart.pipeline import DEFAULT_STAGES, STAGES
-from recipes.quickstart.settings import FAST, FULL
+from recipes.quickstart.settings import settings_of
 from recipes.quickstart.summary import judged, summary, verdict
 
 
@@ -44,7 +43,7 @@ def main(
     chosen = _stages(stages)
     if strict and "eval" not in chosen:
         raise typer.BadParameter("promises are judged after the stage eval, add it", param_hint="--strict")
-    settings = replace(FAST if fast else FULL, seed=seed)
+    settings = settings_of(seed, fast)
     folder = run_folder(out, framework, fast, seed)
     if restart:
         shutil.rmtree(folder, ignore_errors=True)

@@ -21,7 +21,7 @@ from rich.console import Console
 from recipes.quickstart.eval_jobs import eval_job
 from recipes.quickstart.jobs import run_side_by_side
 from recipes.quickstart.pipeline import Framework
-from recipes.quickstart.settings import FAST, FULL, Settings
+from recipes.quickstart.settings import Settings, settings_of
 from recipes.quickstart.stages import Pipeline, Stage
 from tw_plugins.evaluate import EvalRecord, read_records
 from tw_plugins.evaluate_model import record_file
@@ -52,9 +52,9 @@ def write_problems(folder: Path, settings: Settings) -> None:
     write_parquet(held_out, folder / "eval.parquet")
 
 
-def settings_of(seed: int, fast: bool) -> Settings:
-    """The quickstart's, with problems of both shapes, all of which can be forked in RL."""
-    settings = replace(FAST if fast else FULL, seed=seed)
+def both_shapes(seed: int, fast: bool) -> Settings:
+    """The quickstart's settings, with problems of both shapes, all of which can be forked in RL."""
+    settings = settings_of(seed, fast)
     sft = replace(settings.preset.sft, sizes=BOTH)
     return replace(settings, preset=replace(settings.preset, sft=sft, rl_decomposable=1.0))
 
@@ -153,7 +153,7 @@ def main(
     results = {}
     for one in seed or (0, 1, 2):
         folder = out / f"{framework}{'-fast' if fast else ''}-seed{one}"
-        results[one] = compare(framework, folder.resolve(), settings_of(one, fast), console)
+        results[one] = compare(framework, folder.resolve(), both_shapes(one, fast), console)
     typer.echo(table(results))
 
 

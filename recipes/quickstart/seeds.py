@@ -14,7 +14,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +24,7 @@ from recipes.quickstart.choices import OUT, check_framework, run_folder
 from recipes.quickstart.made import made_here, read_made
 from recipes.quickstart.pipeline import DEFAULT_STAGES
 from recipes.quickstart.seed_figures import Entry, entry_of, failed, reached, table
-from recipes.quickstart.settings import FAST, FULL, Settings
+from recipes.quickstart.settings import settings_of
 from recipes.quickstart.stages import DONE, Pipeline
 from tw_plugins.atomic import write_text
 from tw_plugins.report import JSON_NAME, read_report
@@ -37,11 +36,6 @@ Runner = Callable[[Sequence[str]], int]
 def run_command(command: Sequence[str]) -> int:
     """As a process of its own, which writes where this one does."""
     return subprocess.run(command, check=False).returncode
-
-
-def settings_of(seed: int, fast: bool) -> Settings:
-    """The quickstart's."""
-    return replace(FAST if fast else FULL, seed=seed)
 
 
 def finished(folder: Path, seed: int, fast: bool) -> bool:

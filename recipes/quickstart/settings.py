@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tw_plugins.reward import Acceleration
@@ -102,3 +102,8 @@ FAST = Settings(
     max_tokens=256,
     wall_clock_problems=2,
 )
+
+
+def settings_of(seed: int, fast: bool) -> Settings:
+    """Those of one run, in full or as a smoke run."""
+    return replace(FAST if fast else FULL, seed=seed)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
-from recipes.quickstart.settings import FAST, FULL
+from recipes.quickstart.settings import settings_of
 
 MODES = ("parallel", "autoregressive")
 
@@ -44,7 +44,7 @@ def finished_report(
             "token_latency_max": token_latency,
             "wall_clock": wall_clock,
         },
-        "settings": asdict(replace(FAST if fast else FULL, seed=seed)),
+        "settings": asdict(settings_of(seed, fast)),
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from recipes.quickstart.choices import run_folder
 from recipes.quickstart.made import commit, made_here, write_made
 from recipes.quickstart.pipeline import DEFAULT_STAGES
 from recipes.quickstart.seed_figures import entry_of, failed, reached, table
-from recipes.quickstart.settings import FAST, FULL
+from recipes.quickstart.settings import settings_of
 from recipes.quickstart.stages import Pipeline, Stage
 from recipes.quickstart.summary import judged, summary
 from tests.recipes.reports import finished_report
@@ -38,7 +37,7 @@ class Runner:
         self.ran.append(int(seed))
         self.commands.append(command)
         folder, quiet = run_folder(Path(out), "verl", fast, int(seed)), Console(quiet=True)
-        settings = replace(FAST if fast else FULL, seed=int(seed))
+        settings = settings_of(int(seed), fast)
         stages = DEFAULT_STAGES if figures is not None else DEFAULT_STAGES[:-1]
         named = {name: write_made if name == "eval" else lambda to: None for name in stages}
         Pipeline(folder, settings.fingerprint(), quiet).run([Stage(n, n, made) for n, made in named.items()])

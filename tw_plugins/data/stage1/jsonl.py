@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.atomic import write_text
-from tw_plugins.records import drop_unfinished_line
+from tw_plugins.records import append_line, drop_unfinished_line
 
 __all__ = ["InputError", "Record", "append", "finished", "numbered", "write"]
 
@@ -66,9 +66,7 @@ def finished(path: Path) -> dict[str, Record]:
 
 def append(record: Record, path: Path) -> None:
     """Adds a finished record."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(_line(record))
+    append_line(_line(record), path)
 
 
 def write(records: Iterable[Record], path: Path) -> None:
