@@ -16,8 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from openrlhf_ext.row_codes import decode, has_segments, is_coded
-from tw_plugins import trie_attention
-from tw_plugins.attention import has_branches, mask_for, masks_every_row
+from tw_plugins.attention import has_branches, mask_for, masks_every_row, trie_attention
 
 
 def give_rows_their_mask(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

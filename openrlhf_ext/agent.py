@@ -18,14 +18,14 @@ from typing import Any
 from openrlhf.utils.agent import AgentExecutorBase
 
 from openrlhf_ext import hooks
+from openrlhf_ext.actor_engine import RolloutActorEngine
 from openrlhf_ext.experience import ROW_FIELD
-from openrlhf_ext.llm import RolloutActorEngine
 from openrlhf_ext.settings import METRICS, PREFIX, RLSettings, SettingsError
-from tw_plugins.deadline import WithDeadline
-from tw_plugins.request import EngineError
 from tw_plugins.reward import compute_score
-from tw_plugins.rollout import ControlTokens, Rollout, fork_join
-from tw_plugins.summary import EXTRA_FIELD, summarise
+from tw_plugins.reward.facts import EXTRA_FIELD, summarise
+from tw_plugins.rollout import EngineError, Rollout, fork_join
+from tw_plugins.rollout.deadline import WithDeadline
+from tw_plugins.trajectory import ControlTokens
 from tw_plugins.trie import TrieRow, row_from_rollout
 
 logger = logging.getLogger(__name__)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from openrlhf_ext import fidelity, group_bonus
+from openrlhf_ext import group_bonus, probability_difference
 
 
 def register(experience_maker: Any) -> None:
     """Called once `openrlhf.trainer.ppo_utils.experience_maker` is imported."""
     group_bonus.register(experience_maker)
-    fidelity.register(experience_maker)
+    probability_difference.register(experience_maker)

@@ -11,7 +11,7 @@ from typing import Any
 
 from openrlhf_ext.scores import groups_of, scores_of
 from openrlhf_ext.settings import METRICS, RLSettings
-from tw_plugins.critical_path import with_critical_path_bonus
+from tw_plugins.reward.critical_path import with_critical_path_bonus
 
 
 def pay_group_bonus(samples: list[Any], samples_per_prompt: int, settings: RLSettings) -> None:

@@ -24,7 +24,7 @@ Ray runs `install` in each worker process (`worker_process_setup_hook`) before i
 from __future__ import annotations
 
 from openrlhf_ext.cpu.detect import on_cpu
-from tw_plugins.import_hooks import register_on_import
+from tw_plugins.adapter.hooks import register_on_import
 
 SETUP_HOOK = "openrlhf_ext.hooks.install"
 REGISTRATIONS = {

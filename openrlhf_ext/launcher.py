@@ -16,7 +16,7 @@ from openrlhf_ext.arguments import check_samples, with_estimator, with_executor
 from openrlhf_ext.cpu.detect import on_cpu
 from openrlhf_ext.settings import ENVIRONMENT, Common, SettingsError
 from openrlhf_ext.versions import SUPPORTED
-from tw_plugins.versions import UnsupportedVersion
+from tw_plugins.adapter.versions import UnsupportedVersion
 
 CPU_ENVIRONMENT = {
     "DS_ACCELERATOR": "cpu",

@@ -21,12 +21,12 @@ from openrlhf_ext.arguments import GROUP_ESTIMATORS, UPSTREAM_ESTIMATOR
 from openrlhf_ext.cpu.detect import on_cpu
 from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
-from tw_plugins.attention import usable_attention
-from tw_plugins.checked import closest
-from tw_plugins.files import DataFileError, check_columns
-from tw_plugins.layers import UnsupportedAttention, check_span
-from tw_plugins.rollout import ControlTokenError
-from tw_plugins.vocabulary import VocabularyError, check_vocabulary
+from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary
+from tw_plugins.attention import UnsupportedAttention, usable_attention
+from tw_plugins.attention.span import check_span
+from tw_plugins.settings import closest
+from tw_plugins.storage.parquet import DataFileError, check_columns
+from tw_plugins.trajectory import ControlTokenError
 
 logger = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from openrlhf_ext import experience, faults
+from openrlhf_ext import experience, watch
 
 
 def register(samples_generator: Any) -> None:
     """Called once `openrlhf.trainer.ppo_utils.samples_generator` is imported."""
     experience.register(samples_generator)
-    faults.register(samples_generator)
+    watch.register(samples_generator)

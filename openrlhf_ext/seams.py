@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from openrlhf_ext.cpu.detect import on_cpu
-from tw_plugins.seams import Seam
+from tw_plugins.adapter.seams import Seam
 
 
 def _wrapped(dotted: str) -> Any:

@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_type_hints
 
-from tw_plugins.checked import check_fields
-from tw_plugins.deadline import check_deadline
 from tw_plugins.reward import Acceleration, RewardSettings
 from tw_plugins.rollout import Limits, Mode
+from tw_plugins.rollout.deadline import check_deadline
+from tw_plugins.settings import check_fields
 
 PREFIX = "tw."
 MODES: tuple[Mode, ...] = get_args(Mode)

@@ -15,9 +15,9 @@ from openrlhf.datasets.sft_dataset import SFTDataset
 
 from openrlhf_ext.row_codes import encode
 from openrlhf_ext.settings import SFTSettings
-from tw_plugins.file_order import unshuffled
-from tw_plugins.rollout import ControlTokens
 from tw_plugins.sft import RowMaker
+from tw_plugins.sft.order import unshuffled
+from tw_plugins.trajectory import ControlTokens
 
 
 class TrieSFTDataset(SFTDataset):  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tw_plugins.versions import Supported
+from tw_plugins.adapter.versions import Supported
 
 SUPPORTED = Supported(
     "openrlhf_ext",

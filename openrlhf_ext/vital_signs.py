@@ -1,4 +1,4 @@
-"""The watch over an OpenRLHF run (`tw_plugins.vital_signs`).
+"""The watch over an OpenRLHF run (`tw_plugins.adapter.vital_signs`).
 
 Seam: `BasePPOTrainer.train_step` (`openrlhf/trainer/ppo_trainer.py`), which knows the global step and the
 step's trajectories, one `Experience` each, the bonus of their groups paid in place (`group_bonus`).
@@ -13,7 +13,7 @@ from typing import Any
 
 from openrlhf_ext.scores import groups_of, scores_of
 from openrlhf_ext.settings import METRICS, RLSettings
-from tw_plugins.vital_signs import VitalSigns
+from tw_plugins.adapter.vital_signs import VitalSigns
 
 logger = logging.getLogger("openrlhf.threadweaver")
 """Below upstream's, whose handler vLLM's imports leave alone (`openrlhf/utils/logging_utils.py`)."""

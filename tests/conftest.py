@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tw_plugins.versions import installed
+from tw_plugins.adapter.versions import installed
 
 collect_ignore = [framework for framework in ("verl", "openrlhf") if installed(framework) is None]

@@ -15,8 +15,8 @@ import torch
 
 from tests.core.fakes import EOS, ScriptedEngine
 from tests.reference import request_logprobs
-from tw_plugins.control_tokens import ControlTokens
 from tw_plugins.rollout import Limits, Rollout, fork_join
+from tw_plugins.trajectory import ControlTokens
 
 MAX_TOKENS = 200
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from tw_plugins.packing import Pack
     from tw_plugins.trie import TrieRow
+    from tw_plugins.trie.packing import Pack
 
 Mask = Literal["dense", "none", "flex"]
 IGNORE = -100

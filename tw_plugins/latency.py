@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tw_plugins.units import Rollout
+    from tw_plugins.rollout import Rollout
 
 
 @dataclass(frozen=True)

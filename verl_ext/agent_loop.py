@@ -15,12 +15,13 @@ from uuid import uuid4
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
-from tw_plugins.deadline import WithDeadline
-from tw_plugins.rollout import ControlTokens, Rollout, fork_join
-from tw_plugins.summary import EXTRA_FIELD, summarise
+from tw_plugins.reward.facts import EXTRA_FIELD, summarise
+from tw_plugins.rollout import Rollout, fork_join
+from tw_plugins.rollout.deadline import WithDeadline
+from tw_plugins.trajectory import ControlTokens
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
-from verl_ext.llm import ServerEngine
-from verl_ext.rows import ROW_FIELD
+from verl_ext.row_positions import ROW_FIELD
+from verl_ext.server_engine import ServerEngine
 from verl_ext.settings import KEY, settings_from
 
 NAME = "threadweaver"

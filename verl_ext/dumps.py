@@ -2,8 +2,8 @@
 
 verl writes the decoded training row (`trainer.rollout_data_dir`): special tokens, with them the control tags,
 are left out, and the branches follow the answer. Here each line also gets the agent loop's summary
-(`tw_plugins.summary`) under `threadweaver`, and the reward function's values, which verl writes in validation
-only. Seam: `PPOTrainer._log_rollout_data`, `_dump_generations` (`verl/trainer/ppo/v1/trainer_base.py`).
+(`tw_plugins.reward.facts`) under `threadweaver`, and the reward function's values, which verl writes in
+validation only. Seam: `PPOTrainer._log_rollout_data`, `_dump_generations` (`trainer/ppo/v1/trainer_base.py`).
 Works around `trainer_base.py:1297` (verl 0.9.1), which decodes the row and drops the rest; can go once
 verl's dump of training takes the reward function's values and the agent loop's `extra_fields`.
 """
@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tw_plugins.summary import EXTRA_FIELD
-from verl_ext.rows import per_row
+from tw_plugins.reward.facts import EXTRA_FIELD
+from verl_ext.row_positions import per_row
 
 
 class ReadableDumps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tw_plugins.files import DataFileError, check_columns
+from tw_plugins.storage.parquet import DataFileError, check_columns
 
 
 def as_paths(files: Any) -> list[str]:

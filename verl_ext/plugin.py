@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 
-from tw_plugins.import_hooks import register_on_import
+from tw_plugins.adapter.hooks import register_on_import
 from verl_ext.versions import SUPPORTED
 
 logger = logging.getLogger(__name__)
@@ -31,9 +31,9 @@ PREFLIGHT = "verl.utils.config"
 REGISTRATIONS = {
     "verl.plugin.platform.platform_manager": "verl_ext.cpu.platform",
     "verl.utils.distributed": "verl_ext.cpu.process_group",
-    "verl.workers.engine.fsdp.transformer_impl": "verl_ext.engine",
+    "verl.workers.engine.fsdp.transformer_impl": "verl_ext.trie_engine",
     "verl.experimental.agent_loop.agent_loop": "verl_ext.agent_loop",
-    "verl.trainer.ppo.core_algos": "verl_ext.advantage",
+    "verl.trainer.ppo.core_algos": "verl_ext.estimator",
     "verl.trainer.ppo.v1.trainer_base": "verl_ext.trainer",
     "verl.workers.rollout.vllm_rollout.vllm_rollout": "verl_ext.cpu.weight_socket",
     PREFLIGHT: "verl_ext.preflight",

@@ -13,18 +13,18 @@ from collections.abc import Iterator
 from functools import wraps
 from typing import Any
 
-from tw_plugins.attention import usable_attention
-from tw_plugins.control_tokens import ControlTokenError
-from tw_plugins.files import DataFileError
-from tw_plugins.layers import UnsupportedAttention, check_span
-from tw_plugins.versions import UnsupportedVersion
-from tw_plugins.vocabulary import VocabularyError, check_vocabulary
+from tw_plugins.adapter.versions import UnsupportedVersion
+from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary
+from tw_plugins.attention import UnsupportedAttention, usable_attention
+from tw_plugins.attention.span import check_span
+from tw_plugins.storage.parquet import DataFileError
+from tw_plugins.trajectory import ControlTokenError
 from verl_ext.cpu.detect import on_cpu
+from verl_ext.cpu.shared_memory import SharedMemoryTooSmall, check_shared_memory
 from verl_ext.cpu.weight_socket import name_run
 from verl_ext.files import check_prompt_files
-from verl_ext.run_settings import ESTIMATOR, NAME, run_deviations, run_problems, uses_threadweaver
 from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
-from verl_ext.shared_memory import SharedMemoryTooSmall, check_shared_memory
+from verl_ext.verl_settings import ESTIMATOR, NAME, run_deviations, run_problems, uses_threadweaver
 from verl_ext.versions import SUPPORTED
 
 logger = logging.getLogger(__name__)

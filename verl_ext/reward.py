@@ -1,6 +1,6 @@
 """The reward function by the name that verl's config gives it.
 
-    reward.custom_reward_function:
+    score.custom_reward_function:
       path: pkg://verl_ext.reward
       name: compute_score
       reward_kwargs: {rho: 0.5, rho_clip: 0.2}
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tw_plugins import reward
+from tw_plugins.reward import score
 
 
 def compute_score(
@@ -32,4 +32,4 @@ def compute_score(
             when the run has one (`experimental/reward_loop/reward_manager/naive.py`). Not used.
     """
     del reward_router_address, reward_model_tokenizer
-    return reward.compute_score(data_source, solution_str, ground_truth, extra_info, **settings)
+    return score.compute_score(data_source, solution_str, ground_truth, extra_info, **settings)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tw_plugins.seams import Seam
+from tw_plugins.adapter.seams import Seam
 
 
 def _platform(module: Any) -> bool:
@@ -25,7 +25,7 @@ def _process_group(module: Any) -> bool:
 
 
 def _engine(module: Any) -> bool:
-    from verl_ext.engine import TrieEngine
+    from verl_ext.trie_engine import TrieEngine
 
     return issubclass(module.EngineRegistry.get_engine_cls("language_model", "fsdp2"), TrieEngine)
 
@@ -37,7 +37,7 @@ def _agent_loop(module: Any) -> bool:
 
 
 def _estimator(module: Any) -> bool:
-    from verl_ext.advantage import NAME
+    from verl_ext.estimator import NAME
 
     return NAME in module.ADV_ESTIMATOR_REGISTRY
 

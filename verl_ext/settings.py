@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from tw_plugins.checked import check_fields
-from tw_plugins.deadline import check_deadline
 from tw_plugins.reward import RewardSettings
 from tw_plugins.rollout import Limits, Mode
+from tw_plugins.rollout.deadline import check_deadline
+from tw_plugins.settings import check_fields
 
 Layout = Literal["trie", "rows"]
 RequestIds = Literal["trajectory", "thread"]

@@ -5,8 +5,8 @@
 
 verl logs what a reward function returns for validation only (`val-*`); its training step drops it. These
 modes log the same values of the training trajectories under `threadweaver/*`, and warn where the run goes
-wrong (`tw_plugins.vital_signs`). With `acceleration: critical_path` they also add its bonus to the rewards
-before advantages are made; with the paper's `eta` the plain modes have the same rewards and updates.
+wrong (`tw_plugins.adapter.vital_signs`). With `acceleration: critical_path` they also add its bonus to the
+rewards before advantages are made; with the paper's `eta` the plain modes have the same rewards and updates.
 
 To verl every mode not named "sync" is asynchronous (`trainer_base.py`): `threadweaver_sync` generates,
 updates and hands over weights in `sync`'s turns, but with `ReplayBufferAsync`, prompts fetched one at a time
@@ -23,14 +23,14 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any
 
-from tw_plugins.critical_path import with_critical_path_bonus
+from tw_plugins.adapter.vital_signs import VitalSigns
 from tw_plugins.reward import RewardSettings
-from tw_plugins.vital_signs import VitalSigns
+from tw_plugins.reward.critical_path import with_critical_path_bonus
 from verl_ext.dumps import ReadableDumps
-from verl_ext.faults import WatchedTrainer
-from verl_ext.rows import per_row
+from verl_ext.row_positions import per_row
 from verl_ext.settings import reward_settings
 from verl_ext.vital_signs import vital_signs_of
+from verl_ext.watch import WatchedTrainer
 
 METRICS = "threadweaver"
 

@@ -1,4 +1,4 @@
-"""The watch over a verl run (`tw_plugins.vital_signs`), by the run's config."""
+"""The watch over a verl run (`tw_plugins.adapter.vital_signs`), by the run's config."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.vital_signs import VitalSigns
+from tw_plugins.adapter.vital_signs import VitalSigns
 from verl_ext.settings import settings_from
 
 # The root logger says nothing below ERROR once vLLM's server is imported (by `configure_root_logger` of its

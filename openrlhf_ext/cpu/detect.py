@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tw_plugins.machine import has_accelerator
+from tw_plugins.adapter.device import has_accelerator
 
 
 def on_cpu() -> bool:

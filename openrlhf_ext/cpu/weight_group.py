@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from openrlhf_ext.settings import PREFIX, RLSettings
-from tw_plugins.request import EngineError
+from tw_plugins.rollout import EngineError
 
 
 class GlooGroup:

@@ -23,12 +23,12 @@ from recipes.quickstart.jobs import run_side_by_side
 from recipes.quickstart.pipeline import Framework
 from recipes.quickstart.settings import Settings, settings_of
 from recipes.quickstart.stages import Pipeline, Stage
-from tw_plugins.evaluate import EvalRecord, read_records
-from tw_plugins.evaluate_model import record_file
+from tw_plugins.evaluation.decode import EvalRecord, read_records
+from tw_plugins.evaluation.run import record_file
 from tw_plugins.reward import Acceleration
-from tw_plugins.tasks.dataset import Mixture, make_dataset, write_parquet
-from tw_plugins.tasks.digits import STANDARD, Sizes
-from tw_plugins.tasks.preset import write_files
+from tw_plugins.toy.dataset import Mixture, make_dataset, write_parquet
+from tw_plugins.toy.digits import STANDARD, Sizes
+from tw_plugins.toy.preset import write_files
 
 SHAPES = {"forking saves nothing": Sizes(shapes=((2, 3),)), "forking saves": STANDARD}
 """By what a fork does to the token latency: 63 tokens become 62, 167 become 96."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tw_plugins.versions import installed
+from tw_plugins.adapter.versions import installed
 
 FRAMEWORKS = ("verl", "openrlhf")
 OUT = Path("runs/quickstart")

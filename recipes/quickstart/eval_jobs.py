@@ -10,10 +10,10 @@ from typing import Any
 
 from recipes.quickstart.jobs import ENVIRONMENT, Job
 from recipes.quickstart.settings import Settings
-from tw_plugins.clock_command import SUMMARY
-from tw_plugins.clock_file import clock_file
-from tw_plugins.evaluate import EvalRecord, read_records
-from tw_plugins.evaluate_model import record_file
+from tw_plugins.cli.clock import SUMMARY
+from tw_plugins.evaluation.clock.file import clock_file
+from tw_plugins.evaluation.decode import EvalRecord, read_records
+from tw_plugins.evaluation.run import record_file
 from tw_plugins.rollout import Mode
 
 MODES: tuple[Mode, ...] = ("parallel", "autoregressive")
@@ -76,7 +76,7 @@ def _command(name: str, options: Mapping[str, object]) -> list[str]:
 
 
 def read_clock(folder: Path) -> dict[str, Any]:
-    """Figures of a clock, see `tw_plugins.clock_figures.clock_figures`."""
+    """Figures of a clock, see `tw_plugins.evaluation.clock.figures.clock_figures`."""
     return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
 
 

@@ -19,7 +19,7 @@ from typing import Self
 
 import psutil
 
-from tw_plugins.atomic import write_text
+from tw_plugins.storage.atomic import write_text
 
 SHARED_MEMORY = Path("/dev/shm")
 SEGMENTS = ("sem.mp-*", "psm_*", "verl_weights_*")  # Python's multiprocessing's, and verl's own

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.atomic import write_text
-from tw_plugins.bench.machine import Machine
+from tw_plugins.bench.provenance import Machine
+from tw_plugins.storage.atomic import write_text
 
 FILE = "made.json"
 _MACHINE = ("cpu", "cores", "memory_gib", "gpu", "torch")

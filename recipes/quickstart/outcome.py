@@ -19,7 +19,7 @@ from recipes.quickstart.promise import (
     activation,
     percent,
 )
-from tw_plugins.speedup_words import compared
+from tw_plugins.evaluation.speedup_words import compared
 
 SMOKE = "A smoke run: every part ran, but too briefly to learn anything, so its figures say nothing."
 

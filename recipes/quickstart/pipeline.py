@@ -16,7 +16,7 @@ from recipes.quickstart.report_data import build_report
 from recipes.quickstart.selftrain_jobs import funnel, sample_job, sft_settings, take
 from recipes.quickstart.settings import Settings
 from recipes.quickstart.stages import Pipeline, Stage
-from tw_plugins.tasks.preset import write_files
+from tw_plugins.toy.preset import write_files
 
 
 class Framework(Protocol):

@@ -35,7 +35,7 @@ class Promise:
     times: bool = False
 
     def judge(self, report: Report) -> dict[str, Any]:
-        """`{name, text, reached, value, wanted}`, as `tw_plugins.report` draws it."""
+        """`{name, text, reached, value, wanted}`, as `tw_plugins.pages.report` draws it."""
         value, wanted = self.figure(report), self.bound(report)
         missing = f"{self.name} was not measured"
         said = missing if value is None else self.said.format(self.shown(report))

@@ -13,7 +13,7 @@ from typing import Any
 from recipes.quickstart.eval_jobs import Records
 from recipes.quickstart.jobs import earlier
 from recipes.quickstart.settings import Settings
-from tw_plugins.evaluate import EvalRecord, speedup, speedups, summarise
+from tw_plugins.evaluation.decode import EvalRecord, speedup, speedups, summarise
 from tw_plugins.reward import reward
 
 DISTRIBUTIONS = ("tw-plugins", "verl", "openrlhf", "torch", "transformers", "vllm", "ray", "deepspeed")
@@ -35,7 +35,7 @@ def build_report(
     records: Records,
     clock: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The report; its keys are those of `tw_plugins.report.SHAPE`.
+    """The report; its keys are those of `tw_plugins.pages.report.SHAPE`.
 
     Args:
         stages: seconds by stage.

@@ -26,8 +26,8 @@ from recipes.quickstart.pipeline import DEFAULT_STAGES
 from recipes.quickstart.seed_figures import Entry, entry_of, failed, reached, table
 from recipes.quickstart.settings import settings_of
 from recipes.quickstart.stages import DONE, Pipeline
-from tw_plugins.atomic import write_text
-from tw_plugins.report import JSON_NAME, read_report
+from tw_plugins.pages.report import JSON_NAME, read_report
+from tw_plugins.storage.atomic import write_text
 
 Runner = Callable[[Sequence[str]], int]
 """Runs a command to its end; returns its exit status."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from recipes.quickstart.jobs import ENVIRONMENT, Job, JobFailed
 from recipes.quickstart.settings import Settings
-from tw_plugins.atomic import whole
 from tw_plugins.data.selftrain import FUNNEL, SAMPLES, SFT
+from tw_plugins.storage.atomic import whole
 
 
 def sample_job(folder: Path, model: Path, prompts: Path, settings: Settings) -> Job:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tw_plugins.reward import Acceleration
-from tw_plugins.tasks.preset import SMOKE_PRESET, STANDARD_PRESET, Preset
+from tw_plugins.toy.preset import SMOKE_PRESET, STANDARD_PRESET, Preset
 
 SFT_CHECKPOINTS = 10
 """In one SFT; RL has one each step."""

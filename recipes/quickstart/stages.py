@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tw_plugins.atomic import write_text
+from tw_plugins.storage.atomic import write_text
 
 BEGUN, DONE = "begun.json", "done.json"
 

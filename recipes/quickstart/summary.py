@@ -11,8 +11,8 @@ from rich.table import Table
 
 from recipes.quickstart.outcome import SMOKE, outcome
 from recipes.quickstart.promise import PROMISES, judge, missed
-from tw_plugins.report import write_report
-from tw_plugins.speedup_words import compared, times
+from tw_plugins.evaluation.speedup_words import compared, times
+from tw_plugins.pages.report import write_report
 
 
 def judged(report: dict[str, Any], smoke: bool) -> dict[str, Any]:

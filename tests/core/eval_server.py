@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from tests.core.fakes import EOS, char_tokenizer, control_tokens
 from tests.core.test_engines import Server, choice
-from tw_plugins.cli import app
+from tw_plugins.cli.app import app
 
 TAGS = control_tokens()
 RIGHT = TAGS.encode(f"<think>\n</think>\\boxed{{7}}{EOS}")

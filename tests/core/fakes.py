@@ -13,8 +13,8 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from tw_plugins.control_tokens import TAGS, ControlTokens
 from tw_plugins.rollout import Completion
+from tw_plugins.trajectory import TAGS, ControlTokens
 
 EOS = "<|im_end|>"
 

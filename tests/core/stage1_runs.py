@@ -10,8 +10,8 @@ from typing import Any
 from typer.testing import CliRunner
 
 from tests.core.stage1_server import Endpoint, traces
-from tw_plugins.cli import app
-from tw_plugins.data.stage1.jsonl import Record, finished
+from tw_plugins.cli.app import app
+from tw_plugins.storage.jsonl import Record, finished
 
 KEY = "sk-very-secret"
 Messages = list[dict[str, str]]

@@ -21,10 +21,10 @@ from transformers import (
 )
 from typer.testing import CliRunner
 
-from tw_plugins.cli import app
-from tw_plugins.control_tokens import TAGS, ControlTokens
+from tw_plugins.adapter.vocabulary import check_vocabulary
+from tw_plugins.cli.app import app
 from tw_plugins.data.add_tokens import AddTokensError, add_tokens
-from tw_plugins.vocabulary import check_vocabulary
+from tw_plugins.trajectory import TAGS, ControlTokens
 
 SHAPE: dict[str, Any] = {
     "hidden_size": 16,

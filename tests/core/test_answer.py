@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tw_plugins.answer import extract_answer
+from tw_plugins.grading.boxed import extract_answer
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tw_plugins.data.stage1.answer_json import Malformed, json_in
-from tw_plugins.data.stage1.outline import read_outlines
-from tw_plugins.data.stage1.rewrite import apply_edits
+from tw_plugins.data.stage1.step3_rewrite import apply_edits
+from tw_plugins.data.stage1.step4_outline import read_outlines
 
 LATEX = [
     r"\frac{1}{2}", r"2 \times 3", r"\nu + \beta", r"x \neq \rho", r"\theta \to \tau", r"\right) \text{so}",

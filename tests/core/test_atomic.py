@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tw_plugins.atomic import whole, write_text
-from tw_plugins.view.page import write_page
+from tw_plugins.pages.page import write_page
+from tw_plugins.storage.atomic import whole, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -39,7 +39,7 @@ def test_a_page_on_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytes
             file.write(text[:10])
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr("tw_plugins.view.page.template", lambda _: Template)
+    monkeypatch.setattr("tw_plugins.pages.page.template", lambda _: Template)
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError):
         write_page("x", tmp_path / "x.html", [])

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from tw_plugins.attention import _intervals, ancestor_block_mask, ancestor_mask
-from tw_plugins.block_table import _runs
+from tw_plugins.attention import ancestor_block_mask, ancestor_mask
+from tw_plugins.attention.block_table import _runs
+from tw_plugins.attention.mask import _intervals
 
 
 def random_row(rng: random.Random, trajectories: int, pads: int) -> tuple[list[int], list[int | None]]:

@@ -9,8 +9,15 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from tw_plugins import bootstrap
-from tw_plugins.bootstrap import BootstrapError, difference_of_means, greatest, mean, median, ratio_of_means
+from tw_plugins.evaluation import bootstrap
+from tw_plugins.evaluation.bootstrap import (
+    BootstrapError,
+    difference_of_means,
+    greatest,
+    mean,
+    median,
+    ratio_of_means,
+)
 
 OWN = [1.0, 0.0, 0.5, 1.0, 0.25, 0.75, 1.0]
 OTHER = [2.0, 3.0, 2.5, 4.0, 1.0, 1.5, 2.0]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from tw_plugins.checked import check_fields, closest
+from tw_plugins.settings import check_fields, closest
 
 
 @dataclass

@@ -16,13 +16,15 @@ from typer.testing import CliRunner
 
 from tests.core.test_evaluate import RECORD
 from tests.core.test_report import report
-from tw_plugins import cli, doctor, eval_command
-from tw_plugins.eval_command import parse_engine_args, parse_modes, run, summary_line, table
-from tw_plugins.evaluate import read_records
-from tw_plugins.evaluate_model import EvalSettings, record_file
-from tw_plugins.records import write_records
-from tw_plugins.report import ReportError, write_report
-from tw_plugins.scores import EvaluationError, summarise
+from tw_plugins import doctor
+from tw_plugins.cli import app as cli
+from tw_plugins.cli import eval_run
+from tw_plugins.cli.eval_run import parse_engine_args, parse_modes, run, summary_line, table
+from tw_plugins.evaluation.decode import read_records
+from tw_plugins.evaluation.records import write_records
+from tw_plugins.evaluation.run import EvalSettings, record_file
+from tw_plugins.evaluation.scores import EvaluationError, summarise
+from tw_plugins.pages.report import ReportError, write_report
 
 runner = CliRunner()
 EVAL = ["eval", "run", "--model", "m", "--data", "d.parquet", "--out", "o"]
@@ -48,7 +50,7 @@ def test_eval_has_sub_commands() -> None:
 
 def test_import_is_cheap() -> None:
     heavy = "{'torch', 'transformers', 'verl', 'vllm', 'ray', 'jinja2', 'numpy'}"
-    code = f"import sys, tw_plugins.cli; print(*{heavy} & set(sys.modules))"
+    code = f"import sys, tw_plugins.cli.app; print(*{heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
@@ -77,7 +79,7 @@ def test_errors_of_others_keep_their_traceback(monkeypatch: pytest.MonkeyPatch, 
     def broken(folder: Path) -> Any:
         raise ValueError("not ours")
 
-    monkeypatch.setattr("tw_plugins.report.read_report", broken)
+    monkeypatch.setattr("tw_plugins.pages.report.read_report", broken)
     done = runner.invoke(cli.app, ["report", str(tmp_path)])
     assert done.exit_code == 1 and isinstance(done.exception, ValueError)
 
@@ -114,7 +116,7 @@ def test_wrong_arguments_of_eval(arguments: list[str], message: str) -> None:
 
 def test_eval_hands_its_options_on(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
-    monkeypatch.setattr(eval_command, "run", lambda *arguments: given.extend(arguments))
+    monkeypatch.setattr(eval_run, "run", lambda *arguments: given.extend(arguments))
     options = [
         "--mode",
         "parallel",
@@ -159,7 +161,7 @@ def test_run_writes_and_prints_a_table_and_a_last_line(
             write_records(records, record_file(out, mode))
         return {mode: records for mode in modes}
 
-    monkeypatch.setattr(eval_command, "evaluate_model", evaluate)
+    monkeypatch.setattr(eval_run, "evaluate_model", evaluate)
     console = Console(record=True, width=100)
     summaries = run("m", Path("d"), ["parallel"], tmp_path, EvalSettings(), None, console)
     assert summaries == {"parallel": summarise(records)}
@@ -186,7 +188,7 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tw_plugins.report.read_report", full)
+    monkeypatch.setattr("tw_plugins.pages.report.read_report", full)
     result = runner.invoke(cli.app, ["report", str(tmp_path)])
     assert result.exit_code == 2
     assert "the disk is full; what was finished is kept. Make room" in " ".join(result.output.split())

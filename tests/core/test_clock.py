@@ -21,17 +21,17 @@ from typer.testing import CliRunner
 
 from tests.core.fakes import StoryEngine, control_tokens
 from tests.messages import assert_message
-from tw_plugins import clock_command
-from tw_plugins.cli import app
-from tw_plugins.clock import Decoded, Pair, Side, time_pairs
-from tw_plugins.clock_command import SUMMARY
-from tw_plugins.clock_figures import clock_figures, clock_line
-from tw_plugins.clock_file import append_pair, clock_file, salvage_pairs
-from tw_plugins.cpu_load import OthersCpu
-from tw_plugins.evaluate_model import EvalSettings
-from tw_plugins.placement import side_by_side
-from tw_plugins.problems import EvalProblem
-from tw_plugins.records import RecordError
+from tw_plugins.cli import clock as clock_command
+from tw_plugins.cli.app import app
+from tw_plugins.cli.clock import SUMMARY
+from tw_plugins.engines.placement import side_by_side
+from tw_plugins.evaluation.clock.cpu_load import OthersCpu
+from tw_plugins.evaluation.clock.figures import clock_figures, clock_line
+from tw_plugins.evaluation.clock.file import append_pair, clock_file, salvage_pairs
+from tw_plugins.evaluation.clock.pairs import Decoded, Pair, Side, time_pairs
+from tw_plugins.evaluation.problems import EvalProblem
+from tw_plugins.evaluation.records import RecordError
+from tw_plugins.evaluation.run import EvalSettings
 from tw_plugins.rollout import Completion, Limits
 
 TAGS = control_tokens()

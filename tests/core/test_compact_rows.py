@@ -7,8 +7,8 @@ import pickle
 import pytest
 
 from tw_plugins.bench.shapes import Shape, shaped_rollout, tags
-from tw_plugins.compact_rows import CompactRows
 from tw_plugins.trie import TrieRow, row_from_ids
+from tw_plugins.trie.compact import CompactRows
 
 STORIES = [shaped_rollout(Shape(300, (3, 2), 0.6)), shaped_rollout(Shape(200, (2,), 0.6))]
 ROWS = [

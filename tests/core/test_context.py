@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tw_plugins.context import Context
+from tw_plugins.rollout.path import Context
 
 IDS = st.lists(st.integers(0, 9), max_size=8)
 BOUNDS = st.none() | st.integers(-12, 12)

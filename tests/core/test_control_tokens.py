@@ -8,7 +8,7 @@ import pytest
 from tokenizers import AddedToken
 
 from tests.core.fakes import EOS, char_tokenizer, control_tokens
-from tw_plugins.control_tokens import TAGS, ControlTokenError, ControlTokens
+from tw_plugins.trajectory import TAGS, ControlTokenError, ControlTokens
 
 
 def test_every_tag_is_its_own_id() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tw_plugins.critical_path import critical_path_bonuses, with_critical_path_bonus
+from tw_plugins.reward.critical_path import critical_path_bonuses, with_critical_path_bonus
 
 RHO, CLIP = 0.5, 0.2
 

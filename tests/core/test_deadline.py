@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from tests.core.fakes import ScriptedEngine, control_tokens
-from tw_plugins.deadline import OutOfTime, WithDeadline, check_deadline, within
-from tw_plugins.request import EngineError
-from tw_plugins.rollout import Limits, fork_join
+from tw_plugins.rollout import EngineError, Limits, fork_join
+from tw_plugins.rollout.deadline import OutOfTime, WithDeadline, check_deadline, within
 
 TAGS = control_tokens()
 FORK = TAGS.encode("a<Parallel><Outlines><Outline>1:x</Outline><Outline>2:y</Outline></Outlines>")

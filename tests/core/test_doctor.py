@@ -53,10 +53,10 @@ def test_a_broken_framework_doctor_is_a_finding(monkeypatch: pytest.MonkeyPatch)
 
 def test_attention_that_gives_a_wrong_gradient_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
-    from tw_plugins import doctor_attention
+    from tw_plugins.doctor import attention
 
-    monkeypatch.setattr(doctor_attention, "_sdpa", lambda x, _: x * torch.nan)
-    sdpa, trie, *_ = doctor_attention.attention_checks()
+    monkeypatch.setattr(attention, "_sdpa", lambda x, _: x * torch.nan)
+    sdpa, trie, *_ = attention.attention_checks()
     assert (sdpa.status, trie.status) == ("fail", "note")  # what does not agree with SDPA is only noted
     assert "the gradient is not finite" in sdpa.detail
 

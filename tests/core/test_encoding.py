@@ -10,9 +10,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from tests.core.fakes import EOS, StoryEngine, control_tokens
-from tw_plugins.control_tokens import TAGS, ControlTokens
-from tw_plugins.encoding import encode_trajectory, sampled_texts
 from tw_plugins.rollout import Limits, fork_join
+from tw_plugins.trajectory import TAGS, ControlTokens, encode_trajectory
+from tw_plugins.trajectory.encoding import sampled_texts
 from tw_plugins.trie import row_from_ids
 
 OPEN = "a<Parallel>\n<Outlines>\n<Outline>1: x</Outline>\n<Outline>2: y</Outline>\n</Outlines>"

@@ -16,12 +16,11 @@ import pytest
 
 from tests.core.fakes import char_tokenizer, control_tokens
 from tests.messages import assert_message
-from tw_plugins import engines
-from tw_plugins.clock import Pair, Side, time_pairs
-from tw_plugins.engines import EngineError, OpenAICompatibleEngine, VLLMEngine
-from tw_plugins.problems import EvalProblem
-from tw_plugins.rollout import Completion, Limits, fork_join
-from tw_plugins.servers import quiet_vllm
+from tw_plugins.engines import OpenAICompatibleEngine, VLLMEngine, http
+from tw_plugins.engines.choice import quiet_vllm
+from tw_plugins.evaluation.clock.pairs import Pair, Side, time_pairs
+from tw_plugins.evaluation.problems import EvalProblem
+from tw_plugins.rollout import Completion, EngineError, Limits, fork_join
 
 TAGS = control_tokens()
 HANG_UP = 0  # as a status: the connection is closed without an answer
@@ -84,7 +83,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         made.append(seconds)
 
-    monkeypatch.setattr(engines.asyncio, "sleep", sleep)
+    monkeypatch.setattr(http.asyncio, "sleep", sleep)
     return made
 
 

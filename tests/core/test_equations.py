@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tw_plugins.equations import Equation, equations
+from tw_plugins.evaluation.equations import Equation, equations
 
 
 @pytest.mark.parametrize(

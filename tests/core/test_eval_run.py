@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 from tests.core.eval_server import RIGHT, TAGS, plain, run
 from tests.core.test_engines import Server, choice
 from tests.messages import assert_message
-from tw_plugins import benchmarks
-from tw_plugins.cli import app
+from tw_plugins.cli.app import app
 from tw_plugins.data.selftrain import SAMPLES
-from tw_plugins.problems import read_problems
-from tw_plugins.records import read_records
-from tw_plugins.scores import EvaluationError
+from tw_plugins.evaluation import benchmarks
+from tw_plugins.evaluation.problems import read_problems
+from tw_plugins.evaluation.records import read_records
+from tw_plugins.evaluation.scores import EvaluationError
 
 
 def test_k_samples_of_each_problem(server: Server, model: Path, data: Path, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_selftrain_on_a_server(server: Server, model: Path, tmp_path: Path) -> N
 
 
 def _tokenizer(model: Path) -> Any:
-    from tw_plugins.evaluate_model import load_tokenizer
+    from tw_plugins.evaluation.run import load_tokenizer
 
     return load_tokenizer(str(model))
 

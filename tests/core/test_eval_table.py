@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 from tests.core.test_evaluate import RECORD
 from tests.messages import assert_message
-from tw_plugins import cli
-from tw_plugins.compare import compare
-from tw_plugins.eval_table import join, table_markdown
-from tw_plugins.figures import describe
-from tw_plugins.paper_figures import PAPER
-from tw_plugins.records import EvalRecord, write_records
-from tw_plugins.scores import EvaluationError
-from tw_plugins.units import Mode
+from tw_plugins.cli import app as cli
+from tw_plugins.evaluation.compare import compare
+from tw_plugins.evaluation.figures import describe
+from tw_plugins.evaluation.paper_figures import PAPER
+from tw_plugins.evaluation.records import EvalRecord, write_records
+from tw_plugins.evaluation.scores import EvaluationError
+from tw_plugins.evaluation.table import join, table_markdown
+from tw_plugins.rollout import Mode
 
 
 def records(latencies: list[int], right: int, mode: Mode = "parallel") -> list[EvalRecord]:

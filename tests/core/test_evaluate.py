@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.core.fakes import EOS, ScriptedEngine, char_tokenizer, control_tokens
-from tw_plugins.evaluate import (
+from tw_plugins.evaluation.decode import (
     EvalProblem,
     EvalRecord,
     EvaluationError,
@@ -27,14 +27,8 @@ from tw_plugins.evaluate import (
     summarise,
     write_records,
 )
-from tw_plugins.evaluate_model import (
-    EvalSettings,
-    _kept,
-    evaluate_model,
-    evaluate_modes,
-    record_file,
-)
-from tw_plugins.records import append_record
+from tw_plugins.evaluation.records import append_record
+from tw_plugins.evaluation.run import EvalSettings, _kept, evaluate_model, evaluate_modes, record_file
 from tw_plugins.rollout import Completion, Limits
 
 TAGS = control_tokens()

@@ -16,9 +16,9 @@ from tests.core.fakes import StoryEngine, char_tokenizer, control_tokens
 from tests.reference import in_row_order, request_logprobs
 from tw_plugins.advantage import p_grpo
 from tw_plugins.collator import TrieCollator
-from tw_plugins.packing import Pack
 from tw_plugins.rollout import Limits, Rollout, fork_join
 from tw_plugins.trie import TrieRow, row_from_ids, row_from_rollout, rows_from_rollout
+from tw_plugins.trie.packing import Pack
 
 TOKENIZER = char_tokenizer()
 TAGS = control_tokens(TOKENIZER)

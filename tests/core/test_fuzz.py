@@ -18,7 +18,10 @@ from tests.fuzz.engine import CaseEngine
 from tests.fuzz.oracle import fork_of, is_well_formed
 from tests.fuzz.shrink import shortest
 from tests.fuzz.tokens import VOCABULARIES
-from tw_plugins import attention, critical_path, latency, rollout, summary
+from tw_plugins import latency
+from tw_plugins.attention import mask as attention_mask
+from tw_plugins.reward import critical_path, facts
+from tw_plugins.rollout import state_machine
 from tw_plugins.trie import TrieRow
 
 TAGS = VOCABULARIES[0]
@@ -60,7 +63,7 @@ def test_a_bug_is_found_and_its_shortest_case_shown(monkeypatch: pytest.MonkeyPa
     def left_open(self: Any, ids: list[int]) -> list[int]:
         return list(ids)
 
-    message = breaks_within(monkeypatch, rollout._Trajectory, "_closed", left_open)
+    message = breaks_within(monkeypatch, state_machine._Trajectory, "_closed", left_open)
     first, repeat, short, *case = message.splitlines()
     assert first.startswith("case ") and "of seed 1 breaks: AssertionError: " in first
     assert repeat.startswith("repeat it: python -m tests.fuzz --seed 1 --first ")
@@ -82,7 +85,7 @@ def test_an_error_that_is_swallowed_is_found(monkeypatch: pytest.MonkeyPatch) ->
         done = await asyncio.gather(*coroutines, return_exceptions=True)
         return [call for call in done if not isinstance(call, Exception)]
 
-    message = breaks_within(monkeypatch, rollout, "all_or_raise", forgiving, cases=1000)
+    message = breaks_within(monkeypatch, state_machine, "all_or_raise", forgiving, cases=1000)
     assert "the joined path" in message or "swallowed" in message
 
 
@@ -92,7 +95,7 @@ def test_threads_one_after_the_other_are_found(monkeypatch: pytest.MonkeyPatch) 
     async def in_turn(coroutines: Any) -> list[Any]:
         return [await coroutine for coroutine in coroutines]
 
-    message = breaks_within(monkeypatch, rollout, "all_or_raise", in_turn)
+    message = breaks_within(monkeypatch, state_machine, "all_or_raise", in_turn)
     assert "latency" in message
 
 
@@ -100,7 +103,7 @@ def test_a_wrong_latency_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def optimist(given: Any) -> latency.Latency:
         return replace(latency.measure(given), longest=0)
 
-    assert "latency" in breaks_within(monkeypatch, summary, "measure", optimist)
+    assert "latency" in breaks_within(monkeypatch, facts, "measure", optimist)
 
 
 @pytest.mark.parametrize(
@@ -118,20 +121,20 @@ def test_a_wrong_latency_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
             "a row of one request",
         ),
         (
-            rollout,
+            state_machine,
             "_at_most",
             lambda completion: replace(completion, weight_version=None),
             "completions are changed",
         ),
-        (rollout, "Call", lambda call: replace(call, seconds=call.seconds[::-1]), "times of call"),
+        (state_machine, "Call", lambda call: replace(call, seconds=call.seconds[::-1]), "times of call"),
         (
-            attention,
+            attention_mask,
             "_intervals",
             lambda bounds: (bounds[0], bounds[1] + 1, bounds[2]),
             "the mask does not follow",
         ),
         (
-            attention,
+            attention_mask,
             "block_table",
             lambda tables: (tables[0], torch.ones_like(tables[1])),
             "block mask's table|taken for a full one",
@@ -150,7 +153,7 @@ def test_a_wrong_figure_is_found(
 
 def test_a_wrong_block_mask_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def shifted(position_ids: torch.Tensor, size: int) -> Any:
-        mask = attention.ancestor_block_mask(position_ids, size)
+        mask = attention_mask.ancestor_block_mask(position_ids, size)
         right = mask.mask_mod
         mask.mask_mod = lambda b, h, q, k: right(b, h, q, k) | (k == q + 1)
         return mask
@@ -163,8 +166,8 @@ def test_a_wrong_request_id_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     async def renamed(self: Any, context: Any, stops: Any, budget: int, request_id: str) -> Any:
         return await ask(self, context, stops, budget, request_id + "x")
 
-    ask = rollout._Trajectory._ask
-    assert "another id" in breaks_within(monkeypatch, rollout._Trajectory, "_ask", renamed)
+    ask = state_machine._Trajectory._ask
+    assert "another id" in breaks_within(monkeypatch, state_machine._Trajectory, "_ask", renamed)
 
 
 def test_what_waits_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +175,7 @@ def test_what_waits_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.gather(*coroutines)
         return await asyncio.Future()
 
-    assert "it waits for ever" in breaks_within(monkeypatch, rollout, "all_or_raise", stuck)
+    assert "it waits for ever" in breaks_within(monkeypatch, state_machine, "all_or_raise", stuck)
 
 
 def test_shortest_removes_all_that_is_not_needed() -> None:

@@ -14,8 +14,8 @@ import pytest
 
 from tw_plugins import grading
 from tw_plugins.grading import GradingError, is_equivalent
-from tw_plugins.grading_pool import GradingPool
-from tw_plugins.grading_worker import build_literal
+from tw_plugins.grading.pool import GradingPool
+from tw_plugins.grading.worker import build_literal
 
 # A worker that hangs, dies, is late or answers "are the strings equal" on request, without math-verify.
 FAKE = """
@@ -383,6 +383,6 @@ def test_settings_are_checked() -> None:
 def test_a_large_parent_does_not_make_its_workers_swollen() -> None:
     """A trainer's process has many gigabytes; its workers would be replaced after every answer."""
     large = bytearray(b"x" * (300 << 20))
-    code = "from tw_plugins.grading_worker import peak_bytes; print(peak_bytes())"
+    code = "from tw_plugins.grading.worker import peak_bytes; print(peak_bytes())"
     peak = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     assert 0 < peak < len(large) / 2

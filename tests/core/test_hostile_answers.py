@@ -15,10 +15,10 @@ import pytest
 
 from tests.core.hostile_answers import ANSWERS, CANARY, RESPONSES, TRUTHS
 from tw_plugins import grading
-from tw_plugins.answer import extract_answer
 from tw_plugins.grading import is_equivalent
-from tw_plugins.grading_pool import GradingPool
-from tw_plugins.grading_worker import MEMORY_BYTES
+from tw_plugins.grading.boxed import extract_answer
+from tw_plugins.grading.pool import GradingPool
+from tw_plugins.grading.worker import MEMORY_BYTES
 
 ENDLESS = ("exponents", "factorials", "sums", "nesting")  # families that mostly run into the deadline
 HONEST = (r"\frac{14}{2}", r"\frac{\sqrt{196}}{2}", "x=7", r"\sqrt{49}")

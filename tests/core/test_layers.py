@@ -9,8 +9,8 @@ import torch
 from transformers import Gemma2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config, Qwen3NextConfig
 from transformers.models.llama4 import Llama4TextConfig
 
-from tw_plugins.attention import mask_for
-from tw_plugins.layers import UnsupportedAttention, attention_span, check_span
+from tw_plugins.attention import UnsupportedAttention, mask_for
+from tw_plugins.attention.span import attention_span, check_span
 
 CONFIGS = {
     "qwen3": (Qwen3Config(), None),

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from tests.core.fakes import EOS, ScriptedEngine, control_tokens
 from tests.core.test_engines import Server, choice
 from tests.core.test_evaluate import CLOSE, OPEN, THREADS
-from tw_plugins.cli import app
-from tw_plugins.live import LiveTrajectory, summary_line
+from tw_plugins.cli.app import app
+from tw_plugins.cli.rollout import LiveTrajectory, summary_line
 from tw_plugins.rollout import Completion, Limits, fork_join
 
 TAGS = control_tokens()

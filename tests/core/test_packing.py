@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.test_fidelity import TAGS, TOKENIZER, model_of, rollouts, row_logprobs
-from tw_plugins.compact_rows import CompactRows
-from tw_plugins.packing import PackedRows, plan
 from tw_plugins.sft import RowMaker
 from tw_plugins.trie import TrieRow, row_from_rollout
+from tw_plugins.trie.compact import CompactRows
+from tw_plugins.trie.packing import PackedRows, plan
 
 PLAIN = TrieRow([5, 6, 7, 8], [0, 1, 2, 3], [0, 1, 1, 1])
 BUDGET = 20

@@ -10,8 +10,8 @@ import pytest
 
 from tests.core.test_evaluate import tokenizer
 from tests.messages import assert_message
-from tw_plugins.problems import read_messages, read_problems
-from tw_plugins.scores import EvaluationError
+from tw_plugins.evaluation.problems import read_messages, read_problems
+from tw_plugins.evaluation.scores import EvaluationError
 
 RL: dict[str, Any] = {"prompt": "3+4?", "reward_model": {"ground_truth": "7"}}
 

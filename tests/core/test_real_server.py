@@ -17,10 +17,10 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.core.stage1_server import traces
-from tw_plugins.cli import app
-from tw_plugins.control_tokens import TAGS
-from tw_plugins.data.stage1.jsonl import finished
-from tw_plugins.records import read_records
+from tw_plugins.cli.app import app
+from tw_plugins.evaluation.records import read_records
+from tw_plugins.storage.jsonl import finished
+from tw_plugins.trajectory import TAGS
 
 pytestmark = [
     pytest.mark.slow,

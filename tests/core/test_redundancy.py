@@ -7,7 +7,7 @@ from statistics import fmean
 
 import pytest
 
-from tw_plugins.redundancy import BlockRedundancy, measure_redundancy
+from tw_plugins.evaluation.redundancy import BlockRedundancy, measure_redundancy
 from tw_plugins.trajectory import Block, Outline, Thread, Trajectory, TrajectoryError, render
 
 TEN = "one two three four five six seven eight nine ten"

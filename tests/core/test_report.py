@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tw_plugins.chart_marks import LETTER
-from tw_plugins.charts import (
+from tw_plugins.pages.chart_marks import LETTER
+from tw_plugins.pages.charts import (
     BOTTOM,
     LEFT,
     NARROW,
@@ -28,8 +28,8 @@ from tw_plugins.charts import (
     nice_ticks,
     tally,
 )
-from tw_plugins.report import ReportError, check, read_report, write_report
-from tw_plugins.timeline import axis_ticks, coloured, timeline
+from tw_plugins.pages.report import ReportError, check, read_report, write_report
+from tw_plugins.pages.timeline import axis_ticks, coloured, timeline
 
 VOID = {"meta", "link", "br", "rect", "line", "circle", "path"}
 

@@ -14,10 +14,10 @@ from tests.core.eval_server import TAGS, plain, run
 from tests.core.test_engines import Server
 from tests.core.test_evaluate import RECORD
 from tests.messages import assert_message
-from tw_plugins.cli import app
-from tw_plugins.problems import EvalProblem
-from tw_plugins.records import read_records, salvage_records, sound_records, write_records
-from tw_plugins.resume import ResumeError, asked_for, check_settings, missing
+from tw_plugins.cli.app import app
+from tw_plugins.evaluation.problems import EvalProblem
+from tw_plugins.evaluation.records import read_records, salvage_records, sound_records, write_records
+from tw_plugins.evaluation.resume import ResumeError, asked_for, check_settings, missing
 
 TRUTH = {"ground_truth": "7"}
 

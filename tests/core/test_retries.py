@@ -7,7 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from tw_plugins.retries import pause_s
+from tw_plugins.engines.retries import pause_s
 
 
 def test_our_own_pauses_grow_and_end() -> None:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tw_plugins.reward import FIELDS, RewardSettings, compute_score, reward
+from tw_plugins.reward import RewardSettings, compute_score, reward
+from tw_plugins.reward.score import FIELDS
 
 KEYS = {
     "score", "acc", "reward_correct", "reward_acceleration", "reward_format", "format", "longest", "total",

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from tests.core.fakes import EOS, ScriptedEngine, control_tokens
-from tw_plugins.critical_path import critical_path_bonuses
 from tw_plugins.reward import RewardSettings, compute_score
+from tw_plugins.reward.critical_path import critical_path_bonuses
+from tw_plugins.reward.facts import EXTRA_FIELD, summarise
 from tw_plugins.rollout import Limits, fork_join
-from tw_plugins.summary import EXTRA_FIELD, summarise
 
 TAGS = control_tokens()
 PAPER = RewardSettings()

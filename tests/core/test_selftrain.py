@@ -17,17 +17,17 @@ from typer.testing import CliRunner
 from tests.commands import run
 from tests.core.fakes import EOS, char_tokenizer, control_tokens
 from tests.core.test_evaluate import CLOSE, OPEN, RECORD, THREADS
-from tw_plugins import servers
-from tw_plugins.cli import app
+from tw_plugins.cli.app import app
 from tw_plugins.data import selftrain as module
 from tw_plugins.data.selftrain import Funnel, Keep, selftrain, sift
-from tw_plugins.evaluate_model import EvalSettings, EvaluationError, Prepared
-from tw_plugins.problems import read_problems
-from tw_plugins.records import read_records
-from tw_plugins.resume import ResumeError
+from tw_plugins.engines import choice
+from tw_plugins.evaluation.problems import read_problems
+from tw_plugins.evaluation.records import read_records
+from tw_plugins.evaluation.resume import ResumeError
+from tw_plugins.evaluation.run import EvalSettings, EvaluationError, Prepared
 from tw_plugins.rollout import Completion, Limits
 from tw_plugins.sft import RowMaker
-from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
+from tw_plugins.toy.preset import SMOKE_PRESET, write_files
 
 TAGS = control_tokens()
 GOOD = replace(RECORD, text="<think>\n</think>\\boxed{7}" + EOS)
@@ -78,7 +78,7 @@ def prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         return Prepared(TAGS, read_problems(data, tokenizer, limit), limits, {"seed": settings.seed})
 
     monkeypatch.setattr(module, "prepare", prepare)
-    monkeypatch.setattr(servers, "VLLMEngine", Engine)
+    monkeypatch.setattr(choice, "VLLMEngine", Engine)
     Engine.made, Engine.trajectories = [], 0
     yield tmp_path / "rl.parquet"
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.core.stage1_runs import KEY, Messages, command, rejected, shown, stage1, write
 from tests.core.stage1_server import STRUCTURE, Endpoint, Reply, good, traces
-from tw_plugins.data.stage1.jsonl import finished
+from tw_plugins.storage.jsonl import finished
 from tw_plugins.trajectory import parse, validate
 
 
@@ -182,7 +182,7 @@ def test_an_error_of_our_own_rejects_one_record(tmp_path: Path, monkeypatch: pyt
 
     with Endpoint() as endpoint:
         with monkeypatch.context() as patch:
-            patch.setattr("tw_plugins.data.stage1.structure.read_structure", broken)
+            patch.setattr("tw_plugins.data.stage1.step1_structure.read_structure", broken)
             assert stage1(tmp_path, endpoint).exit_code == 1
         (record,) = finished(tmp_path / "out" / "1-structure.jsonl").values()
         assert (record["reason"], record["detail"]) == ("internal_error", "ZeroDivisionError: in a step")

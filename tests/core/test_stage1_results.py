@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tw_plugins.data.stage1.results import leaks
+from tw_plugins.data.stage1.leaks import leaks
 
 GIVEN_AWAY = [
     ("the sum is 7", "3 + 4 = 7", "what is 3 + 4?"),

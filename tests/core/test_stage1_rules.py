@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tests.core.stage1_server import EDITS, STRUCTURE
 from tw_plugins.data.stage1.answer_json import Malformed
-from tw_plugins.data.stage1.extract import blocks_of
-from tw_plugins.data.stage1.outline import read_outlines
-from tw_plugins.data.stage1.rewrite import apply_edits
-from tw_plugins.data.stage1.structure import Passage, read_structure
+from tw_plugins.data.stage1.step1_structure import Passage, read_structure
+from tw_plugins.data.stage1.step2_extract import blocks_of
+from tw_plugins.data.stage1.step3_rewrite import apply_edits
+from tw_plugins.data.stage1.step4_outline import read_outlines
 from tw_plugins.data.stage1.traces import Trace
 
 TRACE = Trace(tuple(f"line {number} of this trace" for number in range(1, 21)), "")

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tw_plugins.cli import app
-from tw_plugins.tasks.dataset import Mixture, make_dataset, sort_within_batches, write_parquet
-from tw_plugins.tasks.digits import KINDS, SMOKE, STANDARD, Problem, Sizes, draw, split_of
-from tw_plugins.tasks.model import SMOKE_MODEL, ModelSize, make_model, save
-from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
-from tw_plugins.tasks.tokenizer import BOXED, CONTROL_TAGS, SPECIAL, TOKENS, make_tokenizer
-from tw_plugins.tasks.working import solution
+from tw_plugins.cli.app import app
+from tw_plugins.toy.dataset import Mixture, make_dataset, sort_within_batches, write_parquet
+from tw_plugins.toy.digits import KINDS, SMOKE, STANDARD, Problem, Sizes, draw, split_of
+from tw_plugins.toy.model import SMOKE_MODEL, ModelSize, make_model, save
+from tw_plugins.toy.preset import SMOKE_PRESET, write_files
+from tw_plugins.toy.tokenizer import BOXED, CONTROL_TAGS, SPECIAL, TOKENS, make_tokenizer
+from tw_plugins.toy.working import solution
 
 EXAMPLE = ((3, 5), (1, 4))
 STEP = re.compile(r"[a-z](\d)-(\d)=(\d)")

@@ -18,13 +18,13 @@ from tw_plugins.attention import ancestor_mask
 from tw_plugins.rollout import Call, Completion, Limits, Rollout, fork_join
 from tw_plugins.trie import (
     Branch,
-    MalformedRow,
     TrieRow,
     position_ids_from_branches,
     row_from_ids,
     row_from_rollout,
     rows_from_rollout,
 )
+from tw_plugins.trie.row import MalformedRow
 
 TAGS = control_tokens()
 PROMPT = "<think>hi"

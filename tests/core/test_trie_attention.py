@@ -22,7 +22,7 @@ from transformers import (
 
 from tests.core.test_attention import random_row
 from tw_plugins.attention import UnsupportedAttention, ancestor_mask, mask_for, masks_every_row
-from tw_plugins.trie_attention import register, trie_attention, trie_plan
+from tw_plugins.attention.trie_attention import register, trie_attention, trie_plan
 
 SMALL = {
     "vocab_size": 64,

@@ -20,13 +20,13 @@ from tests.core.fakes import char_tokenizer
 from tests.core.test_report import report
 from tests.core.view_files import BLOCK, FORKED, record, write
 from tests.core.view_files import EVIL as ANY_EVIL
+from tw_plugins.adapter.device import browser
 from tw_plugins.attention import ancestor_mask
-from tw_plugins.machine import browser
-from tw_plugins.report import write_report
-from tw_plugins.view.readers import read, read_one
-from tw_plugins.view.row import row_of, write_row
-from tw_plugins.view.stats import write_stats
-from tw_plugins.view.trajectories import write_browser
+from tw_plugins.pages.browser.trajectories import write_browser
+from tw_plugins.pages.reading.files import read, read_one
+from tw_plugins.pages.report import write_report
+from tw_plugins.pages.row.row import row_of, write_row
+from tw_plugins.pages.stats.stats import write_stats
 
 CHROMIUM = browser()
 EVIL = ANY_EVIL.replace("\ud800", "")  # half a character: shown, but --dump-dom cannot print it and aborts

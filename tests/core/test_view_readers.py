@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.core.view_files import BLOCK, EVIL, FORKED, record, verl_dump, write
-from tw_plugins.view.forms import CUT, NO_TAGS, WHOLE_ROW
-from tw_plugins.view.readers import read, read_one
-from tw_plugins.view.viewed import Part, ViewError, outlines_of, parts_of
+from tw_plugins.pages.reading.files import read, read_one
+from tw_plugins.pages.reading.forms import CUT, NO_TAGS, WHOLE_ROW
+from tw_plugins.pages.reading.trajectory import Part, ViewError, outlines_of, parts_of
 
 
 def test_an_evaluation(tmp_path: Path) -> None:

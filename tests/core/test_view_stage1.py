@@ -10,14 +10,14 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.core.view_files import EVIL, write
-from tw_plugins import cli
-from tw_plugins.data.stage1.filter import check
+from tw_plugins.cli import app as cli
+from tw_plugins.data.stage1.step5_filter import check
+from tw_plugins.pages.browser.trajectories import browser_data
+from tw_plugins.pages.reading.files import read
+from tw_plugins.pages.reading.forms import UnknownRecord, viewed_from
+from tw_plugins.pages.reading.trajectory import parts_of
+from tw_plugins.pages.stats.stats import shapes_of
 from tw_plugins.trajectory import validate
-from tw_plugins.view.forms import UnknownRecord, viewed_from
-from tw_plugins.view.readers import read
-from tw_plugins.view.stats import shapes_of
-from tw_plugins.view.trajectories import browser_data
-from tw_plugins.view.viewed import parts_of
 
 TRACE = "<think>\nTwo sums.\n3 + 4 = 7\n5 + 6 = 11\nSo 77.\n</think>\n\\boxed{77}"
 BLOCK = {"threads": ["3 + 4 = 7", "5 + 6 = 11"]}

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tw_plugins.run_start import FILE, StepMeans, read_start, write_start
-from tw_plugins.units import Mode
-from tw_plugins.vital_signs import VitalSigns, group_shares, logger
+from tw_plugins.adapter.run_start import FILE, StepMeans, read_start, write_start
+from tw_plugins.adapter.vital_signs import VitalSigns, group_shares, logger
+from tw_plugins.rollout import Mode
 
 
 def score(reward: float = 1.0, acc: float = 1.0, activation: float = 1.0) -> dict[str, float]:

@@ -22,20 +22,21 @@ from tests.core.fakes import char_tokenizer
 from tests.core.test_evaluate import RECORD
 from tests.core.test_report import report
 from tests.messages import assert_message
-from tw_plugins import cli
+from tw_plugins.adapter.vocabulary import check_embedding, check_vocabulary
 from tw_plugins.bench.step import bench_step
-from tw_plugins.control_tokens import ControlTokens
-from tw_plugins.deadline import check_deadline
-from tw_plugins.files import check_columns
-from tw_plugins.grading_pool import GradingPool
-from tw_plugins.problems import read_problems
-from tw_plugins.records import read_records
-from tw_plugins.report import write_report
-from tw_plugins.reward import RewardSettings, acceleration_bonus, compute_score
+from tw_plugins.cli import app as cli
+from tw_plugins.evaluation.problems import read_problems
+from tw_plugins.evaluation.records import read_records
+from tw_plugins.grading.pool import GradingPool
+from tw_plugins.pages.report import write_report
+from tw_plugins.reward import RewardSettings, compute_score
+from tw_plugins.reward.score import acceleration_bonus
+from tw_plugins.rollout import Completion, Limits
+from tw_plugins.rollout.deadline import check_deadline
 from tw_plugins.sft import RowMaker
-from tw_plugins.tasks.digits import Sizes
-from tw_plugins.units import Completion, Limits
-from tw_plugins.vocabulary import check_embedding, check_vocabulary
+from tw_plugins.storage.parquet import check_columns
+from tw_plugins.toy.digits import Sizes
+from tw_plugins.trajectory import ControlTokens
 
 TRUTH = {"prompt": [[{"role": "user", "content": "?"}]], "reward_model": [{"ground_truth": "7"}]}
 FACTS = {"threadweaver": {"text": ""}}

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.records import EvalRecord, Span
+from tw_plugins.evaluation.records import EvalRecord, Span
 
 EVIL = "</script><img src=x onerror=alert(1)>\u2028<!--<script>&amp;\x00\ud800"
 BLOCK = (

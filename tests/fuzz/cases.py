@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 from tests.fuzz.tokens import EOS, HIGHEST_ID, VOCABULARIES
-from tw_plugins.control_tokens import ControlTokens
-from tw_plugins.units import Limits, Mode
+from tw_plugins.rollout import Limits, Mode
+from tw_plugins.trajectory import ControlTokens
 
 FAULTS = ("engine", "timeout", "logprobs", "cancel")
 """The engine raises EngineError, raises TimeoutError, counts its log-probs wrongly; the caller cancels."""

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.fuzz.cases import Case, Reply
-from tw_plugins.request import EngineError
-from tw_plugins.units import Completion
+from tw_plugins.rollout import Completion, EngineError
 
 TURNS_AT_MOST = 5000
 """Of the event loop in one case; a case takes a few hundred, and one that waits for ever has no other end."""

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.fuzz.engine import Request
-from tw_plugins.control_tokens import TAGS, ControlTokens
-from tw_plugins.units import Completion, Limits
+from tw_plugins.rollout import Completion, Limits
+from tw_plugins.trajectory import TAGS, ControlTokens
 
 _MARKS = {tag: chr(0xE000 + number) for number, tag in enumerate(TAGS)}
 _P, _P_, _OS, _OS_, _O, _O_, _T, _T_, _C, _C_ = _MARKS.values()

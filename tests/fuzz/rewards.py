@@ -10,11 +10,11 @@ import torch
 from tests.fuzz.cases import Case
 from tests.fuzz.oracle import Oracle, is_well_formed
 from tw_plugins.advantage import p_grpo
-from tw_plugins.critical_path import with_critical_path_bonus
 from tw_plugins.latency import measure
 from tw_plugins.reward import RewardSettings, compute_score
+from tw_plugins.reward.critical_path import with_critical_path_bonus
+from tw_plugins.reward.facts import EXTRA_FIELD, summarise
 from tw_plugins.rollout import Rollout
-from tw_plugins.summary import EXTRA_FIELD, summarise
 
 PROMPTS = 3
 GROUP = 4 * PROMPTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tw_plugins.control_tokens import TAGS, ControlTokens
+from tw_plugins.trajectory import TAGS, ControlTokens
 
 EOS = ("<|im_end|>", "<|endoftext|>")
 _TEXT = (

@@ -9,7 +9,7 @@ import pytest
 
 from openrlhf_ext import hooks
 from openrlhf_ext.launcher import CPU_ENVIRONMENT
-from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
+from tw_plugins.toy.preset import SMOKE_PRESET, write_files
 
 os.environ.update(CPU_ENVIRONMENT)
 hooks.install()

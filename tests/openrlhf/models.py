@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.core.fakes import StoryEngine, char_tokenizer, control_tokens
 from tw_plugins.rollout import Limits, Rollout, fork_join
-from tw_plugins.tasks.model import ModelSize, make_model, save
+from tw_plugins.toy.model import ModelSize, make_model, save
 
 TOKENIZER = char_tokenizer()
 TAGS = control_tokens(TOKENIZER)

@@ -14,9 +14,9 @@ from openrlhf_ext.row_codes import encode
 from tests.masks import record_masks
 from tests.openrlhf.models import TOKENIZER, actor, plain, rollouts, tiny_model
 from tests.reference import in_row_order, request_logprobs
-from tw_plugins.compact_rows import CompactRows
-from tw_plugins.packing import Pack, PackedRows
 from tw_plugins.trie import TrieRow, row_from_rollout
+from tw_plugins.trie.compact import CompactRows
+from tw_plugins.trie.packing import Pack, PackedRows
 
 
 @pytest.fixture(scope="module")

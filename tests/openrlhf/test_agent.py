@@ -17,8 +17,7 @@ from openrlhf_ext.row_codes import decode
 from openrlhf_ext.settings import ENVIRONMENT, METRICS
 from tests.core.fakes import EOS, ScriptedEngine, StoryEngine
 from tests.openrlhf.models import TAGS, TOKENIZER, generator
-from tw_plugins.request import EngineError
-from tw_plugins.rollout import Completion
+from tw_plugins.rollout import Completion, EngineError
 from tw_plugins.trie import row_from_rollout
 
 FORKED = (

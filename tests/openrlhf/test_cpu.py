@@ -17,7 +17,7 @@ from openrlhf.trainer.ray import vllm_worker_wrap
 
 from openrlhf_ext.cpu import flash_attn
 from openrlhf_ext.cpu.vllm_worker import CPUWorkerExtension, with_tied_head
-from tw_plugins.machine import has_accelerator
+from tw_plugins.adapter.device import has_accelerator
 
 pytestmark = pytest.mark.skipif(has_accelerator(), reason="for machines without an accelerator")
 

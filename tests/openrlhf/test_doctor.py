@@ -10,7 +10,7 @@ from openrlhf_ext import doctor as openrlhf_doctor
 from openrlhf_ext import hooks
 from openrlhf_ext.doctor import doctor, process_checks
 from openrlhf_ext.seams import CPU_SEAMS, SEAMS, seams
-from tw_plugins import versions
+from tw_plugins.adapter import versions
 
 
 def test_every_registration_has_a_seam() -> None:

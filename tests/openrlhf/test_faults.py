@@ -7,10 +7,10 @@ import threading
 import pytest
 from openrlhf.trainer import ppo_trainer
 
-from openrlhf_ext import faults
+from openrlhf_ext import watch
 from openrlhf_ext.settings import RLSettings
 from tests.messages import assert_message
-from tw_plugins.request import EngineError
+from tw_plugins.rollout import EngineError
 
 
 def test_a_hand_over_of_weights_ends_within_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,8 +20,8 @@ def test_a_hand_over_of_weights_ends_within_its_deadline(monkeypatch: pytest.Mon
         def broadcast_to_vllm(self) -> None:
             hanging.wait()
 
-    faults.bound_weights_of(Trainer)
-    monkeypatch.setattr(faults, "GRACE_S", 0.0)
+    watch.bound_weights_of(Trainer)
+    monkeypatch.setattr(watch, "GRACE_S", 0.0)
     for name, value in RLSettings(engine_timeout_s=0.2).to_environment().items():
         monkeypatch.setenv(name, value)
     with pytest.raises(EngineError) as caught:

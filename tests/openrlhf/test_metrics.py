@@ -12,7 +12,7 @@ import torch
 from openrlhf.trainer import ppo_trainer
 from openrlhf.trainer.ppo_utils.experience import Experience
 
-from openrlhf_ext.fidelity import probability_differences
+from openrlhf_ext.probability_difference import probability_differences
 from openrlhf_ext.settings import ENVIRONMENT, append_metrics
 from openrlhf_ext.sft_metrics import register as register_sft
 

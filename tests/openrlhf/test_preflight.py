@@ -17,7 +17,7 @@ from openrlhf_ext.settings import ENVIRONMENT, RLSettings, SettingsError, SFTSet
 from tests.core.fakes import char_tokenizer
 from tests.messages import assert_message
 from tests.openrlhf import recording_agent
-from tw_plugins import versions
+from tw_plugins.adapter import versions
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "openrlhf"
 Toy = dict[str, Path]

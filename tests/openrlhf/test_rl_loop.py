@@ -18,8 +18,8 @@ from tests.float_error import Error, check_fidelity, float32_error
 from tests.openrlhf import faulty_workers, recording_agent
 from tests.openrlhf.test_preflight import flags_of, upstreams
 from tests.vital_signs import check_vital_signs
-from tw_plugins.run_start import FILE
-from tw_plugins.tasks.preset import FORKING_PRESET, write_files
+from tw_plugins.adapter.run_start import FILE
+from tw_plugins.toy.preset import FORKING_PRESET, write_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 RECIPES = Path(__file__).parents[2] / "recipes" / "openrlhf"

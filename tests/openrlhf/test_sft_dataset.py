@@ -18,8 +18,7 @@ from transformers import AutoTokenizer
 from openrlhf_ext.row_codes import decode
 from openrlhf_ext.settings import ENVIRONMENT
 from openrlhf_ext.sft_dataset import TrieSFTDataset
-from tw_plugins.encoding import encode_trajectory
-from tw_plugins.rollout import ControlTokens
+from tw_plugins.trajectory import ControlTokens, encode_trajectory
 from tw_plugins.trie import row_from_ids
 
 Toy = dict[str, Path]

@@ -19,7 +19,7 @@ from openrlhf.trainer.ppo_utils.experience import Experience
 from openrlhf_ext import vital_signs
 from openrlhf_ext.metrics import log_steps_of
 from openrlhf_ext.settings import ENVIRONMENT
-from tw_plugins.run_start import FILE
+from tw_plugins.adapter.run_start import FILE
 
 NAMES = ("groups_with_spread", "zero_advantage", "acc_against_start")
 

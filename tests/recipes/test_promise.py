@@ -16,7 +16,7 @@ from recipes.quickstart.promise import PROMISES, judge, missed
 from recipes.quickstart.settings import FAST, FULL
 from recipes.quickstart.summary import judged, summary, verdict
 from tests.recipes.reports import finished_report
-from tw_plugins.report import read_report
+from tw_plugins.pages.report import read_report
 
 
 def said(**figures: Any) -> list[str]:

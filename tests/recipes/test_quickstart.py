@@ -25,9 +25,9 @@ from recipes.quickstart.pipeline import STAGES
 from recipes.quickstart.report_data import curve, evaluations, mean_reward, read_metrics, samples
 from recipes.quickstart.selftrain_jobs import take
 from recipes.quickstart.settings import FAST
-from tw_plugins.evaluate import EvalRecord, Span
-from tw_plugins.report import check
-from tw_plugins.versions import installed
+from tw_plugins.adapter.versions import installed
+from tw_plugins.evaluation.decode import EvalRecord, Span
+from tw_plugins.pages.report import check
 
 
 def _record(index: int, mode: str, longest: int, total: int, blocks: int, correct: bool = True) -> EvalRecord:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tw_plugins.tasks.preset import SMOKE_PRESET, write_files
+from tw_plugins.toy.preset import SMOKE_PRESET, write_files
 
 
 @pytest.fixture(scope="session")

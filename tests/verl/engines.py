@@ -27,7 +27,7 @@ from tests.core.fakes import StoryEngine
 from tests.verl.configs import free_port, rl_config
 from tests.verl.loops import TAGS, TOKENIZER, Client, run
 from tw_plugins.rollout import Rollout, fork_join
-from tw_plugins.tasks.model import ModelSize, make_model, save
+from tw_plugins.toy.model import ModelSize, make_model, save
 
 Toy = Mapping[str, Path]
 TINY = ModelSize(hidden=32, layers=2, heads=4, kv_heads=2, head_dim=16, ffn=48, init_std=0.2)

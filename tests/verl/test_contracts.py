@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tests.contracts import check
-from verl_ext import faults
+from verl_ext import watch
 from verl_ext.seams import SEAMS
 
 V1, ENGINE = "verl.trainer.ppo.v1", "verl.workers.engine.fsdp.transformer_impl"
@@ -120,7 +120,7 @@ def test_keys_of_rows() -> None:
 
 
 def test_names_that_the_watch_reads() -> None:
-    """`verl_ext.faults` looks at the servers and agent loops by these attributes."""
+    """`verl_ext.watch` looks at the servers and agent loops by these attributes."""
     trainer = importlib.import_module(f"{V1}.trainer_base")
     manager = importlib.import_module(f"{V1}.agent_loop_tq").AgentLoopManagerTQ
     server = importlib.import_module(f"{ROLLOUT}.llm_server").LLMServerManager
@@ -135,7 +135,7 @@ def test_names_that_the_watch_reads() -> None:
     "name", ["update_weights", "sleep_replicas", "abort_replicas", "resume_generation_replicas"]
 )
 def test_methods_that_get_a_deadline(name: str) -> None:
-    """`verl_ext.faults.Bounded` waits for each call in a thread of its own: it must not be a coroutine."""
+    """`verl_ext.watch.Bounded` waits for each call in a thread of its own: it must not be a coroutine."""
     method = getattr(importlib.import_module("verl.checkpoint_engine.base").CheckpointEngineManager, name)
     assert callable(method) and not inspect.iscoroutinefunction(method)
 
@@ -161,7 +161,7 @@ def test_our_modes_ask_the_replay_buffer_more_often() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(importlib.import_module(f"{V1}.replay_buffer").time, "sleep", waits.append)
         buffer._wait_for_next_poll("train", math.inf)
-    assert waits == [faults.POLL_S]
+    assert waits == [watch.POLL_S]
 
 
 def test_no_seam_of_a_registration_is_left_out() -> None:

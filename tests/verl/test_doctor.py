@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tw_plugins import versions
-from tw_plugins.seams import Seam, in_ray
+from tw_plugins.adapter import versions
+from tw_plugins.adapter.seams import Seam, in_ray
 from verl_ext import doctor as verl_doctor
 from verl_ext import plugin
 from verl_ext.doctor import SEAMS, doctor, process_checks

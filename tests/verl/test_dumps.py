@@ -13,7 +13,7 @@ from tensordict import NonTensorData, NonTensorStack
 from verl.trainer.ppo.v1 import get_trainer_cls
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
-from tw_plugins.view.readers import read
+from tw_plugins.pages.reading.files import read
 from verl_ext.dumps import ReadableDumps
 
 TEXT = "<think>a</think>\\boxed{3}"

@@ -36,11 +36,11 @@ from tests.verl.engines import (
     tiny_model,
 )
 from tests.verl.loops import TAGS
-from tw_plugins.compact_rows import CompactRows
-from tw_plugins.packing import Pack, PackedRows
 from tw_plugins.rollout import Rollout
 from tw_plugins.trie import TrieRow, row_from_ids, row_from_rollout
-from verl_ext.engine import TrieEngine, UnsupportedEngine
+from tw_plugins.trie.compact import CompactRows
+from tw_plugins.trie.packing import Pack, PackedRows
+from verl_ext.trie_engine import TrieEngine, UnsupportedEngine
 
 GROUPS = ["p", "p", "qq", "qq"]
 REWARDS = [1.2, 0.0, 1.0, 1.1]
@@ -229,7 +229,7 @@ def test_rows_without_branches(
 ) -> None:
     """verl's own path with SDPA; a plan under "trie", where transformers would make a dense mask of packs."""
     made = stories(model, GROUPS, "rows")
-    masks = record_masks(monkeypatch, "verl_ext.engine")
+    masks = record_masks(monkeypatch, "verl_ext.trie_engine")
     got = response_log_probs(worker, rows_of(made), **BATCHES[how])
     with torch.no_grad():
         want = [value for rollout, _ in made for value in request_logprobs(reference, rollout)]

@@ -15,9 +15,9 @@ import ray
 from ray.exceptions import ActorDiedError
 
 from tests.messages import assert_message
-from tw_plugins.request import EngineError
-from verl_ext import faults
-from verl_ext.llm import ServerEngine
+from tw_plugins.rollout import EngineError
+from verl_ext import watch
+from verl_ext.server_engine import ServerEngine
 
 
 @ray.remote
@@ -41,10 +41,10 @@ def servers() -> Iterator[dict[str, Any]]:
 
 def test_a_dead_server_is_named(servers: dict[str, Any]) -> None:
     with pytest.raises(EngineError) as caught:
-        faults.check_alive(servers)
+        watch.check_alive(servers)
     assert_message(caught.value, r"vLLM server 1 died in the rollout \(.+\)\. See its log")
-    faults.check_alive({"vLLM server 0": servers["vLLM server 0"]})
-    faults.check_alive({})
+    watch.check_alive({"vLLM server 0": servers["vLLM server 0"]})
+    watch.check_alive({})
 
 
 def test_calls_end_within_the_deadline(servers: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ def test_calls_end_within_the_deadline(servers: dict[str, Any]) -> None:
         wake_up_replicas=lambda: ray.get(servers["vLLM server 1"].pid.remote()),
         abort_replicas=lambda: {}["no"],
     )
-    bounded = faults.Bounded(manager, 0.2)
+    bounded = watch.Bounded(manager, 0.2)
     assert bounded.backend == "naive"
     assert bounded.update_weights(1) == 2
     with pytest.raises(EngineError, match=r"sleep_replicas has not ended within 0\.2 s"):
@@ -65,17 +65,17 @@ def test_calls_end_within_the_deadline(servers: dict[str, Any]) -> None:
     with pytest.raises(KeyError):
         bounded.abort_replicas()
     with pytest.raises(EngineError, match="wake_up_replicas: a process of the run died"):
-        faults.Bounded(manager, 30).wake_up_replicas()
+        watch.Bounded(manager, 30).wake_up_replicas()
 
 
 def test_a_server_that_outlives_its_engine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the hand-over of weights too, which would wait for a dead engine until its deadline."""
     hanging = threading.Event()
     with server(200) as well, server(503) as dead:
-        faults.check_engines([well, "127.0.0.1:9"])  # nobody listens there
-        monkeypatch.setattr(faults, "LOOK_EVERY_S", 0.1)
+        watch.check_engines([well, "127.0.0.1:9"])  # nobody listens there
+        monkeypatch.setattr(watch, "LOOK_EVERY_S", 0.1)
         manager = SimpleNamespace(update_weights=hanging.wait)
-        bounded = faults.Bounded(manager, 60, lambda: faults.check_engines([well, dead]))
+        bounded = watch.Bounded(manager, 60, lambda: watch.check_engines([well, dead]))
         with pytest.raises(EngineError) as caught:
             bounded.update_weights()
     hanging.set()
@@ -114,16 +114,16 @@ def test_while_prompts_run_their_processes_are_looked_at(
     servers: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     buffer = Buffer()
-    faults.watch(buffer, lambda: faults.check_alive(servers), 4)
+    watch.watch(buffer, lambda: watch.check_alive(servers), 4)
     assert buffer._wait_for_next_poll("train", 1.0) == 2.0  # not so often
-    monkeypatch.setattr(faults, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(watch, "LOOK_EVERY_S", 0.0)
     with pytest.raises(EngineError, match="vLLM server 1 died"):
         buffer._wait_for_next_poll("train", 1.0)
 
 
 def test_groups_are_not_refilled_for_ever() -> None:
     buffer = Buffer()
-    faults.watch(buffer, lambda: None, 4)
+    watch.watch(buffer, lambda: None, 4)
 
     def fail(step: int, groups: int) -> str:
         return buffer._evict_terminal_groups(step, "train", (set(), set(), set(range(groups)), {}))
@@ -138,12 +138,12 @@ def test_failed_trajectories_of_a_validation_are_counted() -> None:
         def _val_metrics_update(self, *args: Any, expected_acc_counts: Any) -> dict[str, float]:
             return {"val-core/acc": 0.5}
 
-    class Trainer(faults.WatchedTrainer, Upstream):
+    class Trainer(watch.WatchedTrainer, Upstream):
         pass
 
     expected = {("digits", "a"): 2, ("digits", "b"): 2}
     found = Trainer()._val_metrics_update([], ["a", "a", "b"], {}, [], expected_acc_counts=expected)
-    assert found == {"val-core/acc": 0.5, faults.FAILED_IN_VALIDATION: 1.0}
+    assert found == {"val-core/acc": 0.5, watch.FAILED_IN_VALIDATION: 1.0}
     with pytest.raises(EngineError, match="all 4 trajectories of the validation failed"):
         Trainer()._val_metrics_update([], [], {}, [], expected_acc_counts=expected)
 

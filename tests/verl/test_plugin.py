@@ -44,7 +44,7 @@ def test_an_unsupported_version_is_said_and_only_runs_that_ask_for_threadweaver_
         "real = m.version\n"
         "m.version = lambda name: '1.0' if name == 'transformers' else real(name)\n"
         "import verl.utils.config as c\n"
-        "print('engine' in str(sys.modules.keys() & {'verl_ext.engine', 'verl_ext.cpu.platform'}))\n"
+        "print('engine' in str(sys.modules.keys() & {'verl_ext.trie_engine', 'verl_ext.cpu.platform'}))\n"
         "from verl_ext import preflight\n"
         "try: preflight.check(None)\n"
         "except Exception as e: print(type(e).__name__, e, sep=': ')"

@@ -19,13 +19,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.core.fakes import char_tokenizer
 from tests.messages import assert_message
 from tests.verl.configs import RECIPES, compose, rl_config, rl_files
-from tw_plugins import versions
-from tw_plugins.control_tokens import TAGS, ControlTokenError
-from tw_plugins.files import DataFileError
-from tw_plugins.vocabulary import VocabularyError
+from tw_plugins.adapter import versions
+from tw_plugins.adapter.vocabulary import VocabularyError
+from tw_plugins.storage.parquet import DataFileError
+from tw_plugins.trajectory import TAGS, ControlTokenError
 from verl_ext import preflight
+from verl_ext.cpu.shared_memory import SharedMemoryTooSmall
 from verl_ext.settings import KEY, REWARD_KEY, SettingsError
-from verl_ext.shared_memory import SharedMemoryTooSmall
 from verl_ext.versions import SUPPORTED
 
 Toy = dict[str, Path]
@@ -266,7 +266,9 @@ def test_the_models_vocabulary(toy: Toy, tmp_path: Path, rows: int, caplog: pyte
 
 def test_too_little_shared_memory(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr("verl_ext.shared_memory.shutil.disk_usage", lambda path: usage(64 << 20, 0, 64 << 20))
+    monkeypatch.setattr(
+        "verl_ext.cpu.shared_memory.shutil.disk_usage", lambda path: usage(64 << 20, 0, 64 << 20)
+    )
     with pytest.raises(SharedMemoryTooSmall) as error:
         preflight.check(rl_config(toy))
     assert_message(error.value, "64 MiB free, the run needs 492 MiB: enlarge it .*--shm-size")

@@ -21,7 +21,7 @@ PAPER = [name for name in RL if name.startswith("qwen3")]
 
 @pytest.fixture(autouse=True)
 def plenty_of_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("verl_ext.shared_memory.on_cpu", lambda: False)
+    monkeypatch.setattr("verl_ext.cpu.shared_memory.on_cpu", lambda: False)
 
 
 def test_every_recipe_is_tested() -> None:
@@ -66,7 +66,7 @@ def test_an_sft_recipe_becomes_verls_configs(toy: Toy, name: str) -> None:
     OmegaConf.resolve(config)
     assert omega_conf_to_dataclass(config.engine).strategy == "fsdp2"
     assert omega_conf_to_dataclass(config.optim).lr_scheduler_type == "cosine"
-    assert config.data.custom_cls.path == "pkg://verl_ext.sft_dataset"
+    assert config.data.custom_cls.path == "pkg://tw_plugins.sft.dataset"
 
 
 @pytest.mark.parametrize("name", RL)

@@ -20,7 +20,7 @@ Toy = dict[str, Path]
 
 
 def summary(text: str, **changes: Any) -> dict[str, Any]:
-    """What tw_plugins.summary makes of a rollout, for half the tokens in the longest path."""
+    """What tw_plugins.reward.facts makes of a rollout, for half the tokens in the longest path."""
     return {
         "text": text,
         "mode": "parallel",

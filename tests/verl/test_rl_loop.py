@@ -17,10 +17,10 @@ from tests.float_error import Error, check_fidelity, float32_error
 from tests.verl import faulty_workers
 from tests.verl.configs import RECIPES, free_port, rl_files
 from tests.vital_signs import check_vital_signs
-from tw_plugins.tasks.preset import FORKING_PRESET, write_files
-from tw_plugins.view.readers import read
-from verl_ext.faults import FAILED_IN_VALIDATION
+from tw_plugins.pages.reading.files import read
+from tw_plugins.toy.preset import FORKING_PRESET, write_files
 from verl_ext.settings import KEY
+from verl_ext.watch import FAILED_IN_VALIDATION
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SFT_EPOCHS = 12  # of 8 steps; most samples fork then

@@ -9,9 +9,9 @@ from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 
 from tests.messages import assert_message
 from tests.verl.configs import rl_config
-from verl_ext import preflight, run_settings
-from verl_ext.run_settings import MODES, VERLS_LOOPS, uses_threadweaver
+from verl_ext import preflight, verl_settings
 from verl_ext.settings import SettingsError
+from verl_ext.verl_settings import MODES, VERLS_LOOPS, uses_threadweaver
 
 Toy = dict[str, Path]
 ROLLOUT, ACTOR, MODEL = "actor_rollout_ref.rollout", "actor_rollout_ref.actor", "actor_rollout_ref.model"
@@ -110,7 +110,7 @@ def test_a_misspelt_run_is_one_of_ours(toy: Toy, override: str) -> None:
 
 
 def test_a_gpu_may_have_lora(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_settings, "on_cpu", lambda: False)
+    monkeypatch.setattr(verl_settings, "on_cpu", lambda: False)
     preflight.check(rl_config(toy, f"{MODEL}.lora_rank=8"))
 
 

@@ -18,10 +18,9 @@ from verl.utils.dataset.dataset_utils import DatasetPadMode, SFTTensorCollator
 from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
 
 from tests.verl.configs import sft_config
-from tw_plugins.encoding import encode_trajectory
-from tw_plugins.file_order import unshuffled
-from tw_plugins.files import DataFileError
-from tw_plugins.rollout import ControlTokens
+from tw_plugins.sft.order import unshuffled
+from tw_plugins.storage.parquet import DataFileError
+from tw_plugins.trajectory import ControlTokens, encode_trajectory
 from tw_plugins.trie import row_from_ids
 
 Toy = dict[str, Path]

@@ -18,7 +18,7 @@ from verl.trainer.ppo.v1.trainer_colocate_async import PPOTrainerColocateAsync
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.logging_utils import configure_verl_logging
 
-from tw_plugins.run_start import FILE
+from tw_plugins.adapter.run_start import FILE
 from verl_ext.trainer import ThreadWeaverTraining, last_rows, trajectory_metrics
 
 

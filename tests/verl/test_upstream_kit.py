@@ -64,7 +64,7 @@ def test_scripts_parse(kit: Path) -> None:
 def test_rl_becomes_verls_configs(
     kit: Path, tmp_path: Path, toy: Toy, config: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("verl_ext.shared_memory.on_cpu", lambda: False)
+    monkeypatch.setattr("verl_ext.cpu.shared_memory.on_cpu", lambda: False)
     found = composed(kit, tmp_path, "rl", **variables(toy, config), CKPTS_DIR="/ckpts", NNODES="2")
     OmegaConf.resolve(found)
     preflight.check(found)
@@ -78,7 +78,7 @@ def test_sft_becomes_verls_configs(kit: Path, tmp_path: Path, toy: Toy, config: 
     found = composed(kit, tmp_path, "sft", **variables(toy, config), CKPTS_DIR="/ckpts")
     OmegaConf.resolve(found)
     assert omega_conf_to_dataclass(found.engine).strategy == "fsdp2"
-    assert found.data.custom_cls.path == "pkg://verl_ext.sft_dataset"
+    assert found.data.custom_cls.path == "pkg://tw_plugins.sft.dataset"
     assert found.trainer.default_local_dir == "/ckpts/sft"
 
 

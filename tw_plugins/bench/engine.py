@@ -14,9 +14,9 @@ from tw_plugins.bench.cpu_meter import CpuMeter
 from tw_plugins.bench.prefix_cache import possible_hits
 from tw_plugins.bench.timing import Spread
 from tw_plugins.engines import VLLMEngine
-from tw_plugins.evaluate_model import EvalSettings, Prepared, prepare
+from tw_plugins.evaluation.problems import decomposable_places
+from tw_plugins.evaluation.run import EvalSettings, Prepared, prepare
 from tw_plugins.latency import measure
-from tw_plugins.problems import decomposable_places
 from tw_plugins.rollout import Completion, Engine, Mode, Rollout, fork_join
 
 __all__ = ["EngineFigures", "ReplicaFigures", "bench_engine", "bench_replicas"]
@@ -119,7 +119,7 @@ def bench_engine(
         progress: called with each batch size before it is run.
 
     Raises:
-        EvaluationError: model or data cannot be used, see `tw_plugins.evaluate_model.evaluate_model`.
+        EvaluationError: model or data cannot be used, see `tw_plugins.evaluation.run.evaluate_model`.
     """
     prepared, prompts = _prepared(model, data, problems)
 

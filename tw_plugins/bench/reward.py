@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import cycle
 
 from tw_plugins.bench.timing import Spread
-from tw_plugins.grading_pool import GradingPool
+from tw_plugins.grading.pool import GradingPool
 
 __all__ = ["RewardFigures", "bench_reward"]
 

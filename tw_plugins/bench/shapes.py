@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from tw_plugins.control_tokens import ControlTokens
 from tw_plugins.rollout import Completion, Limits, Rollout, fork_join
-from tw_plugins.tasks.tokenizer import make_tokenizer
+from tw_plugins.toy.tokenizer import make_tokenizer
+from tw_plugins.trajectory import ControlTokens
 
 __all__ = ["PROMPT", "SHAPES", "Shape", "ShapedEngine", "shaped_rollout", "tags"]
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tw_plugins.attention.trie_attention import TRIE_ATTENTION
 from tw_plugins.bench.errors import BenchError
 from tw_plugins.bench.memory import peak_of_process, peak_on_cuda
 from tw_plugins.bench.shapes import Shape, shaped_rollout
 from tw_plugins.bench.timing import Timing, compare
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
-from tw_plugins.trie_attention import TRIE_ATTENTION
 
 if TYPE_CHECKING:
     import torch
@@ -139,7 +139,7 @@ def model_with(attention: str, shape: ModelShape, device: str = "cpu") -> Any:
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    from tw_plugins.trie_attention import register
+    from tw_plugins.attention.trie_attention import register
 
     register()
     torch.manual_seed(0)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tw_plugins.atomic import whole
-from tw_plugins.control_tokens import TAGS, ControlTokens
+from tw_plugins.storage.atomic import whole
+from tw_plugins.trajectory import TAGS, ControlTokens
 
 if TYPE_CHECKING:
     import torch

@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.atomic import whole, write_text
-from tw_plugins.control_tokens import ControlTokens
-from tw_plugins.evaluate import evaluate
-from tw_plugins.evaluate_model import EvalSettings, prepare
-from tw_plugins.problems import EvalProblem, read_messages
-from tw_plugins.records import EvalRecord, append_record, salvage_records
-from tw_plugins.resume import asked_for, check_settings, missing
-from tw_plugins.servers import Server, decode_with
+from tw_plugins.engines.choice import Server, decode_with
+from tw_plugins.evaluation.decode import evaluate
+from tw_plugins.evaluation.problems import EvalProblem, read_messages
+from tw_plugins.evaluation.records import EvalRecord, append_record, salvage_records
+from tw_plugins.evaluation.resume import asked_for, check_settings, missing
+from tw_plugins.evaluation.run import EvalSettings, prepare
+from tw_plugins.storage.atomic import whole, write_text
+from tw_plugins.trajectory import ControlTokens
 
 __all__ = ["Funnel", "Keep", "selftrain", "sift"]
 
@@ -123,7 +123,7 @@ def selftrain(
 
     Raises:
         ResumeError: `out` holds samples of another model, of other prompts or settings.
-        EvaluationError, ControlTokenError, EngineError: see `tw_plugins.evaluate_model.evaluate_model`.
+        EvaluationError, ControlTokenError, EngineError: see `tw_plugins.evaluation.run.evaluate_model`.
     """
     settings = replace(settings, samples=samples)  # which refuses copies, several samples at temperature 0
     prepared = prepare(model, prompts, settings, limit)

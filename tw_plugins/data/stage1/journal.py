@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.atomic import write_text
-from tw_plugins.data.stage1.jsonl import Record, append, numbered
-from tw_plugins.records import drop_unfinished_line
+from tw_plugins.evaluation.records import drop_unfinished_line
+from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.jsonl import Record, append, numbered
 
 __all__ = ["Answer", "Journal", "Usage"]
 

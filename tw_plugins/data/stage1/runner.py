@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.data.stage1.earlier import MADE, keep, made_from
 from tw_plugins.data.stage1.endpoint_errors import EndpointError, Refused, Unanswered
-from tw_plugins.data.stage1.jsonl import Record, append
+from tw_plugins.data.stage1.runs import MADE, keep, made_from
 from tw_plugins.data.stage1.sources import records_of
-from tw_plugins.gathering import all_or_raise
 from tw_plugins.grading import GradingError
+from tw_plugins.rollout.concurrency import all_or_raise
+from tw_plugins.storage.jsonl import Record, append
 
 __all__ = ["Rejected", "Tally", "Work", "run_step"]
 

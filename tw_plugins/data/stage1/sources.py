@@ -6,8 +6,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from tw_plugins.data.stage1.earlier import digest
-from tw_plugins.data.stage1.jsonl import InputError, Record, numbered
+from tw_plugins.data.stage1.runs import digest
+from tw_plugins.storage.jsonl import InputError, Record, numbered
 
 __all__ = ["records_of"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tw_plugins.data.stage1.jsonl import Record
 from tw_plugins.data.stage1.runner import Rejected
-from tw_plugins.grammar import TAGS
+from tw_plugins.storage.jsonl import Record
+from tw_plugins.trajectory import TAGS
 
 __all__ = ["CLOSE", "OPEN", "Trace", "column", "problem_of", "text_of", "trace_of"]
 

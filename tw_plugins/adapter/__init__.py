@@ -1,0 +1,1 @@
+"""What an adapter to a framework is made of."""

@@ -1,0 +1,23 @@
+"""The ancestor mask of trie rows, from their position ids alone."""
+
+from tw_plugins.attention.mask import (
+    MASKED_ATTENTION,
+    UnsupportedAttention,
+    ancestor_block_mask,
+    ancestor_mask,
+    has_branches,
+    mask_for,
+    masks_every_row,
+    usable_attention,
+)
+
+__all__ = [
+    "MASKED_ATTENTION",
+    "UnsupportedAttention",
+    "ancestor_block_mask",
+    "ancestor_mask",
+    "has_branches",
+    "mask_for",
+    "masks_every_row",
+    "usable_attention",
+]

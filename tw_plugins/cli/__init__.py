@@ -1,0 +1,1 @@
+"""The command `threadweaver`: options and printing. Nothing imports it."""

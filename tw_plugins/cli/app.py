@@ -1,0 +1,149 @@
+"""The command `threadweaver`. Each command imports what it needs when it runs, so `--help` is quick."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from tw_plugins.cli.bench import bench
+from tw_plugins.cli.data import data
+from tw_plugins.cli.eval import evaluation
+from tw_plugins.cli.options import BaseUrl, EngineArg, Seed, ServedName, ServerKind
+from tw_plugins.cli.view import view
+
+OUR_PACKAGES = ("tw_plugins", "verl_ext", "openrlhf_ext", "recipes")
+
+
+def is_explained(error: Exception) -> bool:
+    """Whether an error's message is meant for the user: one of our own classes, or the file system's."""
+    package = type(error).__module__.partition(".")[0]
+    return (
+        package in OUR_PACKAGES or isinstance(error, FileNotFoundError | PermissionError) or _is_full(error)
+    )
+
+
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _message(error: Exception) -> str:
+    if _is_full(error):
+        return "the disk is full; what was finished is kept. Make room and run the same command again."
+    if isinstance(error, PermissionError):
+        return f"no permission for {error.filename}: choose another place"
+    named = getattr(error, "filename", None)
+    return f"no such file: {named}" if named else str(error)
+
+
+class OneLineErrors(TyperGroup):
+    """One line and status 2 where an error's message explains itself; anything else keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if not is_explained(error):
+                raise
+            Console(stderr=True).print(f"[bold red]error:[/] {_plain(_message(error))}", soft_wrap=True)
+            raise typer.Exit(2) from error
+
+
+def _plain(message: str) -> str:
+    from rich.markup import escape
+
+    return escape(message)
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+    help="ThreadWeaver: reasoning in threads, for the RL frameworks you already run.",
+)
+
+
+@app.callback()
+def main() -> None:
+    """ThreadWeaver: reasoning in threads, for the RL frameworks you already run."""
+
+
+@app.command()
+def doctor(
+    ray: Annotated[
+        bool, typer.Option(help="Look inside a Ray worker too (starts a small local Ray).")
+    ] = True,
+) -> None:
+    """Say whether this machine is ready: versions, plug-in, seams, attention.
+
+    Ends with status 0 when everything needed is there, else with 1.
+    """
+    from tw_plugins.doctor import all_checks, is_healthy, show
+
+    console = Console()
+    with console.status("looking …"):
+        checks = list(all_checks(with_ray=ray))
+    show(checks, console)
+    raise typer.Exit(0 if is_healthy(checks) else 1)
+
+
+@app.command()
+def rollout(
+    model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
+    prompt: Annotated[str, typer.Option(help="What the user asks.")],
+    mode: Annotated[str, typer.Option(help="parallel or autoregressive.")] = "parallel",
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.0,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 takes all.")] = 1.0,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
+    ] = 40_000,
+    max_thread_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
+    ] = None,
+    base_url: BaseUrl = None,
+    served_model_name: ServedName = None,
+    server: ServerKind = "openai",
+    seed: Seed = None,
+    engine_arg: EngineArg = None,
+) -> None:
+    """Decode one prompt and watch it: sequential text, and threads side by side as they grow.
+
+    On a server a text is shown when it is whole. A server's key is read from OPENAI_API_KEY.
+    """
+    from tw_plugins.cli.eval_run import parse_engine_args
+    from tw_plugins.cli.rollout import run
+    from tw_plugins.engines.choice import server_of
+    from tw_plugins.evaluation.run import EvalSettings
+
+    settings = EvalSettings(
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        max_thread_tokens=max_thread_tokens,
+        seed=seed or 0,
+        engine_args=parse_engine_args(engine_arg or []),
+    )
+    where = server_of(base_url, served_model_name or model, server, seed, engine_arg)
+    run(model, prompt, mode, settings, Console(), where)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder with report.json.")],
+) -> None:
+    """Draw FOLDER/report.json again as FOLDER/report.html."""
+    from tw_plugins.pages.report import read_report, write_report
+
+    typer.echo(write_report(read_report(folder), folder))
+
+
+app.add_typer(data, name="data")
+app.add_typer(evaluation, name="eval")
+app.add_typer(bench, name="bench")
+app.add_typer(view, name="view")

@@ -1,0 +1,151 @@
+"""`threadweaver bench`: the sub-commands and their options."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tw_plugins.cli.bench_output import Output
+
+__all__ = ["bench"]
+
+bench = typer.Typer(no_args_is_help=True, help="Speed on this machine, each figure beside its alternative.")
+ShapeOption = Annotated[
+    str, typer.Option(help="self-training or first-stage (Table 8 of the paper), or 4x3.")
+]
+TokensOption = Annotated[
+    list[int] | None, typer.Option(min=100, help="Sampled tokens of the trajectory; may be repeated.")
+]
+RepeatsOption = Annotated[int, typer.Option(min=1, help="Times that each way is timed, in turns.")]
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")]
+REAL = "On the real vLLM"
+WIDTH = 120  # characters of a line where there is no terminal
+
+
+def _output(json_out: Path | None) -> Output:
+    from rich.console import Console
+
+    from tw_plugins.cli.bench_output import Output
+
+    return Output(Console(width=None if sys.stdout.isatty() else WIDTH), json_out)
+
+
+@bench.command("update")
+def bench_update(
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(help="self-training, first-stage (Table 8 of the paper) or 4x3; may be repeated."),
+    ] = None,
+    tokens: TokensOption = None,
+    model: Annotated[str, typer.Option(help="small, or one layer of Qwen3's 0.6B or 8B.")] = "small",
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where there is one.")] = None,
+    repeats: RepeatsOption = 3,
+    json_out: JsonOption = None,
+) -> None:
+    """Forward and backward of P-GRPO's loss: a trie row against one row per request."""
+    from tw_plugins.bench.shapes import SHAPES
+    from tw_plugins.cli import bench_cases
+
+    output, shapes = _output(json_out), [bench_cases.shape_named(name) for name in shape or SHAPES]
+    bench_cases.update(
+        shapes, bench_cases.model_named(model), tokens or [1000, 4000], repeats, device, output
+    )
+
+
+@bench.command("collate")
+def bench_collate(
+    shape: ShapeOption = "4x3",
+    tokens: TokensOption = None,
+    repeats: RepeatsOption = 3,
+    json_out: JsonOption = None,
+) -> None:
+    """An SFT example from ids to a batch: time and memory against a prefix tree with a dense mask."""
+    from tw_plugins.cli import bench_cases
+
+    output, sizes = _output(json_out), tokens or [1000, 4000, 11_000, 40_000]
+    bench_cases.collate(bench_cases.shape_named(shape), sizes, repeats, output)
+
+
+@bench.command("rollout")
+def bench_rollout(
+    shape: ShapeOption = "self-training",
+    trajectories: Annotated[
+        list[int] | None, typer.Option(min=1, help="Decoded at once; may be repeated.")
+    ] = None,
+    repeats: RepeatsOption = 3,
+    json_out: JsonOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Folder of a model that forks, e.g. the quickstart's.", rich_help_panel=REAL),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Parquet file of problems, as RL reads it.", rich_help_panel=REAL),
+    ] = None,
+    problems: Annotated[
+        int,
+        typer.Option(min=1, help="Decomposable problems per batch size and mode.", rich_help_panel=REAL),
+    ] = 16,
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, help="Batch size; may be repeated.", rich_help_panel=REAL)
+    ] = None,
+    replicas: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="From 2 on: the cache of so many engines instead, by kind of request id.",
+            rich_help_panel=REAL,
+        ),
+    ] = 1,
+) -> None:
+    """CPU time and memory of the state machine itself, on an engine of prepared answers.
+
+    With --model and --data on the real vLLM: wall clock, the state machine's share of it, prefix-cache hits.
+    """
+    from tw_plugins.bench.errors import BenchError
+    from tw_plugins.cli import bench_cases
+
+    output = _output(json_out)
+    if (model is None) != (data is None):
+        raise BenchError("the real vLLM needs both --model and --data; prepared answers need neither")
+    if model is None or data is None:
+        bench_cases.rollout(bench_cases.shape_named(shape), trajectories or [64, 256, 1024], repeats, output)
+    elif replicas > 1:
+        bench_cases.replicas(model, data, problems, batch or [4], replicas, output)
+    else:
+        bench_cases.engine(model, data, problems, batch or [1, 4, 16], repeats, output)
+
+
+@bench.command("step")
+def bench_step(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="Metrics files: of verl's `file` logger or of OpenRLHF's --tw.metrics_file."),
+    ],
+    json_out: JsonOption = None,
+) -> None:
+    """Where the time of an RL step went in runs that were made, each against the first."""
+    from tw_plugins.cli import bench_cases
+
+    bench_cases.step(runs, _output(json_out))
+
+
+@bench.command("reward")
+def bench_reward(
+    answers: Annotated[int, typer.Option(min=10, help="Graded per mixture.")] = 400,
+    hostile: Annotated[
+        list[int] | None, typer.Option(min=0, help="Hostile ones among them; may be repeated.")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Grading processes.")] = 2,
+    deadline: Annotated[float, typer.Option(min=0.1, help="Seconds per comparison.")] = 1.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that each mixture is graded.")] = 3,
+    json_out: JsonOption = None,
+) -> None:
+    """Grading throughput and latency, without and with hostile answers."""
+    from tw_plugins.cli import bench_cases
+
+    bench_cases.reward(answers, hostile or [0, 4], processes, deadline, repeats, _output(json_out))

@@ -1,0 +1,100 @@
+"""Figures for people and for programs: progress, tables with the ratios in bold, JSON on request."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from tw_plugins.bench.errors import BenchError
+from tw_plugins.bench.provenance import Machine
+from tw_plugins.bench.timing import Spread, Timing
+
+__all__ = ["Output", "between", "mib", "ratio", "seconds", "table"]
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where figures go: the console, and a JSON file if one is named.
+
+    Raises:
+        BenchError: no file can be written there; said before anything is measured.
+    """
+
+    console: Console
+    json_out: Path | None
+
+    def __post_init__(self) -> None:
+        if self.json_out is None:
+            return
+        folder = self.json_out.parent
+        if not folder.is_dir():
+            raise BenchError(f"--json {self.json_out}: {folder} does not exist: give a folder that does")
+        if self.json_out.is_dir() or not os.access(folder, os.W_OK):
+            raise BenchError(f"--json {self.json_out}: no file can be written there: choose another place")
+
+    def measure(self, title: str, cases: Iterable[tuple[str, Callable[[], Any]]]) -> list[Any]:
+        """Run each case under a status line."""
+        found = []
+        for name, case in cases:
+            with self.console.status(f"{title}: {name} …"):
+                found.append(case())
+        return found
+
+    def show(
+        self, title: str, table: Table, settings: str, figures: Sequence[Any], machine: Machine | None
+    ) -> None:
+        """Print, and write the figures of this benchmark; `machine` is None where they were not made here."""
+        self.console.print(table)
+        self.console.print(settings, highlight=False)
+        if machine:
+            self.console.print(str(machine), highlight=False, markup=False)
+        if self.json_out:
+            text: dict[str, Any] = {
+                "benchmark": title,
+                "settings": settings,
+                "figures": [asdict(each) for each in figures],
+            }
+            if machine:
+                text["machine"] = asdict(machine)
+            self.json_out.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+
+
+def table(first: str, *names: str) -> Table:
+    """An empty table with these columns."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in (first, *names):
+        made.add_column(name, justify="right")
+    return made
+
+
+def ratio(timing: Timing) -> str:
+    """How much slower than the first way; empty for that one."""
+    if timing.ratio_min == timing.ratio_max == 1:
+        return ""
+    return between(Spread(timing.ratio, timing.ratio_min, timing.ratio_max), "{:.2f}", "×")
+
+
+def between(spread: Spread, form: str, unit: str, times: float = 1.0) -> str:
+    """``**5.1×** (4.9–5.3)``, each value `times` this factor."""
+    median, least, most = (form.format(value * times) for value in (spread.median, spread.least, spread.most))
+    return f"[bold]{median}{unit}[/] ({least}–{most})"
+
+
+def seconds(value: float) -> str:
+    """In s, or in ms below a tenth of one."""
+    return f"{value:.3f} s" if value >= 0.1 else f"{value * 1e3:.2f} ms"
+
+
+def mib(size: float) -> str:
+    """Bytes in MiB, with a decimal where there are few."""
+    return f"{size / MIB:.{1 if size < 10 * MIB else 0}f} MiB"

@@ -1,0 +1,119 @@
+"""`threadweaver data`: the sub-commands and their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tw_plugins.cli.options import BaseUrl, EngineArg, Seed, ServedName, ServerKind
+from tw_plugins.cli.stage1 import register as register_stage1
+
+__all__ = ["data"]
+
+data = typer.Typer(no_args_is_help=True, help="Models and data for training.")
+
+
+@data.callback()
+def main() -> None:
+    """Models and data for training."""
+
+
+@data.command("toy")
+def toy(
+    out: Annotated[Path, typer.Option(help="Folder for model/ and the Parquet files.")],
+    preset: Annotated[
+        str, typer.Option(help="standard, smoke or forking (smoke with threads only).")
+    ] = "standard",
+    seed: Annotated[int, typer.Option(help="Of the model and the training problems.")] = 0,
+) -> None:
+    """Write the toy task: an untrained model, and problems for SFT, RL and evaluation."""
+    from tw_plugins.toy.preset import PRESETS, write_files
+
+    if preset not in PRESETS:
+        raise typer.BadParameter(f"choose from {', '.join(PRESETS)}", param_hint="--preset")
+    for name, path in write_files(out, seed, PRESETS[preset]).items():
+        typer.echo(f"{name}: {path}")
+
+
+@data.command("add-tokens")
+def add_tokens(
+    model: Annotated[str, typer.Option(help="Folder or name of a Hugging Face causal LM.")],
+    out: Annotated[Path, typer.Option(help="Folder to write, which must not exist.")],
+    trust_remote_code: Annotated[bool, typer.Option(help="Run the model's own code.")] = False,
+) -> None:
+    """Write MODEL with ThreadWeaver's control tokens to OUT, as training needs it."""
+    from tw_plugins.data.add_tokens import add_tokens
+
+    console = Console()
+    with console.status(f"{model} …"):
+        added = add_tokens(model, out, trust_remote_code)
+    ids = sorted(added.ids.values())
+    new = f"{len(ids)} control tokens added, ids {ids[0]}–{ids[-1]}" if ids else "had all control tokens"
+    rows = f"embedding {added.rows_before} → {added.rows} rows"
+    console.print(f"{new}; {rows}; written to {out}", highlight=False, soft_wrap=True)
+
+
+@data.command("selftrain")
+def selftrain(
+    model: Annotated[str, typer.Option(help="Folder or name of a model that writes threads.")],
+    prompts: Annotated[Path, typer.Option(help="Parquet file of problems with answers, as RL reads it.")],
+    out: Annotated[Path, typer.Option(help="Folder for samples.jsonl, sft.parquet and funnel.json.")],
+    samples: Annotated[int, typer.Option(min=1, help="Trajectories per prompt.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N prompts.")] = None,
+    keep_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Keep samples of at most so many tokens.")
+    ] = None,
+    min_acceleration: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Keep samples of at least this acceleration ratio.")
+    ] = 0.0,
+    per_prompt: Annotated[
+        int | None, typer.Option(min=1, help="Keep so many per prompt, the fastest; all when not given.")
+    ] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 1.0,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 takes all.")] = 1.0,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
+    ] = 40_000,
+    max_thread_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Trajectories decoded at a time.")] = 64,
+    base_url: BaseUrl = None,
+    served_model_name: ServedName = None,
+    server: ServerKind = "openai",
+    seed: Seed = None,
+    engine_arg: EngineArg = None,
+) -> None:
+    """Sample trajectories in parallel mode and make an SFT set of the right, well-formed ones (stage 2).
+
+    Broken off, the same command goes on where it was; other constraints sift the same samples again.
+    """
+    from tw_plugins.cli.eval_run import parse_engine_args
+    from tw_plugins.cli.selftrain import run
+    from tw_plugins.data.selftrain import Keep
+    from tw_plugins.engines.choice import server_of
+    from tw_plugins.evaluation.run import EvalSettings
+
+    settings = EvalSettings(
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        max_thread_tokens=max_thread_tokens,
+        concurrency=concurrency,
+        seed=seed or 0,
+        engine_args=parse_engine_args(engine_arg or []),
+    )
+    if per_prompt is not None and per_prompt > samples:
+        raise typer.BadParameter(
+            f"{per_prompt} cannot be kept of {samples} per prompt: lower it, or raise --samples",
+            param_hint="--per-prompt",
+        )
+    keep = Keep(keep_tokens, min_acceleration, per_prompt)
+    where = server_of(base_url, served_model_name or model, server, seed, engine_arg)
+    run(model, prompts, out, settings, samples, keep, limit, Console(), where)
+
+
+register_stage1(data)

@@ -1,0 +1,166 @@
+"""`threadweaver eval`: the sub-commands and their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tw_plugins.cli.options import BaseUrl, EngineArg, Seed, ServedName, ServerKind
+from tw_plugins.evaluation.benchmarks import INSTRUCTION
+
+__all__ = ["evaluation"]
+
+evaluation = typer.Typer(
+    no_args_is_help=True, help="Evaluate a model, compare two evaluations, join several, time two models."
+)
+
+
+@evaluation.command("run")
+def eval_run(
+    model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="aime24, aime25, amc23, math500, minerva_math or olympiadbench; or a Parquet or JSON Lines "
+            "file with RL's columns or a benchmark's (problem, answer)."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for MODE.jsonl, summary.json and report.md.")],
+    mode: Annotated[str, typer.Option(help="parallel, autoregressive or both.")] = "both",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")] = None,
+    instruction: Annotated[
+        str, typer.Option(help="Follows a benchmark's problem; a prompt in RL's columns stays as it is.")
+    ] = INSTRUCTION,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="0 is greedy. When not given, 1 for a benchmark's name, else 0."),
+    ] = None,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 takes all.")] = 1.0,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
+    ] = 40_000,
+    max_thread_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
+    ] = None,
+    max_threads: Annotated[int, typer.Option(min=1, help="Threads per block.")] = 50,
+    max_blocks: Annotated[int, typer.Option(min=0, help="Blocks per trajectory.")] = 32,
+    concurrency: Annotated[int, typer.Option(min=1, help="Trajectories decoded at a time.")] = 64,
+    wall_clock: Annotated[
+        int, typer.Option(min=0, help="Decomposable problems decoded one at a time, to read the clock.")
+    ] = 0,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Trajectories per problem, k of avg@k. When not given, the paper's of a benchmark, else 1.",
+        ),
+    ] = None,
+    base_url: BaseUrl = None,
+    served_model_name: ServedName = None,
+    server: ServerKind = "openai",
+    seed: Seed = None,
+    engine_arg: EngineArg = None,
+) -> None:
+    """Evaluate a model on problems of known answers, with vLLM in this process or on a server.
+
+    Prints accuracy, format, token latency and activation; the last line is a summary. Broken off, the same
+    command goes on where it was. A server's key is read from OPENAI_API_KEY.
+    """
+    from tw_plugins.cli.eval_run import parse_engine_args, parse_modes, run
+    from tw_plugins.engines.choice import server_of
+    from tw_plugins.evaluation.benchmarks import sampling_of
+    from tw_plugins.evaluation.run import EvalSettings
+
+    samples, temperature = sampling_of(data, samples, temperature)
+    settings = EvalSettings(
+        instruction=instruction,
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        max_thread_tokens=max_thread_tokens,
+        max_threads=max_threads,
+        max_blocks=max_blocks,
+        concurrency=concurrency,
+        wall_clock_problems=wall_clock,
+        samples=samples,
+        seed=seed or 0,
+        engine_args=parse_engine_args(engine_arg or []),
+    )
+    where = server_of(base_url, served_model_name or model, server, seed, engine_arg)
+    run(model, data, parse_modes(mode), out, settings, limit, Console(), where)
+
+
+@evaluation.command("compare")
+def eval_compare(
+    own: Annotated[Path, typer.Argument(metavar="A", help="Folder of an evaluation.")],
+    baseline: Annotated[Path, typer.Argument(metavar="B", help="Folder of the baseline's.")],
+    mode_a: Annotated[str, typer.Option(help="Mode of A: parallel or autoregressive.")] = "parallel",
+    mode_b: Annotated[str, typer.Option(help="Mode of B.")] = "autoregressive",
+    out: Annotated[Path | None, typer.Option(help="Write the Markdown here instead of showing it.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
+) -> None:
+    """Compare A with B on the same problems: accuracy, speed-up, redundancy, with confidence intervals."""
+    from tw_plugins.cli.compare import compare_folders
+
+    text = compare_folders(own, baseline, mode_a, mode_b, out, json_out)
+    typer.echo(text if out is None else out)
+
+
+@evaluation.command("table")
+def eval_table(
+    own: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Evaluations, one of each data set.")
+    ],
+    baseline: Annotated[
+        list[Path] | None,
+        typer.Option(help="A baseline's evaluation of one of the data sets; once for each."),
+    ] = None,
+    mode_a: Annotated[
+        str, typer.Option(help="Mode of the FOLDERs: parallel or autoregressive.")
+    ] = "parallel",
+    mode_b: Annotated[str, typer.Option(help="Mode of the baseline's.")] = "autoregressive",
+    out: Annotated[Path | None, typer.Option(help="Write the Markdown here instead of showing it.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
+) -> None:
+    """Join evaluations on several data sets in one table, beside the paper's figures (its Table 1)."""
+    from tw_plugins.cli.eval_table import table_of_folders
+
+    text = table_of_folders(own, baseline or [], mode_a, mode_b, out, json_out)
+    typer.echo(text if out is None else out)
+
+
+@evaluation.command("clock")
+def eval_clock(
+    model: Annotated[str, typer.Option(help="Folder (or name) of the model, decoded in parallel mode.")],
+    baseline: Annotated[
+        str, typer.Option(help="Folder (or name) of the baseline, decoded autoregressively.")
+    ],
+    data: Annotated[str, typer.Option(help="File of problems or name of a benchmark, as in `eval run`.")],
+    out: Annotated[Path, typer.Option(help="Folder for clock.jsonl and summary.json.")],
+    problems: Annotated[
+        int, typer.Option(min=1, help="How many; the first decomposable ones of the file.")
+    ] = 30,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Response length; cut to what the models' contexts leave.")
+    ] = 40_000,
+    instruction: Annotated[
+        str, typer.Option(help="Follows a benchmark's problem; a prompt in RL's columns stays as it is.")
+    ] = INSTRUCTION,
+    engine_arg: EngineArg = None,
+) -> None:
+    """Time a model against a baseline: each problem decoded greedily by both back to back, at batch size 1.
+
+    Prints the median of the ratios, and how much of the machine other work took. Broken off, the same
+    command goes on where it was.
+    """
+    from tw_plugins.cli.clock import run
+    from tw_plugins.cli.eval_run import parse_engine_args
+    from tw_plugins.evaluation.run import EvalSettings
+
+    settings = EvalSettings(
+        instruction=instruction, max_tokens=max_tokens, engine_args=parse_engine_args(engine_arg or [])
+    )
+    run(model, baseline, data, out, problems, settings, Console())

@@ -1,0 +1,134 @@
+"""`threadweaver eval` for people: progress, a table, and one line that sums it up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tw_plugins.engines.choice import Server, quiet_vllm
+from tw_plugins.evaluation.eval_report import write_report
+from tw_plugins.evaluation.records import EvalRecord
+from tw_plugins.evaluation.run import EvalSettings, evaluate_model
+from tw_plugins.evaluation.scores import EvaluationError, summarise
+from tw_plugins.rollout import Mode
+from tw_plugins.storage.atomic import write_text
+
+__all__ = ["parse_engine_args", "parse_modes", "run", "summary_line", "table"]
+
+Summary = dict[str, Any]
+SUMMARY = "summary.json"
+
+
+def parse_modes(mode: str) -> list[Mode]:
+    """One mode, or both.
+
+    Raises:
+        EvaluationError: another word.
+    """
+    allowed: dict[str, list[Mode]] = {name: [name] for name in get_args(Mode)}
+    allowed["both"] = list(get_args(Mode))
+    if mode not in allowed:
+        raise EvaluationError(f"--mode is {mode!r}: choose one of {', '.join(allowed)}")
+    return allowed[mode]
+
+
+def parse_engine_args(given: Iterable[str]) -> dict[str, Any]:
+    """``["dtype=float32", "block_size=32"]`` as a dict; values are JSON where they can be, else text.
+
+    Raises:
+        EvaluationError: an entry without "=", or the model again.
+    """
+    found: dict[str, Any] = {}
+    for entry in given:
+        name, separator, value = entry.partition("=")
+        if not separator:
+            raise EvaluationError(f"--engine-arg {entry!r} is not NAME=VALUE: write it as in dtype=float32")
+        if name == "model":
+            raise EvaluationError("--engine-arg model is not needed: give the model as --model")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def run(
+    model: str,
+    data: Path | str,
+    modes: Sequence[Mode],
+    out: Path,
+    settings: EvalSettings,
+    limit: int | None,
+    console: Console,
+    server: Server | None = None,
+) -> dict[Mode, Summary]:
+    """Evaluates, writes ``out/<mode>.jsonl``, ``summary.json`` and the report, and prints the figures."""
+    (out / SUMMARY).unlink(missing_ok=True)  # its presence says that the evaluation is whole
+    quiet_vllm()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        total = limit and limit * settings.samples
+        tasks = {mode: bars.add_task(mode, total=total) for mode in modes}
+
+        def advance(mode: Mode, record: EvalRecord) -> None:
+            bars.advance(tasks[mode])
+
+        results = evaluate_model(model, data, modes, out, settings, limit, advance, server)
+    summaries = {mode: summarise(records) for mode, records in results.items()}
+    write_report(results, out)
+    write_text(out / SUMMARY, json.dumps(summaries, indent=2) + "\n")
+    console.print(f"{data}: avg@{settings.samples} at temperature {settings.temperature:g}", highlight=False)
+    console.print(table(results))
+    console.print(summary_line(summaries), highlight=False, soft_wrap=True)
+    return summaries
+
+
+def table(results: dict[Mode, list[EvalRecord]]) -> Table:
+    """One row per mode over all problems, and below it one per kind of problem."""
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    view.add_column("", min_width=15, no_wrap=True)
+    for name in ("n", "accuracy", "format", "latency", "total", "forked", "limits", "secs"):
+        view.add_column(name, justify="right")
+    for mode, records in results.items():
+        kinds = list(summarise(records)["activation"])
+        view.add_row(f"[bold]{mode}[/]", *_cells(records))
+        for kind in kinds if len(kinds) > 1 else []:
+            view.add_row(f"  {kind}", *_cells([record for record in records if record.kind == kind]))
+        view.add_section()
+    return view
+
+
+def _cells(records: list[EvalRecord]) -> list[str]:
+    summary = summarise(records)
+    active = sum(record.blocks > 0 for record in records) / len(records)
+    hits = sum(sum(record.limits_hit.values()) for record in records)
+    wall_s = summary["wall_s_mean"]
+    return [
+        str(summary["n"]),
+        f"{summary['accuracy']:.1%}",
+        f"{summary['format']:.1%}",
+        f"{summary['token_latency']:.1f}",
+        f"{summary['total_tokens']:.1f}",
+        f"{active:.1%}",
+        str(hits),
+        "–" if wall_s is None else f"{wall_s:.3f}",
+    ]
+
+
+def summary_line(summaries: dict[Mode, Summary]) -> str:
+    """``600 problems · parallel: accuracy 95.2%, token latency 101.3, activation … · autoregressive: …``"""
+    parts = [f"{next(iter(summaries.values()))['n']} problems"]
+    for mode, summary in summaries.items():
+        active = ", ".join(f"{kind} {share:.1%}" for kind, share in summary["activation"].items())
+        parts.append(
+            f"{mode}: accuracy {summary['accuracy']:.1%}, token latency {summary['token_latency']:.1f}, "
+            f"activation {active}"
+        )
+    return " · ".join(parts)

@@ -1,0 +1,65 @@
+"""`threadweaver data selftrain` for people: progress, the funnel as a table, and where the set is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tw_plugins.data.selftrain import SFT, Funnel, Keep, selftrain
+from tw_plugins.engines.choice import Server, quiet_vllm
+from tw_plugins.evaluation.run import EvalSettings
+
+__all__ = ["run", "table"]
+
+STEPS = ("samples", "complete", "correct", "well_formed", "kept")
+
+
+def run(
+    model: str,
+    prompts: Path,
+    out: Path,
+    settings: EvalSettings,
+    samples: int,
+    keep: Keep,
+    limit: int | None,
+    console: Console,
+    server: Server | None = None,
+) -> Funnel:
+    """Sample, sift, and print the funnel."""
+    quiet_vllm()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("samples", total=None)
+        funnel = selftrain(
+            model,
+            prompts,
+            out,
+            settings,
+            samples,
+            keep,
+            limit,
+            lambda done, total: bars.update(task, completed=done, total=total),
+            server,
+        )
+    console.print(table(funnel))
+    where = f"written to {out / SFT}" if funnel.kept else "nothing is kept, so there is no set"
+    of = f"{funnel.kept} trajectories of {funnel.prompts_kept} of {funnel.prompts} prompts"
+    console.print(f"{of}; {where}", highlight=False, soft_wrap=True)
+    return funnel
+
+
+def table(funnel: Funnel) -> Table:
+    """A line per step: how many are left, and of the step before."""
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in ("", "left", "of those before"):
+        view.add_column(name, justify="right")
+    before = funnel.samples
+    for step in STEPS:
+        left: int = getattr(funnel, step)
+        view.add_row(step.replace("_", "-"), str(left), f"{left / before:.1%}" if before else "–")
+        before = left
+    return view

@@ -1,0 +1,148 @@
+"""Is this machine ready? The core looks at what it needs, and asks each framework's doctor for the rest.
+
+A framework's doctor is an entry point of the group ``tw_plugins.doctors``: a callable that takes ``with_ray``
+and returns checks, none where its framework is not installed. A check never raises: whatever is wrong is its
+detail.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from typing import TYPE_CHECKING, Literal
+
+from tw_plugins.adapter.device import browser
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["GROUP", "Check", "all_checks", "first_line", "is_healthy", "show"]
+
+Status = Literal["ok", "note", "fail"]
+GROUP = "tw_plugins.doctors"
+_STYLES: dict[Status, str] = {
+    "ok": "[green]✓ ok[/]",
+    "note": "[yellow]• note[/]",
+    "fail": "[bold red]✗ fail[/]",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Args:
+        section: where, e.g. "verl · driver".
+        name: what.
+        status: "fail" makes the machine unfit, "note" is worth knowing.
+        detail: what was found; for a failure, what to do.
+    """
+
+    section: str
+    name: str
+    status: Status
+    detail: str
+
+
+def all_checks(with_ray: bool) -> Iterator[Check]:
+    """The core's checks, then those of every installed framework."""
+    from tw_plugins.doctor.attention import attention_checks
+
+    yield from _machine()
+    yield from attention_checks()
+    doctors = list(entry_points(group=GROUP))
+    found = {doctor.name: list(_framework(doctor, with_ray)) for doctor in doctors}
+    for name, checks in found.items():
+        yield from checks or [Check(name, "installed", "note", "not in this environment")]
+    if not any(found.values()):
+        known = ", ".join(found) or "no doctor is registered: install the project (pip install -e .)"
+        yield Check("frameworks", "installed", "fail", f"none of: {known}. Install one, e.g. make setup")
+
+
+def is_healthy(checks: Iterable[Check]) -> bool:
+    """Whether nothing failed."""
+    return all(check.status != "fail" for check in checks)
+
+
+def show(checks: list[Check], console: Console) -> None:
+    """Prints a table and a last line that counts."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("where", "what", "", "found"):
+        table.add_column(heading, overflow="fold")
+    last = None
+    for check in checks:
+        if last not in (None, check.section):
+            table.add_section()
+        where = "" if check.section == last else check.section
+        table.add_row(f"[bold]{where}[/]", escape(check.name), _STYLES[check.status], escape(check.detail))
+        last = check.section
+    console.print(table)
+    failed, notes = (sum(check.status == status for check in checks) for status in ("fail", "note"))
+    verdict = f"[bold red]{failed} of {len(checks)} checks failed[/]" if failed else "[green]ready[/]"
+    console.print(
+        f"{verdict}: {len(checks) - failed - notes} ok, {notes} to note, {failed} failed", highlight=False
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """Kind and first line of an error, for a detail."""
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0][:300]}" if text else type(error).__name__
+
+
+def _framework(doctor: EntryPoint, with_ray: bool) -> Iterable[Check]:
+    try:
+        checks: Callable[[bool], Iterable[Check]] = doctor.load()
+        return list(checks(with_ray))
+    except Exception as error:  # a framework that is half installed is what a doctor is for
+        return [Check(doctor.name, "doctor", "fail", first_line(error))]
+
+
+def _machine() -> Iterator[Check]:
+    yield Check(
+        "machine", "python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
+    yield Check(
+        "machine",
+        "hardware",
+        "ok",
+        f"{os.cpu_count()} cores, {_memory_gib():.0f} GiB memory, {_accelerator()}",
+    )
+    for name in ("tw-plugins", "torch", "transformers"):
+        yield _distribution(name)
+    yield _browser()
+
+
+def _distribution(name: str) -> Check:
+    try:
+        return Check("machine", name, "ok", version(name))
+    except PackageNotFoundError:
+        return Check("machine", name, "fail", "not installed: make setup, or pip install tw-plugins[torch]")
+
+
+def _browser() -> Check:
+    if path := browser():
+        return Check("machine", "Chromium", "ok", f"{path}, for the viewer's browser tests")
+    missing = (
+        "not on the path: the viewer's browser tests are skipped, nothing else needs it (CONTRIBUTING.md)"
+    )
+    return Check("machine", "Chromium", "note", missing)
+
+
+def _memory_gib() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def _accelerator() -> str:
+    try:
+        import torch
+    except ImportError:
+        return "accelerator unknown (no torch)"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "no accelerator"

@@ -1,0 +1,10 @@
+"""Things that continue token ids: vLLM in this process, servers that are up already."""
+
+from tw_plugins.engines.http import OpenAICompatibleEngine, VLLMEngine
+from tw_plugins.engines.sglang import SGLangEngine
+
+__all__ = [
+    "OpenAICompatibleEngine",
+    "SGLangEngine",
+    "VLLMEngine",
+]

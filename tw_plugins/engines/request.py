@@ -1,0 +1,63 @@
+"""What every engine needs for one request: room in the context, vLLM's parameters, what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tw_plugins.rollout import Completion, EngineError, FinishReason
+
+
+def room_for(prompt_ids: Sequence[int], max_tokens: int, max_model_len: int | None) -> int:
+    """Tokens that can be sampled: what was asked for, or what the context has left (0 or less: none)."""
+    return max_tokens if max_model_len is None else min(max_tokens, max_model_len - len(prompt_ids))
+
+
+def finish_reason_of(reported: str | None, engine: str) -> FinishReason:
+    """ "stop" and "length" as they are, anything else is an "abort".
+
+    Raises:
+        EngineError: the engine reports "error".
+    """
+    if reported == "error":
+        raise EngineError(f"{engine} reports an internal error for a request: see its log")
+    return reported if reported in ("stop", "length") else "abort"  # type: ignore[return-value]
+
+
+def request_params(
+    *,
+    stop_token_ids: Sequence[int],
+    max_tokens: int,
+    temperature: float,
+    top_p: float = 1.0,
+    top_k: int = -1,
+    stream: bool = False,
+) -> Any:
+    """vLLM's ``SamplingParams`` of one request: ids and log-probs, at the end or as they grow."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        max_tokens=max_tokens,
+        stop_token_ids=list(stop_token_ids),
+        logprobs=0,  # of the sampled id alone
+        detokenize=False,
+        output_kind=RequestOutputKind.CUMULATIVE if stream else RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def completion_of(output: Any) -> Completion:
+    """vLLM's ``RequestOutput`` as a completion.
+
+    Raises:
+        EngineError: vLLM reports an error for the request.
+    """
+    answer = output.outputs[0]
+    ids = list(answer.token_ids)
+    logprobs = None
+    if answer.logprobs is not None:
+        logprobs = [step[token].logprob for token, step in zip(ids, answer.logprobs, strict=True)]
+    return Completion(ids, logprobs, finish_reason_of(answer.finish_reason, "vLLM"))

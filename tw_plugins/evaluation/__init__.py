@@ -1,0 +1,1 @@
+"""A model on problems, and what the figures say."""

@@ -1,0 +1,294 @@
+"""A model folder on a file of problems, with vLLM in this process: what `threadweaver eval` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tw_plugins.engines.choice import Server, decode_with
+from tw_plugins.evaluation.benchmarks import INSTRUCTION
+from tw_plugins.evaluation.decode import evaluate_timed
+from tw_plugins.evaluation.problems import EvalProblem, read_problems
+from tw_plugins.evaluation.records import EvalRecord, append_record, salvage_records, write_records
+from tw_plugins.evaluation.resume import asked_for, check_settings, missing
+from tw_plugins.evaluation.scores import EvaluationError
+from tw_plugins.rollout import Engine, Limits, Mode
+from tw_plugins.trajectory import ControlTokens
+from tw_plugins.trajectory.grammar import MAX_THREADS
+
+__all__ = [
+    "EvalSettings",
+    "Prepared",
+    "Progress",
+    "evaluate_model",
+    "evaluate_modes",
+    "load_tokenizer",
+    "prepare",
+    "prepare_prompt",
+    "record_file",
+]
+
+Progress = Callable[[Mode, EvalRecord], None]
+
+
+_NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems")
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """How to ask and decode.
+
+    Args:
+        instruction: follows a benchmark's problem; RL's prompts have their own.
+        temperature, top_p: of sampling; temperature 0 is greedy.
+        max_tokens: response length; cut to what the model's context leaves after the longest prompt.
+        max_thread_tokens, answer_reserve: see :class:`tw_plugins.rollout.Limits`; None takes what training
+            takes, the response length and an eighth of it (at most 512).
+        max_threads, max_blocks: see there.
+        concurrency: trajectories decoded at a time, where no clock is read.
+        wall_clock_problems: decomposable problems that are decoded one at a time, to read the clock.
+        samples: trajectories per problem, k of avg@k; only the first of a problem is ever timed.
+        seed: of the engine.
+        engine_args: further fields of vLLM's ``AsyncEngineArgs``; they win over ours.
+    """
+
+    instruction: str = INSTRUCTION
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 40_000
+    max_thread_tokens: int | None = None
+    max_threads: int = MAX_THREADS
+    max_blocks: int = 32
+    answer_reserve: int | None = None
+    concurrency: int = 64
+    wall_clock_problems: int = 0
+    samples: int = 1
+    seed: int = 0
+    engine_args: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.samples > 1 and self.temperature == 0:
+            raise EvaluationError(
+                f"{self.samples} samples at temperature 0 are all the same: raise --temperature"
+            )
+
+    def sampling(self) -> dict[str, Any]:
+        """What changes a sample; the rest may change between two runs that share their samples."""
+        own = {**asdict(self), "engine_args": dict(self.engine_args)}
+        return {name: value for name, value in own.items() if name not in _NOT_SAMPLING}
+
+    def limits(self, context: int) -> Limits:
+        """The limits of a trajectory that has ``context`` tokens left after its prompt.
+
+        Raises:
+            EvaluationError: limits that contradict each other.
+        """
+        try:
+            return Limits.of(
+                min(self.max_tokens, context),
+                max_thread_tokens=self.max_thread_tokens,
+                max_threads=self.max_threads,
+                max_blocks=self.max_blocks,
+                answer_reserve=self.answer_reserve,
+            )
+        except ValueError as error:
+            raise EvaluationError(str(error)) from error
+
+
+def evaluate_model(
+    model: str,
+    data: Path | str,
+    modes: Sequence[Mode],
+    out: Path,
+    settings: EvalSettings = EvalSettings(),
+    limit: int | None = None,
+    progress: Progress | None = None,
+    server: Server | None = None,
+) -> dict[Mode, list[EvalRecord]]:
+    """Evaluates a Hugging Face model, and writes ``out/<mode>.jsonl`` for each mode.
+
+    A file grows while its mode is evaluated, one line per sample; in the end it is in the order of the
+    problems. What is there already, of the same settings, is not decoded again; where that is more than
+    is asked for, the file keeps all, and the first of each problem are returned.
+
+    Args:
+        model: folder or name; of its tokenizer and config where a server decodes.
+        data: file of problems or name of a benchmark, see `evaluation.problems.read_problems`.
+        limit: only the first so many problems.
+        progress: called with every record, those that are there first.
+        server: None decodes with vLLM in this process.
+
+    Raises:
+        FileNotFoundError: there is no data file.
+        ResumeError: `out` holds samples of another model, of other problems or settings.
+        ControlTokenError: the model's tokenizer lacks a control token.
+        EvaluationError: there is no such model, the data cannot be used, or a prompt leaves no room for a
+            response.
+        EngineError: vLLM is missing or fails.
+    """
+    tags, problems, limits, engine_args = prepare(model, data, settings, limit)
+    check_settings(out, {"model": model, "data": str(data), "limit": limit, **settings.sampling()})
+    there = {mode: salvage_records(record_file(out, mode)) for mode in modes}
+    todo = {mode: missing(problems, there[mode], settings.samples) for mode in modes}
+    if progress:
+        for mode in modes:
+            for record in asked_for(problems, there[mode], settings.samples):
+                progress(mode, record)
+
+    async def decode(engine: Engine) -> None:
+        for mode in modes:
+            timed = sum(record.wall_s is not None for record in there[mode])
+            left = replace(settings, wall_clock_problems=max(settings.wall_clock_problems - timed, 0))
+            await evaluate_modes(engine, tags, todo[mode], [mode], limits, left, _kept(out, progress))
+
+    if any(todo.values()):
+        # another seed than the run that was broken off, or it would sample the same again
+        again = {**engine_args, "seed": settings.seed + sum(map(len, there.values()))}
+        decode_with(model, again, server, decode)
+    places = {problem.index: place for place, problem in enumerate(problems)}
+    results: dict[Mode, list[EvalRecord]] = {}
+    for mode in modes:
+        records = salvage_records(record_file(out, mode))
+        records.sort(key=lambda record: places.get(record.index, len(places)))
+        write_records(records, record_file(out, mode))
+        results[mode] = asked_for(problems, records, settings.samples)
+    return results
+
+
+class Prepared(NamedTuple):
+    """What decoding a file of problems with a model takes; `engine_args` are `VLLMEngine`'s."""
+
+    tags: ControlTokens
+    problems: list[EvalProblem]
+    limits: Limits
+    engine_args: dict[str, Any]
+
+
+def prepare(model: str, data: Path | str, settings: EvalSettings, limit: int | None = None) -> Prepared:
+    """Reads tokenizer and problems, fits the limits to the model's context; raises as `evaluate_model`."""
+    tokenizer = load_tokenizer(model)
+    tags = ControlTokens.from_tokenizer(tokenizer)
+    problems = read_problems(data, tokenizer, limit, settings.instruction)
+    longest_prompt = max(len(problem.prompt_ids) for problem in problems)
+    return Prepared(tags, problems, *_fitted(model, longest_prompt, settings))
+
+
+def prepare_prompt(
+    model: str, prompt: str, settings: EvalSettings
+) -> tuple[ControlTokens, list[int], Limits, dict[str, Any]]:
+    """The same for one message of a user: tags, ids of the prompt, limits and `VLLMEngine`'s arguments."""
+    tokenizer = load_tokenizer(model)
+    tags = ControlTokens.from_tokenizer(tokenizer)
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False
+    )
+    return tags, list(ids), *_fitted(model, len(ids), settings)
+
+
+def _fitted(model: str, longest_prompt: int, settings: EvalSettings) -> tuple[Limits, dict[str, Any]]:
+    """Limits that the model's context allows, and the engine's arguments."""
+    limits = settings.limits(_context(model, longest_prompt))
+    engine_args = {
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "max_model_len": longest_prompt + limits.max_tokens,
+        "seed": settings.seed,
+        **_cpu_args(),
+        **settings.engine_args,
+    }
+    return limits, engine_args
+
+
+async def evaluate_modes(
+    engine: Engine,
+    tags: ControlTokens,
+    problems: Sequence[EvalProblem],
+    modes: Sequence[Mode],
+    limits: Limits,
+    settings: EvalSettings,
+    progress: Progress | None = None,
+) -> dict[Mode, list[EvalRecord]]:
+    """Every mode on the same engine, one after the other."""
+    results: dict[Mode, list[EvalRecord]] = {}
+    for mode in modes:
+        results[mode] = await evaluate_timed(
+            engine,
+            tags,
+            problems,
+            mode,
+            limits,
+            settings.concurrency,
+            settings.wall_clock_problems,
+            _for_mode(progress, mode),
+        )
+    return results
+
+
+def record_file(out: Path, mode: Mode) -> Path:
+    """Where the records of a mode are."""
+    return out / f"{mode}.jsonl"
+
+
+def _kept(out: Path, progress: Progress | None) -> Progress:
+    """Progress that is in the record files too."""
+
+    def kept(mode: Mode, record: EvalRecord) -> None:
+        append_record(record, record_file(out, mode))
+        if progress:
+            progress(mode, record)
+
+    return kept
+
+
+def _for_mode(progress: Progress | None, mode: Mode) -> Callable[[EvalRecord], None] | None:
+    return None if progress is None else lambda record: progress(mode, record)
+
+
+def load_tokenizer(model: str) -> Any:
+    """The tokenizer of a model's folder or name.
+
+    Raises:
+        EvaluationError: there is none.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EvaluationError(f"cannot load the tokenizer of {model}: {reason}") from error
+
+
+def _context(model: str, longest_prompt: int) -> int:
+    """Tokens that the model's context leaves for a response."""
+    from transformers import AutoConfig
+
+    positions: int = AutoConfig.from_pretrained(model).get_text_config().max_position_embeddings
+    if positions <= longest_prompt:
+        raise EvaluationError(
+            f"the longest prompt has {longest_prompt} tokens, the context of {model} is {positions}: "
+            "leave that problem out or take a model with a longer context"
+        )
+    return positions - longest_prompt
+
+
+def _cpu_args() -> dict[str, Any]:
+    """On a CPU: float32, no compiling, short cache blocks and a cache of 2 GiB.
+
+    vLLM's own defaults there are 92 % of the machine's memory and the checkpoint's precision; a CPU without
+    instructions for bfloat16 took twice as long for a whole evaluation in it.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return {}
+    return {
+        "dtype": "float32",
+        "enforce_eager": True,
+        "block_size": 32,
+        # one process less that waits in a loop for the other, where VLLM_ENABLE_V1_MULTIPROCESSING is 0 too
+        "distributed_executor_backend": "uni",
+        "kv_cache_memory_bytes": 2 << 30,
+    }

@@ -1,0 +1,89 @@
+r"""Are two answers the same? Plain numbers and words here, the rest by math-verify in another process.
+
+Answers come from a model, so nothing of them is evaluated in this process and every comparison ends: see
+`grading_pool` (deadline, killing, replacing) and `grading_worker` (no `eval`, bounded memory). Both sides are
+read as LaTeX; the reference decides the form (``x=3`` is a right answer to ``3``).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import asdict, dataclass
+
+from tw_plugins.grading.boxed import extract_answer
+from tw_plugins.grading.plain import compare_plainly
+from tw_plugins.grading.pool import GradingPool, PoolStats
+from tw_plugins.grading.process import GradingError
+
+__all__ = ["GradingError", "GradingStats", "extract_answer", "is_equivalent", "stats"]
+
+MAX_CHARACTERS = 2000  # a longer answer is not equivalent: no problem has one, and parsing time grows fast
+
+
+@dataclass(frozen=True)
+class GradingStats(PoolStats):
+    """What grading has met in this process. ``too_long``: over MAX_CHARACTERS, not compared."""
+
+    too_long: int = 0
+
+
+class _Grader:
+    """The pool of one process and the counter beside it; made on first use."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.pool: GradingPool | None = None
+        self.too_long = 0
+
+    def get_pool(self) -> GradingPool:
+        with self.lock:
+            self.pool = self.pool or GradingPool()
+            return self.pool
+
+    def count_too_long(self) -> None:
+        with self.lock:
+            self.too_long += 1
+
+
+_grader = _Grader()
+
+
+def _forget_after_fork() -> None:
+    """A forked child must not talk to its parent's workers, nor inherit a lock that a thread was holding."""
+    global _grader
+    _grader = _Grader()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
+
+
+def is_equivalent(answer: str, reference: str) -> bool:
+    r"""Whether ``answer`` says the same as ``reference``, in bounded time. Safe to call from any thread.
+
+    Numbers (``7``, ``007``, ``1,234``, ``0.5``, ``\frac{1}{2}``), words and identical strings need no other
+    process. Anything else (``\sqrt{2}``, ``x^2-1``, sets, intervals, …) goes to math-verify, and is not
+    equivalent when that takes longer than 5 s. Work that is not done, as in ``3+4``, is no answer to a
+    reference that is an integer or a fraction: see `plain_answers`. An empty answer is equal to nothing.
+
+    Raises:
+        GradingError: a grading process cannot start, for example because math-verify is missing.
+    """
+    answer, reference = answer.strip(), reference.strip()
+    if not answer or not reference:
+        return False
+    if answer == reference:
+        return True
+    if max(len(answer), len(reference)) > MAX_CHARACTERS:
+        _grader.count_too_long()
+        return False
+    plain = compare_plainly(answer, reference)
+    if plain is not None:
+        return plain
+    return _grader.get_pool().equal(answer, reference)
+
+
+def stats() -> GradingStats:
+    """Counts of this process so far."""
+    counted = asdict(_grader.pool.stats) if _grader.pool else {}
+    return GradingStats(**counted, too_long=_grader.too_long)

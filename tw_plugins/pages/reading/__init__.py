@@ -1,0 +1,1 @@
+"""Files of trajectories, as the pages see them."""

@@ -1,0 +1,1 @@
+"""The shape of a data set as a page."""

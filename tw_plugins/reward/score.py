@@ -1,0 +1,163 @@
+"""The reward of a trajectory (P9-10): right answers pay, and a little more when threads made them faster.
+
+    r = 1[correct] + 1[correct] · min(ρ·η, ρ_clip)        η = 1 − L_longest / L_total
+
+A wrong answer earns no bonus, and ρ_clip bounds what speed can add. Two settings go beyond the paper and are
+neutral by default: `wrong` (the reward of a wrong answer) and `format_weight`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tw_plugins.grading import is_equivalent
+from tw_plugins.grading.boxed import extract_answer
+from tw_plugins.settings import check_fields
+
+Acceleration = Literal["eta", "critical_path", "none"]
+
+# What the agent loop must hand over in extra_info["threadweaver"].
+FIELDS = (
+    "text", "mode", "longest", "total", "acceleration", "parallel_ratio", "blocks", "threads", "well_formed",
+    "malformed_forks", "limits_hit",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RewardSettings:
+    """Constants of the reward; the defaults are the paper's (P10).
+
+    rho: weight ρ of the acceleration ratio η.
+    rho_clip: largest acceleration bonus.
+    wrong: reward of a wrong or missing answer.
+    format_weight: added to every well-formed trajectory, right or wrong, with or without blocks.
+    acceleration: what the bonus pays for. "eta" is the paper's η; "critical_path" what a fork saves against
+        the other trajectories of its group, added with the advantages (`reward.critical_path`); "none" is for
+        the sequential baseline, which must not be paid for tags it decodes serially. In any case only
+        trajectories rolled out in parallel mode are paid.
+
+    Raises:
+        ValueError: a value of another type, not finite or out of range, or a wrong answer that pays like a
+            right one; the message begins with the field.
+    """
+
+    rho: float = 0.5
+    rho_clip: float = 0.2
+    wrong: float = 0.0
+    format_weight: float = 0.0
+    acceleration: Acceleration = "eta"
+
+    def __post_init__(self) -> None:
+        check_fields(self, least={"rho": 0, "rho_clip": 0, "format_weight": 0})
+        if self.wrong + self.format_weight >= 1:
+            raise ValueError(
+                f"wrong={self.wrong}: wrong + format_weight must be below 1, or a wrong answer earns what a "
+                "right one does"
+            )
+
+
+def acceleration_bonus(longest: int, total: int, rho: float = 0.5, rho_clip: float = 0.2) -> float:
+    """min(ρ·η, ρ_clip) with η = 1 − longest/total; lengths in sampled tokens. No tokens: no bonus.
+
+    Raises:
+        ValueError: not 0 <= longest <= total.
+    """
+    if not 0 <= longest <= total:
+        raise ValueError(f"token latency must lie in 0..total, got longest={longest}, total={total}")
+    return min(rho * (1 - longest / total), rho_clip) if total else 0.0
+
+
+def reward(correct: bool, longest: int, total: int, rho: float = 0.5, rho_clip: float = 0.2) -> float:
+    """The paper's reward (P10), exactly: 0 when wrong, else 1 + min(ρ·η, ρ_clip)."""
+    return 1.0 + acceleration_bonus(longest, total, rho, rho_clip) if correct else 0.0
+
+
+def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str | int,
+    extra_info: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> dict[str, float]:
+    """verl's reward function: grades the joined text that the agent loop kept, never ``solution_str``.
+
+    (``solution_str`` is the decoded row: special tokens are gone from it and branches repeated in it.)
+
+    Args:
+        data_source: not used, part of verl's signature.
+        solution_str: not used, see above.
+        ground_truth: the reference answer.
+        extra_info: must hold "threadweaver", the dict with FIELDS that the agent loop makes.
+        settings: fields of RewardSettings.
+
+    Returns:
+        The same keys for every trajectory, all floats;
+        score = reward_correct + reward_acceleration + reward_format.
+
+    Raises:
+        ValueError: "threadweaver" or one of its fields is missing, or the reference answer is.
+        TypeError: a setting that RewardSettings does not have.
+    """
+    del data_source, solution_str
+    chosen = RewardSettings(**settings)
+    facts = _facts(extra_info)
+    correct = _is_correct(facts["text"], ground_truth)
+    return _parts(correct, facts, chosen) | _metrics(correct, facts)
+
+
+def _facts(extra_info: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    facts = (extra_info or {}).get("threadweaver")
+    if facts is None:
+        raise ValueError(
+            'extra_info has no "threadweaver": the reward needs what the threadweaver agent loop measured. '
+            "Set actor_rollout_ref.rollout.agent.default_agent_loop=threadweaver."
+        )
+    missing = [name for name in FIELDS if name not in facts]
+    if missing:
+        raise ValueError(
+            f'extra_info["threadweaver"] lacks {", ".join(missing)}; the agent loop must set them all'
+        )
+    return facts
+
+
+def _is_correct(text: str, ground_truth: str | int | None) -> bool:
+    if ground_truth is None or not str(ground_truth).strip():
+        raise ValueError(
+            "the reference answer is empty: check the data set's column of answers (verl: "
+            "reward_model.ground_truth, OpenRLHF: --data.label_key)"
+        )
+    answer = extract_answer(text)
+    return answer is not None and is_equivalent(answer, str(ground_truth))
+
+
+def _parts(correct: bool, facts: Mapping[str, Any], chosen: RewardSettings) -> dict[str, float]:
+    bonus = 0.0
+    if correct and chosen.acceleration == "eta" and facts["mode"] == "parallel":
+        bonus = acceleration_bonus(facts["longest"], facts["total"], chosen.rho, chosen.rho_clip)
+    base = 1.0 if correct else float(chosen.wrong)
+    formatted = chosen.format_weight * bool(facts["well_formed"])
+    return {
+        "score": base + bonus + formatted,
+        "reward_correct": base,
+        "reward_acceleration": bonus,
+        "reward_format": float(formatted),
+    }
+
+
+def _metrics(correct: bool, facts: Mapping[str, Any]) -> dict[str, float]:
+    blocks = facts["blocks"]
+    return {
+        "acc": float(correct),
+        "format": float(bool(facts["well_formed"])),
+        "longest": float(facts["longest"]),
+        "total": float(facts["total"]),
+        "acceleration": float(facts["acceleration"]),
+        "parallel_ratio": float(facts["parallel_ratio"]),
+        "activation": float(blocks > 0),
+        "blocks": float(blocks),
+        "threads_per_block": facts["threads"] / blocks if blocks else 0.0,
+        "malformed_forks": float(facts["malformed_forks"]),
+        "limits_hit": float(facts["limits_hit"]),
+    }

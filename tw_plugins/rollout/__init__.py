@@ -1,0 +1,25 @@
+"""Fork-join decoding of one trajectory over anything that continues token ids."""
+
+from tw_plugins.rollout.state_machine import fork_join
+from tw_plugins.rollout.types import (
+    Call,
+    Completion,
+    Engine,
+    EngineError,
+    FinishReason,
+    Limits,
+    Mode,
+    Rollout,
+)
+
+__all__ = [
+    "Call",
+    "Completion",
+    "Engine",
+    "EngineError",
+    "FinishReason",
+    "Limits",
+    "Mode",
+    "Rollout",
+    "fork_join",
+]

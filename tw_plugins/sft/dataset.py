@@ -1,0 +1,104 @@
+"""ThreadWeaver trajectories for verl's SFT trainer.
+
+    data.custom_cls.path=pkg://tw_plugins.sft.dataset  data.custom_cls.name=TrieSFTDataset
+
+Seam: `create_sft_dataset` (`verl/trainer/sft_trainer.py`). verl's collator makes every per-token tensor
+jagged and the engine sees it, so a row's restarted `position_ids` are all that the mask needs
+(`verl_ext.trie_engine`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from tw_plugins.sft.order import unshuffled
+from tw_plugins.sft.rows import RowMaker
+from tw_plugins.storage.parquet import check_columns
+from tw_plugins.trajectory import ControlTokens
+from verl_ext.files import as_paths
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings under `data.threadweaver`.
+
+    Attributes:
+        prompt_key, response_key: columns; a prompt is a list of chat messages, a response a trajectory.
+        autoregressive_unit: train the whole joined trajectory too, so that the model also decodes
+            sequentially (P26).
+        strict: raise at the first malformed trajectory instead of counting and leaving it out.
+        keep_order: give the first epoch in file order (a curriculum) instead of verl's shuffle.
+        pack_tokens: join rows, which do not see each other, to examples of at most so many tokens;
+            `data.train_batch_size` counts those then.
+    """
+
+    prompt_key: str = "prompt"
+    response_key: str = "response"
+    autoregressive_unit: bool = True
+    strict: bool = False
+    keep_order: bool = False
+    pack_tokens: int | None = None
+
+
+class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
+    """One example = one trie row, or a pack: `input_ids`, `position_ids`, `loss_mask`, each (N,) int64."""
+
+    def __init__(
+        self, parquet_files: Any, tokenizer: Any, config: Any, processor: Any = None, max_samples: int = -1
+    ) -> None:
+        """Read, check and encode every example.
+
+        Args:
+            parquet_files: one path or several.
+            config: verl's `data` section; `max_length` bounds a row in tokens, `threadweaver`: `Options`.
+            max_samples: take only the first so many examples; −1 takes all.
+
+        Raises:
+            DataFileError: a file that cannot be used.
+            ValueError: no example is left, one is bad and `strict`, packs too small.
+        """
+        self.options = Options(**(config.get("threadweaver") or {}))
+        self.tokenizer = tokenizer
+        paths = as_paths(parquet_files)
+        maker = RowMaker(
+            tags=ControlTokens.from_tokenizer(tokenizer),
+            max_length=config.get("max_length", 1024),
+            length_setting="data.max_length",
+            source=", ".join(paths),
+            autoregressive_unit=self.options.autoregressive_unit,
+            strict=self.options.strict,
+            pack_tokens=self.options.pack_tokens,
+            keep_order=self.options.keep_order,
+        )
+        examples = islice(self._examples(paths), max_samples if max_samples >= 0 else None)
+        rows = maker.rows(examples)
+        self.left_out = maker.left_out
+        self.rows = rows.in_order(unshuffled(len(rows))) if self.options.keep_order else rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        row = self.rows[index]
+        fields = {"input_ids": row.input_ids, "position_ids": row.position_ids, "loss_mask": row.loss_mask}
+        return {name: torch.tensor(values, dtype=torch.long) for name, values in fields.items()}
+
+    def _examples(self, paths: list[str]) -> Iterator[tuple[list[int], str]]:
+        """Prompt ids and response of each example; the prompt as verl's agent loops encode it in RL."""
+        import pyarrow.parquet as pq
+
+        keys = [self.options.prompt_key, self.options.response_key]
+        check_columns(paths, keys)
+        for path in paths:
+            table = pq.read_table(path, columns=keys).to_pydict()
+            for prompt, response in zip(table[keys[0]], table[keys[1]], strict=True):
+                yield (
+                    self.tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False),
+                    response,
+                )

@@ -1,0 +1,93 @@
+"""verl's FSDP engine, taught what a trie row is: restarted positions and the ancestor mask, nothing else.
+
+Seam: `FSDPEngineWithLMHead.prepare_model_inputs` (`verl/workers/engine/fsdp/transformer_impl.py`) and
+`EngineRegistry`. The engine is registered for verl's default devices with their vendor named, which verl
+looks up first; with SDPA and with attention that takes no mask a batch without branches goes verl's own way
+untouched, so runs without ThreadWeaver are not affected.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import torch
+from verl.utils import tensordict_utils as tu
+from verl.workers.engine.base import EngineRegistry
+from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
+
+from tw_plugins.adapter.vocabulary import check_embedding
+from tw_plugins.attention import has_branches, mask_for, masks_every_row, trie_attention, usable_attention
+from tw_plugins.trajectory import TAGS
+from verl_ext.cpu import offload
+from verl_ext.row_positions import with_branch_positions
+
+
+class UnsupportedEngine(ValueError):
+    """A training setting with which a trie row would be attended wrongly."""
+
+
+class TrieEngine(FSDPEngineWithLMHead):
+    """FSDP engine that gives micro-batches their ancestor mask.
+
+    Works padded and with `use_remove_padding`, with several rows per micro-batch, with dynamic batch sizes,
+    gradient checkpointing and fused kernels, with SDPA (dense mask) and FlexAttention (`BlockMask`).
+    """
+
+    def initialize(self) -> None:
+        """Build the model, once its embedding is known to hold the control tokens.
+
+        Raises:
+            VocabularyError: the model has fewer embedding rows than the tokenizer has ids.
+        """
+        model, tokenizer = self.model_config, self.model_config.tokenizer
+        if tokenizer is not None and TAGS[0] in tokenizer.get_vocab():
+            check_embedding(model.path, model.hf_config.get_text_config().vocab_size, len(tokenizer))
+        super().initialize()
+
+    def prepare_model_inputs(self, micro_batch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """verl's inputs, with positions and mask of the rows' tries.
+
+        Raises:
+            UnsupportedEngine: the model's attention takes no mask, or the sequence is split over ranks.
+            UnsupportedAttention: a layer of the model does not see all of a trajectory.
+        """
+        micro_batch = with_branch_positions(micro_batch)
+        inputs, output_args = super().prepare_model_inputs(micro_batch)
+        if self._needs_mask(micro_batch):
+            inputs["attention_mask"] = self._ancestor_mask(inputs["position_ids"])
+        return inputs, output_args
+
+    def _needs_mask(self, micro_batch: Any) -> bool:
+        """Whether verl's own mask is wrong, as for branches and for padded packs of several rows, or slow."""
+        positions = micro_batch["position_ids"]  # jagged: (B, j); multi-modal, without branches: (B, 4, j)
+        if positions.dim() != 2:
+            return False
+        if has_branches(positions.values()):
+            return True
+        if masks_every_row(self.module.config) and not self.use_ulysses_sp:
+            return True
+        padded = not tu.get_non_tensor_data(micro_batch, "use_remove_padding", default=True)  # verl's default
+        return padded and int((positions.values() == 0).sum()) > len(positions)
+
+    def _ancestor_mask(self, position_ids: torch.Tensor) -> Any:
+        """Mask of (B, N) padded rows or (1, ΣN) packed ones; padding has position 0 and sees itself."""
+        attention = self.module.config._attn_implementation
+        usable = usable_attention(position_ids.device.type)
+        if attention not in usable or self.use_ulysses_sp:
+            raise UnsupportedEngine(
+                f"rows with branches need attn_implementation={' or '.join(usable)} and no Ulysses "
+                f"sequence parallelism; here it is {attention!r}, ulysses "
+                f"{self.ulysses_sequence_parallel_size}. Set layout=rows, or "
+                "+actor_rollout_ref.model.override_config.attn_implementation=sdpa (SFT: +model.override…)"
+            )
+        return mask_for(self.module.config, position_ids)
+
+
+def register(transformer_impl: ModuleType) -> None:
+    """Called by `verl_ext.plugin` once verl's FSDP engine is imported."""
+    offload.patch(transformer_impl)
+    trie_attention.register()
+    register_for = EngineRegistry.register
+    register_for("language_model", ["fsdp", "fsdp2"], device="cuda", vendor=["nvidia", "amd"])(TrieEngine)
+    register_for("language_model", ["fsdp", "fsdp2"], device="cpu")(TrieEngine)

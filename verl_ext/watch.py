@@ -1,0 +1,183 @@
+"""A trainer that never waits for ever: what dies, hangs or fails ends in one error, or is counted.
+
+verl's V1 trainer has no deadline where it waits for others (verl 0.9.1):
+
+    where it waits                                            what is done here
+    ────────────────────────────────────────────────────────  ──────────────────────────────────────────────
+    `checkpoint_manager.*`, weights to vLLM and its sleep     a deadline, `engine_timeout_s`
+    there and `ReplayBuffer._wait_for_next_poll`, until       servers, their engines and agent loops are
+    prompts end                                               looked at: one that died ends the run
+    refill of failed groups (asynchronous modes), for ever    at most `FAILED_BATCHES` batches of them a step
+    trajectories of a group that failed                       counted: `threadweaver/failed_trajectories`
+    … in validation, where verl gives them `acc` 0            counted too; where all failed, an error
+
+Seams: `PPOTrainer._setup`, `fit`, `_build_replay_buffer` (`verl/trainer/ppo/v1/trainer_base.py`) and the two
+methods of its replay buffer (`verl/trainer/ppo/v1/replay_buffer.py`); `_val_metrics_update`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import ray
+from ray.exceptions import RayActorError
+
+from tw_plugins.rollout import EngineError
+from tw_plugins.rollout.deadline import OutOfTime, within
+from verl_ext.settings import KEY, settings_from
+
+FAILED_BATCHES = 4
+FAILED_IN_VALIDATION = "val-aux/threadweaver/failed_trajectories"
+LOOK_EVERY_S = 10.0
+POLL_S = 0.5
+"""Pause between questions whether a step's prompts have ended; verl's 2 s are long in a short step."""
+AGAIN = "See its log; run the same command again to go on from the last checkpoint (trainer.save_freq)"
+
+
+def bounded(seconds: float, what: str, call: Callable[[], Any], look: Callable[[], None]) -> Any:
+    """What `call` returns or raises, if it ends in time and `look` finds nothing amiss meanwhile.
+
+    Raises:
+        EngineError: it has not, or it found an engine dead.
+    """
+    try:
+        return within(seconds, what, call, look, LOOK_EVERY_S)
+    except RayActorError as error:
+        raise EngineError(f"{what}: a process of the run died ({_reason(error)}). {AGAIN}.") from error
+    except OutOfTime as error:
+        raise EngineError(
+            f"{error} ({KEY}.engine_timeout_s): the engine hangs, or refused and did not say so. {AGAIN}."
+        ) from error
+
+
+class Bounded:
+    """verl's `CheckpointEngineManager`, each of whose calls ends within the deadline."""
+
+    def __init__(self, manager: Any, seconds: float, look: Callable[[], None] = lambda: None) -> None:
+        self._manager, self._seconds, self._look = manager, seconds, look
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._manager, name)
+        if not callable(found):
+            return found
+        return lambda *args, **kwargs: bounded(
+            self._seconds, name, lambda: found(*args, **kwargs), self._look
+        )
+
+
+def check_alive(actors: Mapping[str, Any]) -> None:
+    """
+    Args:
+        actors: Ray actors by what a user calls them.
+
+    Raises:
+        EngineError: one has died. One that is only busy is left alone.
+    """
+    if not actors:
+        return
+    asked = {actor.__ray_ready__.remote(): name for name, actor in actors.items()}
+    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=5)
+    for answer in answered:
+        try:
+            ray.get(answer)
+        except RayActorError as error:
+            raise EngineError(f"{asked[answer]} died in the rollout ({_reason(error)}). {AGAIN}.") from error
+
+
+def check_engines(addresses: Iterable[str]) -> None:
+    """Ask vLLM's servers, which outlive their engines, for their health.
+
+    Args:
+        addresses: host and port of each.
+
+    Raises:
+        EngineError: an engine has died. A server that is busy, or cannot be reached, is left alone.
+    """
+    for number, address in enumerate(addresses):
+        with suppress(httpx.TransportError):
+            if httpx.get(f"http://{address}/health", timeout=5, trust_env=False).status_code == 503:
+                raise EngineError(f"the engine of vLLM server {number} died. {AGAIN}.")
+
+
+def watch(buffer: Any, look: Callable[[], None], batch_size: int) -> None:
+    """Let a replay buffer `look` while it waits, and give up when all groups fail."""
+    wait, evict = buffer._wait_for_next_poll, buffer._evict_terminal_groups
+    looked = time.monotonic()
+    failed: dict[int, int] = {}
+
+    def wait_and_look(*args: Any) -> Any:
+        nonlocal looked
+        if time.monotonic() - looked > LOOK_EVERY_S:
+            look()
+            looked = time.monotonic()
+        return wait(*args)
+
+    def evict_and_count(global_steps: int, partition_id: str, reasons: Any) -> Any:
+        failed[global_steps] = failed.get(global_steps, 0) + len(reasons[2])
+        if failed[global_steps] > FAILED_BATCHES * batch_size:
+            raise EngineError(
+                f"{failed[global_steps]} groups of step {global_steps} failed, more than {FAILED_BATCHES} "
+                f"batches: mend what the log of AgentLoopWorkerTQ has above. {AGAIN}"
+            )
+        return evict(global_steps, partition_id, reasons)
+
+    buffer._wait_for_next_poll, buffer._evict_terminal_groups = wait_and_look, evict_and_count
+
+
+class WatchedTrainer:
+    """Mix-in for a V1 trainer."""
+
+    config: Any
+    checkpoint_manager: Any
+    llm_server_manager: Any
+    agent_loop_manager: Any = None
+
+    def _setup(self) -> None:
+        super()._setup()  # type: ignore[misc]
+        self.checkpoint_manager = Bounded(
+            self.checkpoint_manager, settings_from(self.config).engine_timeout_s, self._look
+        )
+
+    def _build_replay_buffer(self) -> Any:
+        buffer = super()._build_replay_buffer()  # type: ignore[misc]
+        buffer.poll_interval = POLL_S
+        watch(buffer, self._look, self.config.data.train_batch_size)
+        return buffer
+
+    def _val_metrics_update(
+        self,
+        data_sources: Any,
+        sample_uids: list[str],
+        *args: Any,
+        expected_acc_counts: Any = None,
+        **kwargs: Any,
+    ) -> dict[str, float]:
+        asked = sum((expected_acc_counts or {}).values())
+        if asked and not sample_uids:
+            raise EngineError(f"all {asked} trajectories of the validation failed. {AGAIN}")
+        metrics: dict[str, float] = super()._val_metrics_update(  # type: ignore[misc]
+            data_sources, sample_uids, *args, expected_acc_counts=expected_acc_counts, **kwargs
+        )
+        return {**metrics, FAILED_IN_VALIDATION: float(max(asked - len(sample_uids), 0))}
+
+    def _look(self) -> None:
+        check_alive(self._others())
+        check_engines(self.llm_server_manager.server_addresses)
+
+    def _others(self) -> dict[str, Any]:
+        servers = enumerate(self.llm_server_manager.server_handles)
+        loops = enumerate(getattr(self.agent_loop_manager, "agent_loop_workers", ()))
+        return {f"vLLM server {number}": actor for number, actor in servers} | {
+            f"agent loop worker {number}": actor for number, actor in loops
+        }
+
+
+def _reason(error: RayActorError) -> str:
+    """Ray's reason on one line; the rest of its message is about Ray."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith(("The actor is dead", "The actor died", "Worker"))]
+    return (told or lines or [type(error).__name__])[0].rstrip(".")[:200]
