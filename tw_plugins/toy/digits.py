@@ -9,7 +9,7 @@ letter, by ``|digit - r|``. Two kinds of problem look alike but for the link bet
   There is nothing to fork.
 
 A group's working restates every operand next to where it is used (``a3-0=3``: letter, its digit, the running
-value, the new value), so that a model of under a million parameters learns it by look-up in minutes. It is
+value, the new value), so that a model of a million parameters learns it by look-up in minutes. It is
 long compared with an outline, so that a fork shortens the token latency.
 """
 
