@@ -21,6 +21,7 @@ from openrlhf_ext import hooks
 from openrlhf_ext.actor_engine import RolloutActorEngine
 from openrlhf_ext.experience import ROW_FIELD
 from openrlhf_ext.settings import METRICS, PREFIX, RLSettings, SettingsError
+from tw_plugins.errors import UserError
 from tw_plugins.reward import compute_score
 from tw_plugins.reward.facts import EXTRA_FIELD, summarise
 from tw_plugins.rollout import EngineError, Rollout, fork_join
@@ -31,7 +32,7 @@ from tw_plugins.trie import TrieRow, row_from_rollout
 logger = logging.getLogger(__name__)
 
 
-class PromptTooLong(ValueError):
+class PromptTooLong(UserError, ValueError):
     """A prompt that leaves no room for a response; cutting it would train on another problem."""
 
 

@@ -13,9 +13,9 @@ from openrlhf_ext.cpu.detect import on_cpu
 from openrlhf_ext.launcher import CPU_ENVIRONMENT
 from openrlhf_ext.seams import seams
 from openrlhf_ext.versions import SUPPORTED
+from tw_plugins.adapter.check import Check
 from tw_plugins.adapter.seams import in_ray, seam_check, version_checks
 from tw_plugins.adapter.versions import installed
-from tw_plugins.doctor import Check
 
 
 def doctor(with_ray: bool) -> list[Check]:

@@ -16,7 +16,7 @@ from openrlhf_ext.arguments import check_samples, with_estimator, with_executor
 from openrlhf_ext.cpu.detect import on_cpu
 from openrlhf_ext.settings import ENVIRONMENT, Common, SettingsError
 from openrlhf_ext.versions import SUPPORTED
-from tw_plugins.adapter.versions import UnsupportedVersion
+from tw_plugins.errors import UserError
 
 CPU_ENVIRONMENT = {
     "DS_ACCELERATOR": "cpu",
@@ -82,7 +82,7 @@ def read(flags: type[Common], arguments: list[str], agent: str | None) -> tuple[
         if agent is not None:
             check_samples(theirs)
             theirs = with_executor(theirs, agent)
-    except (SettingsError, UnsupportedVersion) as error:
+    except UserError as error:
         raise SystemExit(f"error: {error}") from error
     return settings, with_estimator(theirs)
 

@@ -22,17 +22,13 @@ from openrlhf_ext.cpu.detect import on_cpu
 from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
 from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary
-from tw_plugins.attention import UnsupportedAttention, usable_attention
+from tw_plugins.attention import usable_attention
 from tw_plugins.attention.span import check_span
+from tw_plugins.errors import UserError
 from tw_plugins.settings import closest
 from tw_plugins.storage.parquet import DataFileError, check_columns
-from tw_plugins.trajectory import ControlTokenError
 
 logger = logging.getLogger(__name__)
-
-USER_ERRORS = (
-    SettingsError, DataFileError, ControlTokenError, VocabularyError, UnsupportedAttention
-)  # fmt: skip
 
 
 def check_rl(args: Any, settings: RLSettings) -> None:
@@ -40,7 +36,7 @@ def check_rl(args: Any, settings: RLSettings) -> None:
 
     Raises:
         SettingsError: everything that is wrong, one line each.
-        ValueError: data files, tokenizer or model; see USER_ERRORS.
+        UserError: data files, tokenizer or model; see the modules imported above.
     """
     found = [*_attention_problems(args), *_rl_problems(args, settings)]
     if found:
@@ -198,7 +194,7 @@ def register(utils: Any) -> None:
         if launcher.argv is not None:  # in the driver, not where Ray's workers unpickle things
             try:
                 prepare(args, launcher.argv)
-            except USER_ERRORS as error:
+            except UserError as error:
                 raise SystemExit(f"error: {error}") from error
             ray_start.start()
         return upstream(args)

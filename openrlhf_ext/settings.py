@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_type_hints
 
+from tw_plugins.errors import UserError
 from tw_plugins.reward import Acceleration, RewardSettings
 from tw_plugins.rollout import Limits, Mode
 from tw_plugins.rollout.deadline import check_deadline
@@ -28,7 +29,7 @@ METRICS = "threadweaver"
 """What our metrics begin with, as on verl."""
 
 
-class SettingsError(ValueError):
+class SettingsError(UserError, ValueError):
     """A flag that cannot work; the message names it and what to set instead."""
 
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
+from tw_plugins.errors import UserError
 from tw_plugins.reward.facts import EXTRA_FIELD, summarise
 from tw_plugins.rollout import Rollout, fork_join
 from tw_plugins.rollout.deadline import WithDeadline
@@ -27,7 +28,7 @@ from verl_ext.settings import KEY, settings_from
 NAME = "threadweaver"
 
 
-class PromptTooLong(ValueError):
+class PromptTooLong(UserError, ValueError):
     """A prompt that does not fit `data.max_prompt_length`; cutting it would train on another problem."""
 
 

@@ -11,9 +11,9 @@ import sys
 import warnings
 from importlib.metadata import entry_points
 
+from tw_plugins.adapter.check import Check, first_line
 from tw_plugins.adapter.seams import in_ray, seam_check, version_checks
 from tw_plugins.adapter.versions import installed
-from tw_plugins.doctor import Check, first_line
 from verl_ext.seams import SEAMS
 from verl_ext.versions import SUPPORTED
 

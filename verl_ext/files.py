@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tw_plugins.storage.parquet import DataFileError, check_columns
-
-
-def as_paths(files: Any) -> list[str]:
-    """verl gives one path or a list of them."""
-    return [files] if isinstance(files, str) else [str(path) for path in files]
+from tw_plugins.storage.parquet import DataFileError, as_paths, check_columns
 
 
 def check_prompt_files(data: Any) -> None:

@@ -13,14 +13,12 @@ from collections.abc import Iterator
 from functools import wraps
 from typing import Any
 
-from tw_plugins.adapter.versions import UnsupportedVersion
-from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary
-from tw_plugins.attention import UnsupportedAttention, usable_attention
+from tw_plugins.adapter.vocabulary import check_vocabulary
+from tw_plugins.attention import usable_attention
 from tw_plugins.attention.span import check_span
-from tw_plugins.storage.parquet import DataFileError
-from tw_plugins.trajectory import ControlTokenError
+from tw_plugins.errors import UserError
 from verl_ext.cpu.detect import on_cpu
-from verl_ext.cpu.shared_memory import SharedMemoryTooSmall, check_shared_memory
+from verl_ext.cpu.shared_memory import check_shared_memory
 from verl_ext.cpu.weight_socket import name_run
 from verl_ext.files import check_prompt_files
 from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
@@ -28,12 +26,6 @@ from verl_ext.verl_settings import ESTIMATOR, NAME, run_deviations, run_problems
 from verl_ext.versions import SUPPORTED
 
 logger = logging.getLogger(__name__)
-
-
-USER_ERRORS = (
-    SettingsError, DataFileError, UnsupportedVersion, ControlTokenError, VocabularyError,
-    UnsupportedAttention, SharedMemoryTooSmall,
-)  # fmt: skip
 
 
 def check(config: Any) -> None:
@@ -160,7 +152,7 @@ def register(verl_config: Any) -> None:
         if uses_threadweaver(config):
             try:
                 check(config)
-            except USER_ERRORS as error:  # Hydra would print fifteen lines of traceback around it
+            except UserError as error:  # Hydra would print fifteen lines of traceback around it
                 raise SystemExit(f"error: {error}") from error
 
     verl_config.validate_config = validate_config

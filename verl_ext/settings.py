@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from tw_plugins.errors import UserError
 from tw_plugins.reward import RewardSettings
 from tw_plugins.rollout import Limits, Mode
 from tw_plugins.rollout.deadline import check_deadline
@@ -24,7 +25,7 @@ OUR_REWARD = "verl_ext.reward"
 REWARD_KEY = "reward.custom_reward_function.reward_kwargs"
 
 
-class SettingsError(ValueError):
+class SettingsError(UserError, ValueError):
     """A setting of ThreadWeaver that cannot work; the message names the key and what to set instead."""
 
 

@@ -18,12 +18,13 @@ from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
 from tw_plugins.adapter.vocabulary import check_embedding
 from tw_plugins.attention import has_branches, mask_for, masks_every_row, trie_attention, usable_attention
+from tw_plugins.errors import UserError
 from tw_plugins.trajectory import TAGS
 from verl_ext.cpu import offload
 from verl_ext.row_positions import with_branch_positions
 
 
-class UnsupportedEngine(ValueError):
+class UnsupportedEngine(UserError, ValueError):
     """A training setting with which a trie row would be attended wrongly."""
 
 

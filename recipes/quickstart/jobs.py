@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from recipes.quickstart.leftovers import Session, scratch_folder
+from tw_plugins.errors import UserError
 
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # two jobs on two cores
@@ -79,7 +80,7 @@ def earlier(counter: Path) -> Path:
     return counter.with_name(f"earlier-{counter.name}")
 
 
-class JobFailed(RuntimeError):
+class JobFailed(UserError, RuntimeError):
     """A command that ended with an error or made no progress; the message has the end of its log."""
 
 

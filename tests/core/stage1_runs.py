@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from tests.core.stage1_server import Endpoint, traces
 from tw_plugins.cli.app import app
-from tw_plugins.storage.jsonl import Record, finished
+from tw_plugins.data.stage1.runs import finished
+from tw_plugins.storage.jsonl import Record
 
 KEY = "sk-very-secret"
 Messages = list[dict[str, str]]

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from tw_plugins import doctor
-from tw_plugins.doctor import GROUP, Check, all_checks, first_line, is_healthy, show
+from tw_plugins.adapter.check import Check, first_line
+from tw_plugins.doctor import GROUP, all_checks, is_healthy, show
 
 OK, NOTE, FAIL = (Check("a", status, status, "[detail]") for status in ("ok", "note", "fail"))
 

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from tests.core.stage1_server import traces
 from tw_plugins.cli.app import app
+from tw_plugins.data.stage1.runs import finished
 from tw_plugins.evaluation.records import read_records
-from tw_plugins.storage.jsonl import finished
 from tw_plugins.trajectory import TAGS
 
 pytestmark = [

@@ -11,7 +11,7 @@ import pytest
 
 from tests.core.stage1_runs import KEY, Messages, command, rejected, shown, stage1, write
 from tests.core.stage1_server import STRUCTURE, Endpoint, Reply, good, traces
-from tw_plugins.storage.jsonl import finished
+from tw_plugins.data.stage1.runs import finished
 from tw_plugins.trajectory import parse, validate
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.core.stage1_runs import Messages, rejected, shown, stage1
 from tests.core.stage1_server import Endpoint, Reply, good
-from tw_plugins.storage.jsonl import finished
+from tw_plugins.data.stage1.runs import finished
 
 
 def test_rate_limits_and_errors_of_the_server_are_waited_out(tmp_path: Path) -> None:

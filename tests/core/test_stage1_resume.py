@@ -17,7 +17,7 @@ import pytest
 from tests.core.stage1_runs import Messages, command, rejected, shown, stage1, write
 from tests.core.stage1_server import Endpoint, Reply, good, traces
 from tw_plugins.data.stage1.journal import Answer, Journal
-from tw_plugins.storage.jsonl import finished
+from tw_plugins.data.stage1.runs import finished
 
 
 def test_nothing_is_paid_twice(tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ from typer.testing import CliRunner
 from tests.core.fakes import char_tokenizer
 from tests.core.view_files import EVIL, FORKED, record, verl_dump, write
 from tw_plugins.cli import app as cli
+from tw_plugins.evaluation.shapes import shapes_of
 from tw_plugins.pages.browser.trajectories import browser_data
 from tw_plugins.pages.page import embedded
 from tw_plugins.pages.reading.files import read, read_one
 from tw_plugins.pages.reading.trajectory import ViewError
 from tw_plugins.pages.row.row import row_data, row_of
-from tw_plugins.pages.stats.stats import shapes_of
 from tw_plugins.sft import RowMaker
 from tw_plugins.trajectory import ControlTokens
 

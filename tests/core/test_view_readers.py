@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.core.view_files import BLOCK, EVIL, FORKED, record, verl_dump, write
+from tw_plugins.evaluation.shapes import Part, outlines_of, parts_of
 from tw_plugins.pages.reading.files import read, read_one
 from tw_plugins.pages.reading.forms import CUT, NO_TAGS, WHOLE_ROW
-from tw_plugins.pages.reading.trajectory import Part, ViewError, outlines_of, parts_of
+from tw_plugins.pages.reading.trajectory import ViewError
 
 
 def test_an_evaluation(tmp_path: Path) -> None:

@@ -12,11 +12,10 @@ from typer.testing import CliRunner
 from tests.core.view_files import EVIL, write
 from tw_plugins.cli import app as cli
 from tw_plugins.data.stage1.step5_filter import check
+from tw_plugins.evaluation.shapes import parts_of, shapes_of
 from tw_plugins.pages.browser.trajectories import browser_data
 from tw_plugins.pages.reading.files import read
 from tw_plugins.pages.reading.forms import UnknownRecord, viewed_from
-from tw_plugins.pages.reading.trajectory import parts_of
-from tw_plugins.pages.stats.stats import shapes_of
 from tw_plugins.trajectory import validate
 
 TRACE = "<think>\nTwo sums.\n3 + 4 = 7\n5 + 6 = 11\nSo 77.\n</think>\n\\boxed{77}"

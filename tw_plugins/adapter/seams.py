@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from tw_plugins.adapter.check import Check, first_line
 from tw_plugins.adapter.versions import Supported, installed
-from tw_plugins.doctor import Check, first_line
 
 RAY_TIMEOUT_S = 300
 

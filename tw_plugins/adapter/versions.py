@@ -8,8 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from packaging.specifiers import SpecifierSet
 
+from tw_plugins.errors import UserError
 
-class UnsupportedVersion(RuntimeError):
+
+class UnsupportedVersion(UserError, RuntimeError):
     """An installed framework version that the seams of an adapter were not checked against."""
 
 

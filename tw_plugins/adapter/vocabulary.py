@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from tw_plugins.errors import UserError
 from tw_plugins.trajectory import ControlTokens
 
 logger = logging.getLogger(__name__)
 
 
-class VocabularyError(ValueError):
+class VocabularyError(UserError, ValueError):
     """A model that cannot be loaded, or whose embedding is smaller than its tokenizer."""
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from tw_plugins.errors import UserError
+
 __all__ = ["UnsupportedAttention", "attention_span", "check_span"]
 
 _WINDOWS = {"sliding_attention": "sliding_window", "chunked_attention": "attention_chunk_size"}
 """transformers' name of a kind of layer → the field of the config with its tokens."""
 
 
-class UnsupportedAttention(ValueError):
+class UnsupportedAttention(UserError, ValueError):
     """An attention implementation, or a model, with which a trie row would be attended wrongly."""
 
 

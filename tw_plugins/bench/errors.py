@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tw_plugins.errors import UserError
+
 __all__ = ["BenchError"]
 
 
-class BenchError(ValueError):
+class BenchError(UserError, ValueError):
     """A setting of the benchmark that cannot be used; the message names it and what can."""

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tw_plugins.errors import UserError
+
 __all__ = ["REST", "StepError", "StepFigures", "bench_step"]
 
 REST = "the rest"  # waiting, checkpoints, metrics
@@ -32,7 +34,7 @@ PHASES: dict[str, dict[str, tuple[str, ...]]] = {
 WHOLE = {"verl": "timing_s/step", "openrlhf": "timing/step_total"}
 
 
-class StepError(ValueError):
+class StepError(UserError, ValueError):
     """A metrics file that cannot be used; the message names it, the reason and what writes such a file."""
 
 

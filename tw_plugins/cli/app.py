@@ -15,16 +15,12 @@ from tw_plugins.cli.data import data
 from tw_plugins.cli.eval import evaluation
 from tw_plugins.cli.options import BaseUrl, EngineArg, Seed, ServedName, ServerKind
 from tw_plugins.cli.view import view
-
-OUR_PACKAGES = ("tw_plugins", "verl_ext", "openrlhf_ext", "recipes")
+from tw_plugins.errors import UserError
 
 
 def is_explained(error: Exception) -> bool:
-    """Whether an error's message is meant for the user: one of our own classes, or the file system's."""
-    package = type(error).__module__.partition(".")[0]
-    return (
-        package in OUR_PACKAGES or isinstance(error, FileNotFoundError | PermissionError) or _is_full(error)
-    )
+    """Whether an error's message is meant for the user: one of our own, or the file system's."""
+    return isinstance(error, UserError | FileNotFoundError | PermissionError) or _is_full(error)
 
 
 def _is_full(error: Exception) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from tw_plugins.evaluation.shapes import Measured
 from tw_plugins.pages.reading.files import Reading, read, read_one
-from tw_plugins.pages.reading.trajectory import Measured
 
 __all__ = ["show_row", "show_stats", "show_trajectories"]
 

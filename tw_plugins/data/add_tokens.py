@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tw_plugins.errors import UserError
 from tw_plugins.storage.atomic import whole
 from tw_plugins.trajectory import TAGS, ControlTokens
 
@@ -21,7 +22,7 @@ __all__ = ["AddTokensError", "Added", "add_tokens"]
 ROWS_MULTIPLE = 64
 
 
-class AddTokensError(ValueError):
+class AddTokensError(UserError, ValueError):
     """A model that cannot be loaded, or a folder that is taken or cannot be written."""
 
 

@@ -10,41 +10,23 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from tw_plugins.adapter.check import Check, Status, first_line
 from tw_plugins.adapter.device import browser
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["GROUP", "Check", "all_checks", "first_line", "is_healthy", "show"]
+__all__ = ["GROUP", "all_checks", "is_healthy", "show"]
 
-Status = Literal["ok", "note", "fail"]
 GROUP = "tw_plugins.doctors"
 _STYLES: dict[Status, str] = {
     "ok": "[green]✓ ok[/]",
     "note": "[yellow]• note[/]",
     "fail": "[bold red]✗ fail[/]",
 }
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
-
-    Args:
-        section: where, e.g. "verl · driver".
-        name: what.
-        status: "fail" makes the machine unfit, "note" is worth knowing.
-        detail: what was found; for a failure, what to do.
-    """
-
-    section: str
-    name: str
-    status: Status
-    detail: str
 
 
 def all_checks(with_ray: bool) -> Iterator[Check]:
@@ -89,12 +71,6 @@ def show(checks: list[Check], console: Console) -> None:
     console.print(
         f"{verdict}: {len(checks) - failed - notes} ok, {notes} to note, {failed} failed", highlight=False
     )
-
-
-def first_line(error: BaseException) -> str:
-    """Kind and first line of an error, for a detail."""
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0][:300]}" if text else type(error).__name__
 
 
 def _framework(doctor: EntryPoint, with_ray: bool) -> Iterable[Check]:

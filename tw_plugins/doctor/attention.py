@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from tw_plugins.doctor import Check, first_line
+from tw_plugins.adapter.check import Check, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor

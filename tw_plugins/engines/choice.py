@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from tw_plugins.engines.http import OpenAICompatibleEngine, VLLMEngine
 from tw_plugins.engines.sglang import SGLangEngine
-from tw_plugins.evaluation.scores import EvaluationError
+from tw_plugins.errors import UserError
 from tw_plugins.rollout import Engine
 
 __all__ = ["KEY_VARIABLE", "Server", "decode_with", "quiet_vllm", "server_of"]
@@ -31,7 +31,7 @@ class Server:
             for SGLang's own endpoint.
 
     Raises:
-        EvaluationError: another kind.
+        UserError: another kind.
     """
 
     base_url: str
@@ -40,7 +40,7 @@ class Server:
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
-            raise EvaluationError(f"--server is {self.kind!r}: choose one of {', '.join(get_args(Kind))}")
+            raise UserError(f"--server is {self.kind!r}: choose one of {', '.join(get_args(Kind))}")
 
     def engine(self, temperature: float, top_p: float, max_model_len: int) -> OpenAICompatibleEngine:
         """An engine of it; its key comes from the environment (OPENAI_API_KEY) and is written nowhere."""
@@ -61,13 +61,13 @@ def server_of(
     """What the command line says; None without a URL.
 
     Raises:
-        EvaluationError: options of vLLM in this process, which a server would not hear of; another kind.
+        UserError: options of vLLM in this process, which a server would not hear of; another kind.
     """
     if base_url is None:
         return None
     for option, given in (("--seed", seed is not None), ("--engine-arg", bool(engine_args))):
         if given:
-            raise EvaluationError(
+            raise UserError(
                 f"{option} is for vLLM in this process, --base-url names a server: leave it out, or set it "
                 "where the server is started"
             )

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tw_plugins.errors import UserError
+
 __all__ = [
     "BootstrapError",
     "Interval",
@@ -36,7 +38,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 Summary = Callable[..., Any]  # of an array along an axis, as np.mean
 
 
-class BootstrapError(ValueError):
+class BootstrapError(UserError, ValueError):
     """Values that have no interval."""
 
 

@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.errors import UserError
 from tw_plugins.rollout import Mode, Rollout
 from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.jsonl import append_line, drop_unfinished_line
 
 __all__ = [
     "EvalRecord",
     "RecordError",
     "Span",
     "append_record",
-    "drop_unfinished_line",
     "read_records",
     "salvage_records",
     "sound_records",
@@ -31,7 +32,7 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-class RecordError(ValueError):
+class RecordError(UserError, ValueError):
     """A file of records that cannot be read; the message names the file and the line."""
 
 
@@ -126,22 +127,6 @@ def write_records(records: Iterable[EvalRecord], path: Path) -> None:
 def append_record(record: EvalRecord, path: Path) -> None:
     """Adds one record at the end of a file, so that others can watch it grow."""
     append_line(_line(record), path)
-
-
-def append_line(line: str, path: Path) -> None:
-    """Adds a whole line, its end included, to a file, which is made with its folder where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line)
-
-
-def drop_unfinished_line(path: Path) -> None:
-    """Cut off what follows the last whole line of a file that a process was killed at; no file is fine."""
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        whole = file.read().rfind(b"\n") + 1
-        file.truncate(whole)
 
 
 def read_records(path: Path) -> list[EvalRecord]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from tw_plugins.errors import UserError
 from tw_plugins.evaluation.problems import EvalProblem
 from tw_plugins.storage.atomic import write_text
 
@@ -30,7 +31,7 @@ class Answered(Protocol):
 Answer = TypeVar("Answer", bound=Answered)
 
 
-class ResumeError(ValueError):
+class ResumeError(UserError, ValueError):
     """A folder of other settings, or problems that cannot be told apart."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from tw_plugins.errors import UserError
 from tw_plugins.evaluation.records import EvalRecord
 
 __all__ = [
@@ -22,7 +23,7 @@ __all__ = [
 Measure = Callable[[EvalRecord], float | None]
 
 
-class EvaluationError(ValueError):
+class EvaluationError(UserError, ValueError):
     """An evaluation that cannot be made, or whose records cannot be compared."""
 
 

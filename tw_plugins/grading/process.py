@@ -18,13 +18,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.errors import UserError
+
 # -P: the folder of the script, which holds our modules, does not shadow other packages.
 WORKER = (sys.executable, "-P", str(Path(__file__).with_name("worker.py")))
 
 GRACE_SECONDS = 1.0
 
 
-class GradingError(RuntimeError):
+class GradingError(UserError, RuntimeError):
     """Grading itself is broken (not the answer): a worker cannot start."""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from tw_plugins.errors import UserError
 from tw_plugins.trajectory.grammar import MAX_THREADS
 
 Mode = Literal["parallel", "autoregressive"]
@@ -45,7 +46,7 @@ class Completion:
             )
 
 
-class EngineError(RuntimeError):
+class EngineError(UserError, RuntimeError):
     """An engine could not answer; the message says which, why and what to do."""
 
 

@@ -19,9 +19,8 @@ from torch.utils.data import Dataset
 
 from tw_plugins.sft.order import unshuffled
 from tw_plugins.sft.rows import RowMaker
-from tw_plugins.storage.parquet import check_columns
+from tw_plugins.storage.parquet import as_paths, check_columns
 from tw_plugins.trajectory import ControlTokens
-from verl_ext.files import as_paths
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tw_plugins.errors import UserError
 from tw_plugins.trajectory import ControlTokens, encode_trajectory, validate
 from tw_plugins.trie import TrieRow, row_from_ids
 from tw_plugins.trie.compact import CompactRows
@@ -15,7 +16,7 @@ from tw_plugins.trie.packing import PackedRows, plan
 logger = logging.getLogger(__name__)
 
 
-class NoExamples(ValueError):
+class NoExamples(UserError, ValueError):
     """A data set of which nothing can be trained on; the message counts why."""
 
 

@@ -7,15 +7,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.evaluation.records import append_line, drop_unfinished_line
+from tw_plugins.errors import UserError
 from tw_plugins.storage.atomic import write_text
 
-__all__ = ["InputError", "Record", "append", "finished", "numbered", "write"]
+__all__ = [
+    "InputError",
+    "Record",
+    "append",
+    "append_line",
+    "drop_unfinished_line",
+    "numbered",
+    "record_in",
+    "write",
+]
 
 Record = dict[str, Any]
 
 
-class InputError(ValueError):
+class InputError(UserError, ValueError):
     """A file of records that a step cannot read from or write to."""
 
 
@@ -28,40 +37,16 @@ def numbered(path: Path) -> Iterator[tuple[int, Record | str]]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
-                yield number, _record(line)
+                yield number, record_in(line)
 
 
-def _record(line: bytes) -> Record | str:
+def record_in(line: bytes) -> Record | str:
+    """The record of a line, or why it holds none."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
         return f"not a whole JSON record ({type(error).__name__})"
     return record if isinstance(record, dict) else f"a {type(record).__name__}, not an object"
-
-
-def finished(path: Path) -> dict[str, Record]:
-    """Finished records by id; what a killed process left of a line is cut off. No file has none.
-
-    Raises:
-        InputError: a line is none of a step's own; the file is left as it is.
-    """
-    if not path.exists():
-        return {}
-    records: dict[str, Record] = {}
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            record = _record(line)
-            if not line.endswith(b"\n"):
-                break
-            if (
-                not isinstance(record, dict)
-                or not isinstance(record.get("id"), str)
-                or "status" not in record
-            ):
-                raise InputError(f"{path}, line {number} is no record of these steps: give another --out")
-            records[record["id"]] = record
-    drop_unfinished_line(path)
-    return records
 
 
 def append(record: Record, path: Path) -> None:
@@ -76,3 +61,19 @@ def write(records: Iterable[Record], path: Path) -> None:
 
 def _line(record: Record) -> str:
     return json.dumps(record) + "\n"  # ASCII: text may hold half of a surrogate pair
+
+
+def append_line(line: str, path: Path) -> None:
+    """Adds a whole line, its end included, to a file, which is made with its folder where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line)
+
+
+def drop_unfinished_line(path: Path) -> None:
+    """Cut off what follows the last whole line of a file that a process was killed at; no file is fine."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
+
+from tw_plugins.errors import UserError
 
 
-class DataFileError(ValueError):
+class DataFileError(UserError, ValueError):
     """A data file that cannot be used; the message names the file, the reason and what it must hold."""
+
+
+def as_paths(files: Any) -> list[str]:
+    """Settings give one path or a list of them."""
+    return [files] if isinstance(files, str) else [str(path) for path in files]
 
 
 def check_columns(paths: Iterable[str], needed: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from tw_plugins.errors import UserError
 from tw_plugins.trajectory.grammar import TAGS
 
 __all__ = ["TAGS", "ControlTokenError", "ControlTokens"]
@@ -19,7 +20,7 @@ __all__ = ["TAGS", "ControlTokenError", "ControlTokens"]
 _OPTIONAL = ("<Conclusion>", "</Conclusion>")
 
 
-class ControlTokenError(ValueError):
+class ControlTokenError(UserError, ValueError):
     """The tokenizer cannot be used for ThreadWeaver; the message names the tag and says what to do."""
 
 

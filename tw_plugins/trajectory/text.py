@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tw_plugins.errors import UserError
 from tw_plugins.trajectory.grammar import (
     MAX_THREADS,
     TAGS,
@@ -89,7 +90,7 @@ class Trajectory:
         return tuple(part for part in self.parts if isinstance(part, Block))
 
 
-class TrajectoryError(ValueError):
+class TrajectoryError(UserError, ValueError):
     """A trajectory is not well-formed; ``errors`` has every reason."""
 
     def __init__(self, errors: Sequence[FormatError]) -> None:

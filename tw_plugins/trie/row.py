@@ -24,6 +24,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from tw_plugins.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -45,7 +47,7 @@ _NEXT: dict[str, tuple[str, ...]] = {
 }
 
 
-class MalformedRow(ValueError):
+class MalformedRow(UserError, ValueError):
     """Ids that cannot be laid out as a row: ``reason`` says why, ``position`` indexes the ids given."""
 
     def __init__(self, reason: str, position: int) -> None:

@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.errors import UserError
 from verl_ext.cpu.detect import on_cpu
 
 SHARED_MEMORY = Path("/dev/shm")
 MEBIBYTE = 1 << 20
 
 
-class SharedMemoryTooSmall(RuntimeError):
+class SharedMemoryTooSmall(UserError, RuntimeError):
     """Less free shared memory than one weight bucket and Ray's object store need."""
 
 

@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
+from tw_plugins.errors import UserError
+
 __all__ = ["Malformed", "json_in", "plain"]
 
 _FENCED = re.compile(r"```[A-Za-z]*[^\S\n]*\n(.*?)```", re.DOTALL)
@@ -32,7 +34,7 @@ _WORDS = """
 _COMMANDS = frozenset(_WORDS.split())
 
 
-class Malformed(ValueError):
+class Malformed(UserError, ValueError):
     """An answer that cannot be used; the message is for the model, `code` for the file of records."""
 
     def __init__(self, message: str, code: str = "malformed_answer") -> None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from tw_plugins.errors import UserError
+
 __all__ = ["KEY_VARIABLE", "EndpointError", "Refused", "Unanswered", "explained"]
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 SHOWN = 300  # characters of an endpoint's own message
 
 
-class EndpointError(RuntimeError):
+class EndpointError(UserError, RuntimeError):
     """The endpoint cannot be used at all; the run stops, finished records are kept."""
 
 
-class Unanswered(RuntimeError):
+class Unanswered(UserError, RuntimeError):
     """No answer to one request in time, after all retries: the record is left for the next run."""
 
 
-class Refused(RuntimeError):
+class Refused(UserError, RuntimeError):
     """The endpoint will not answer this request (HTTP 400, 413, 422), whoever asks again now."""
 
 

@@ -16,9 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.evaluation.records import drop_unfinished_line
 from tw_plugins.storage.atomic import write_text
-from tw_plugins.storage.jsonl import Record, append, numbered
+from tw_plugins.storage.jsonl import Record, append, drop_unfinished_line, numbered
 
 __all__ = ["Answer", "Journal", "Usage"]
 

@@ -13,6 +13,7 @@ from typing import Any
 from tw_plugins.data.stage1.endpoint_errors import EndpointError, Refused, Unanswered
 from tw_plugins.data.stage1.runs import MADE, keep, made_from
 from tw_plugins.data.stage1.sources import records_of
+from tw_plugins.errors import UserError
 from tw_plugins.grading import GradingError
 from tw_plugins.rollout.concurrency import all_or_raise
 from tw_plugins.storage.jsonl import Record, append
@@ -25,7 +26,7 @@ Work = Callable[[Record], Awaitable[Record]]
 """What a step does with a record: the record that the next step reads."""
 
 
-class Rejected(ValueError):
+class Rejected(UserError, ValueError):
     """A record that goes no further; `code` is one of few, the message says more."""
 
     def __init__(self, code: str, detail: str) -> None:

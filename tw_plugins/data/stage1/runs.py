@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.storage.jsonl import InputError, Record, finished, write
+from tw_plugins.storage.jsonl import InputError, Record, drop_unfinished_line, record_in, write
 
-__all__ = ["MADE", "digest", "keep", "made_from"]
+__all__ = ["MADE", "digest", "finished", "keep", "made_from"]
 
 MADE = "made"
 """Column of a finished record: of which record it was made (`from`, a hash), by which step and options."""
@@ -58,3 +58,28 @@ def keep(out: Path, todo: Iterable[Record], options: Mapping[str, Any], redo: bo
     if len(kept) < len(there):
         write(kept.values(), out)
     return kept
+
+
+def finished(path: Path) -> dict[str, Record]:
+    """Finished records by id; what a killed process left of a line is cut off. No file has none.
+
+    Raises:
+        InputError: a line is none of a step's own; the file is left as it is.
+    """
+    if not path.exists():
+        return {}
+    records: dict[str, Record] = {}
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            record = record_in(line)
+            if not line.endswith(b"\n"):
+                break
+            if (
+                not isinstance(record, dict)
+                or not isinstance(record.get("id"), str)
+                or "status" not in record
+            ):
+                raise InputError(f"{path}, line {number} is no record of these steps: give another --out")
+            records[record["id"]] = record
+    drop_unfinished_line(path)
+    return records

@@ -10,8 +10,7 @@ from typing import Any
 from tw_plugins.data.stage1.correct import check_answer
 from tw_plugins.data.stage1.runner import Rejected
 from tw_plugins.data.stage1.traces import CLOSE, OPEN, column, problem_of
-from tw_plugins.pages.reading.trajectory import Viewed
-from tw_plugins.pages.stats.stats import Shapes, shapes_of
+from tw_plugins.evaluation.shapes import Response, shapes_of
 from tw_plugins.storage.jsonl import Record
 from tw_plugins.trajectory import Block, Outline, Thread, Trajectory, TrajectoryError, render
 
@@ -75,13 +74,7 @@ def statistics(records: Iterable[Record], count: Callable[[str], int] | None) ->
     Args:
         count: tokens of a text; without it lengths are characters.
     """
-    shapes: Shapes = shapes_of(
-        [
-            Viewed("example", "filter", number, "", record["response"])
-            for number, record in enumerate(records, 1)
-        ],
-        count,
-    )
+    shapes = shapes_of([Response("filter", record["response"]) for record in records], count)
     measured = {
         name: getattr(shapes, name)
         for name in ("blocks", "threads", "thread_lengths", "outlines", "longest", "total", "acceleration")

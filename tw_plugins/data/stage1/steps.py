@@ -14,11 +14,12 @@ from tw_plugins.data.stage1 import step5_filter as last
 from tw_plugins.data.stage1.endpoint import Chat, ChatSettings
 from tw_plugins.data.stage1.journal import Journal
 from tw_plugins.data.stage1.runner import Tally, Work, run_step
+from tw_plugins.data.stage1.runs import finished
 from tw_plugins.data.stage1.step1_structure import structure
 from tw_plugins.data.stage1.step2_extract import extract
 from tw_plugins.data.stage1.step3_rewrite import rewrite
 from tw_plugins.data.stage1.step4_outline import outline
-from tw_plugins.storage.jsonl import InputError, Record, finished
+from tw_plugins.storage.jsonl import InputError, Record
 
 __all__ = ["ANSWERS", "STEPS", "USAGE", "Options", "run", "run_all", "write_data_set"]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.evaluation.clock.pairs import Decoded, Pair
-from tw_plugins.evaluation.records import RecordError, append_line, drop_unfinished_line
+from tw_plugins.evaluation.records import RecordError
+from tw_plugins.storage.jsonl import append_line, drop_unfinished_line
 
 __all__ = ["append_pair", "clock_file", "salvage_pairs"]
 

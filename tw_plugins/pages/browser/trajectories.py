@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.evaluation.records import Span
+from tw_plugins.evaluation.shapes import CHARACTERS, TOKENS, Measured, outlines_of, parts_of
 from tw_plugins.pages.page import write_page
 from tw_plugins.pages.reading.files import Reading
-from tw_plugins.pages.reading.trajectory import CHARACTERS, TOKENS, Measured, Viewed, outlines_of, parts_of
+from tw_plugins.pages.reading.trajectory import Viewed
 from tw_plugins.pages.timeline import BAR, Timeline, W, clock_timeline, timeline
 
 __all__ = ["browser_data", "write_browser"]

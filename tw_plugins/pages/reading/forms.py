@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tw_plugins.errors import UserError
 from tw_plugins.evaluation.records import span_from
 from tw_plugins.latency import Latency
 from tw_plugins.pages.reading import stage1
@@ -32,7 +33,7 @@ CUT = (
 _REPEATED = {"score", "correct", "answer", "reward", "acc"}  # keys that are shown in a place of their own
 
 
-class UnknownRecord(ValueError):
+class UnknownRecord(UserError, ValueError):
     """A record of no known form, or with a value of another type than its form has."""
 
 

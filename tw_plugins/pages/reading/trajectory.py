@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
+from tw_plugins.errors import UserError
 from tw_plugins.evaluation.records import Span
-from tw_plugins.latency import Latency, latency_of
-from tw_plugins.trajectory import TAGS, FormatError, validate
-from tw_plugins.trajectory.encoding import sampled_texts
+from tw_plugins.evaluation.shapes import Measurable
+from tw_plugins.latency import Latency
 
-__all__ = [
-    "CHARACTERS", "TOKENS", "Measured", "Part", "ViewError", "Viewed", "outlines_of", "parts_of", "prompt_of",
-]  # fmt: skip
-
-CHARACTERS, TOKENS = "characters", "tokens"
-_ANY_TAG = "|".join(map(re.escape, TAGS))
-_OUTLINE = re.compile(rf"<Outline>\s*(\d+):\s*(.*?)\s*(?={_ANY_TAG}|\Z)", re.DOTALL)
-
-Measured = Callable[[str], int]
-"""The length of a text: its tokens, or its characters where there is no tokenizer."""
+__all__ = ["ViewError", "Viewed", "prompt_of"]
 
 
-class ViewError(ValueError):
+class ViewError(UserError, ValueError):
     """Nothing to show; the message names the file and what is wrong with it."""
 
 
 @dataclass(frozen=True)
-class Viewed:
+class Viewed(Measurable):
     """One trajectory.
 
     Attributes:
@@ -75,43 +64,12 @@ class Viewed:
     note: str = ""
     more: dict[str, str] = field(default_factory=dict)
 
-    @cached_property
-    def errors(self) -> list[FormatError]:
-        """How the text breaks the grammar; empty when the file says that the ids do not."""
-        return [] if self.well_formed else validate(self.text)
-
-    @cached_property
-    def malformed(self) -> bool:
-        """What the file says of the ids, else whether the text breaks the grammar."""
-        return bool(self.errors) if self.well_formed is None else not self.well_formed
-
     @property
     def reasons(self) -> list[str]:
         """Why the trajectory is malformed, in words; empty when it is not."""
         if self.malformed and not self.errors:
             return ["by its token ids, which this file does not have: the text alone breaks no rule"]
         return [f"{e.message}, at character {e.position} [{e.code}]" for e in self.errors]
-
-    def measure(self, measured: Measured) -> tuple[tuple[Span, ...], Latency]:
-        """Requests and measures: those of the file, else ``measured`` as if decoded in parallel.
-
-        There are no requests where the file has measures without them.
-        """
-        if self.totals is not None:
-            return (), self.totals
-        spans = self.spans or tuple(
-            Span(part.block, part.thread, measured(part.text)) for part in parts_of(self)
-        )
-        return spans, latency_of((span.block, span.tokens) for span in spans)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A stretch of a response: one thread, or sequential text, where ``block`` and ``thread`` are None."""
-
-    block: int | None
-    thread: int | None
-    text: str
 
 
 def prompt_of(prompt: str | Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
@@ -120,14 +78,3 @@ def prompt_of(prompt: str | Sequence[Mapping[str, Any]]) -> tuple[str, list[dict
         return prompt, []
     messages = [dict(message) for message in prompt]
     return "\n".join(str(one["content"]) for one in messages), messages
-
-
-def parts_of(viewed: Viewed) -> list[Part]:
-    """The response in parts, whole or malformed; what is injected between them is left out."""
-    return [Part(*part) for part in sampled_texts(viewed.text)]
-
-
-def outlines_of(text: str) -> Iterator[tuple[int, str]]:
-    """Number and text of each outline, closed or not."""
-    for match in _OUTLINE.finditer(text):
-        yield int(match[1]), match[2]

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.errors import UserError
 from tw_plugins.pages.report.figures import view
 from tw_plugins.pages.templates import template
 from tw_plugins.storage.atomic import write_text
@@ -44,7 +45,7 @@ SHAPE: dict[str, tuple[str, ...]] = {
 ``n, accuracy, format, token_latency, total_tokens, activation, wall_s_mean``; ``reward`` is shown too."""
 
 
-class ReportError(ValueError):
+class ReportError(UserError, ValueError):
     """A report that cannot be drawn; the message names the key or the file."""
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from statistics import fmean, median, quantiles
 from typing import Any
 
-from tw_plugins.evaluation.records import Span
+from tw_plugins.evaluation.shapes import TOKENS, Measured, Shapes, shapes_of
 from tw_plugins.pages.charts import HALF, Chart, histogram, tally
 from tw_plugins.pages.page import write_page
 from tw_plugins.pages.reading.files import Reading
-from tw_plugins.pages.reading.trajectory import CHARACTERS, TOKENS, Measured, Viewed, ViewError, outlines_of
 
-__all__ = ["Shapes", "shapes_of", "write_stats"]
+__all__ = ["write_stats"]
 
 PAPER = {
     "blocks": (6.26, 4.00),
@@ -40,77 +36,6 @@ TITLES = {
 _WIDEST = 40  # whole numbers of which each gets a bar
 
 
-@dataclass
-class Shapes:
-    """What is measured, over the trajectories that fork.
-
-    Attributes:
-        unit: "tokens" or "characters".
-        trajectories, forked, malformed: how many, without the rejected ones.
-        rejected: reason → records of stage 1 that go no further; they are not measured.
-        errors: rule of the grammar → trajectories that break it.
-        sequential: lengths of those that do not fork.
-    """
-
-    unit: str
-    trajectories: int = 0
-    forked: int = 0
-    malformed: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
-    sequential: list[int] = field(default_factory=list)
-    blocks: list[int] = field(default_factory=list)
-    threads: list[int] = field(default_factory=list)
-    thread_lengths: list[int] = field(default_factory=list)
-    outlines: list[int] = field(default_factory=list)
-    longest: list[int] = field(default_factory=list)
-    total: list[int] = field(default_factory=list)
-    acceleration: list[float] = field(default_factory=list)
-
-    def add(self, viewed: Viewed, count: Measured | None) -> None:
-        """Measures one more trajectory."""
-        if viewed.rejected:
-            self.rejected[viewed.rejected] += 1
-            return
-        spans, latency = viewed.measure(count or len)
-        self.trajectories += 1
-        self.malformed += viewed.malformed
-        self.errors.update({str(error.code) for error in viewed.errors})
-        if not latency.blocks:
-            self.sequential.append(latency.total)
-            return
-        self.forked += 1
-        self.blocks.append(latency.blocks)
-        self.longest.append(latency.longest)
-        self.total.append(latency.total)
-        self.acceleration.append(latency.acceleration)
-        self.threads += [len(block) for block in _blocks(spans)]
-        self.thread_lengths += [span.tokens for block in _blocks(spans) for span in block]
-        if count is not None or self.unit == CHARACTERS:
-            self.outlines += [(count or len)(f" {text}") for _, text in outlines_of(viewed.text)]
-
-
-def shapes_of(trajectories: Sequence[Viewed], count: Measured | None = None) -> Shapes:
-    """Measures every trajectory.
-
-    Args:
-        count: tokens of a text, for files that do not say.
-
-    Raises:
-        ViewError: some trajectories come with their tokens and some do not, and ``count`` is not given.
-    """
-    known = [bool(viewed.spans or viewed.totals) for viewed in trajectories]
-    if count is None and any(known) and not all(known):
-        without = trajectories[known.index(False)].source
-        raise ViewError(
-            f"{without} has no token counts, other files have: give --tokenizer to count its tokens"
-        )
-    shapes = Shapes(TOKENS if count is not None or all(known) else CHARACTERS)
-    for viewed in trajectories:
-        shapes.add(viewed, count)
-    return shapes
-
-
 def write_stats(reading: Reading, target: Path, count: Measured | None = None) -> None:
     """Writes the page; raises as `shapes_of` does."""
     shapes = shapes_of(reading.trajectories, count)
@@ -127,12 +52,6 @@ def write_stats(reading: Reading, target: Path, count: Measured | None = None) -
         charts=list(_charts(shapes)),
         with_paper=shapes.unit == TOKENS,
     )
-
-
-def _blocks(spans: Sequence[Span]) -> Iterator[list[Span]]:
-    for block, group in groupby(spans, key=lambda span: span.block):
-        if block is not None:
-            yield list(group)
 
 
 def _headlines(shapes: Shapes) -> Iterator[dict[str, str]]:
