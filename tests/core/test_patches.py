@@ -12,7 +12,7 @@ from tests.contract_matrix import ROOT
 PATCHES = (
     *(
         f"openrlhf_ext/{name}.py"
-        for name in ("actor", "engine_args", "faults", "fp32", "metrics", "preflight")
+        for name in ("actor", "engine_args", "fp32", "metrics", "preflight", "watch")
     ),
     "openrlhf_ext/ray_start.py",
     *(f"openrlhf_ext/cpu/{name}.py" for name in ("flash_attn", "mesh", "torch_cuda", "weight_group")),

@@ -144,7 +144,7 @@ def test_a_long_line_is_cut_at_white_space_or_with_a_mark(tmp_path: Path) -> Non
 def test_the_rule_is_the_dense_mask(tmp_path: Path) -> None:
     rng = random.Random(0)
     rows = [rows_of_positions(rng) for _ in range(30)]
-    rule = files("tw_plugins").joinpath("view/rule.js").read_text(encoding="utf-8")
+    rule = files("tw_plugins.pages").joinpath("row/rule.js").read_text(encoding="utf-8")
     script = (
         f"const rows = {json.dumps(rows)};"
         "const all = (positions, made) => positions.map((_, offset) => seenBy(positions, made, offset));"
