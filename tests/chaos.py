@@ -28,7 +28,7 @@ from recipes.quickstart.leftovers import SEGMENTS, SHARED_MEMORY, Session
 from recipes.quickstart.seed_figures import table
 from recipes.quickstart.seeds import read_entry
 from recipes.quickstart.settings import FAST, FULL, SFT_CHECKPOINTS, Settings
-from tests.commands import ROOT
+from tests.support.commands import ROOT
 
 ENDS_WITHIN_S = 300  # of a killed process: an error, or nothing that waits for ever
 ENGINES = ("VLLM::EngineCore", "ray::RolloutRayActor", "ray::vLLMHttpServer")

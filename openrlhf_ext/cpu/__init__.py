@@ -1,5 +1,5 @@
 """What OpenRLHF needs to run on a machine without an accelerator; inert where there is one.
 
-Each module names the upstream line it works around (OpenRLHF 0.11.2); `tests/openrlhf/test_cpu.py` fails for
-each once upstream has mended it.
+Each module names the upstream line it works around (OpenRLHF 0.11.2);
+`tests/unit/openrlhf_ext/test_cpu.py` fails for each once upstream has mended it.
 """

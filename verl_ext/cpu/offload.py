@@ -2,8 +2,8 @@
 
 Works around `verl/workers/engine/fsdp/transformer_impl.py:462` (verl 0.9.1),
 `CPUOffloadPolicy(pin_memory=True)` for every forward-only engine. Without an accelerator the parameters are
-in host memory anyway, so the policy keeps its meaning with `pin_memory=False`. `tests/verl/test_cpu.py` fails
-once verl no longer pins, and then this can go.
+in host memory anyway, so the policy keeps its meaning with `pin_memory=False`.
+`tests/unit/verl_ext/test_cpu.py` fails once verl no longer pins, and then this can go.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Works around `verl/utils/distributed.py:63,89` (verl 0.9.1), where the backend is
 `f"cpu:gloo,{device}:{backend}"`; with device "cpu" torch answers "Duplicate device type cpu". The test that
-initialises a group without this patch (`tests/verl/test_cpu.py`) fails once verl has mended it, and then this
-file can go.
+initialises a group without this patch (`tests/unit/verl_ext/test_cpu.py`) fails once verl has mended it, and
+then this file can go.
 """
 
 from __future__ import annotations

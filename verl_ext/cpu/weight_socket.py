@@ -4,7 +4,7 @@ Works around `verl/workers/rollout/vllm_rollout/vllm_rollout.py:140` (verl 0.9.1
 weights is `/tmp/rl-colocate-zmq-{Ray job id}-…`, and a Ray cluster of its own, as every run on one machine
 starts, always has job id 01000000. Sender and receiver add a name that the driver gives the run through the
 environment.
-`tests/verl/test_cpu.py` fails once verl's path tells runs apart, and then this file can go.
+`tests/unit/verl_ext/test_cpu.py` fails once verl's path tells runs apart, and then this file can go.
 """
 
 from __future__ import annotations

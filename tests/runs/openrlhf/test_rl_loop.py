@@ -1,0 +1,249 @@
+"""OpenRLHF's own commands, end to end: SFT of a small model, then RL with real vLLM, Ray and DeepSpeed."""
+
+from __future__ import annotations
+from tests.support.root import ROOT
+
+import json
+import re
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openrlhf_ext import agent
+from tests.support.commands import METRICS_FILE, run
+from tests.support.float_error import Error, check_fidelity, float32_error
+from tests.support.openrlhf import faulty_workers, recording_agent
+from tests.support.openrlhf.flags import flags_of, upstreams
+from tests.support.vital_signs import check_vital_signs
+from tw_plugins.adapter.run_start import FILE
+from tw_plugins.toy.preset import FORKING_PRESET, write_files
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+RECIPES = ROOT / "recipes" / "openrlhf"
+SFT_EPOCHS = 12  # of 8 steps; most samples fork then
+SMALL = [
+    "--data.max_samples", "8",
+    "--data.max_len", "384",
+    "--rollout.max_new_tokens", "256",
+    "--rollout.batch_size", "4",
+    "--rollout.n_samples_per_prompt", "4",
+    "--rollout.micro_batch_size", "4",
+    "--train.batch_size", "16",
+    "--train.micro_batch_size", "4",
+    "--actor.lr_scheduler", "constant",  # the first update counts: vLLM must have it at the second step
+    "--actor.lr_warmup_ratio", "0",
+]  # fmt: skip
+RUNS = {
+    "reference model, two ranks, checkpointed": [
+        "--actor.num_gpus_per_node", "2",
+        "--ref.num_gpus_per_node", "1",
+        "--algo.kl.init_coef", "0.01",
+        "--algo.kl.use_loss",
+        "--algo.kl.estimator", "k3",
+        "--actor.gradient_checkpointing_enable",
+    ],
+    "dynamic batch, packed": [
+        "--train.dynamic_batch_enable",
+        "--ds.packing_samples",
+        "--train.max_tokens_per_gpu", "900",
+    ],
+    "dynamic batch, padded, asynchronous": [
+        "--train.dynamic_batch_enable",
+        "--train.max_tokens_per_gpu", "900",
+        "--train.async_enable",
+    ],
+}  # fmt: skip
+Toy = dict[str, Path]
+
+
+def files_of(toy: Toy, folder: Path) -> list[str]:
+    return [
+        "--actor.model_name_or_path", str(toy["model"]),
+        "--data.prompt_dataset", str(toy["rl"]),
+        "--ckpt.output_dir", str(folder / "model"),
+        "--ckpt.path", str(folder / "checkpoints"),
+    ]  # fmt: skip
+
+
+def rl(toy: Toy, folder: Path, *flags: str, fails: bool = False, **environment: str) -> list[dict[str, Any]]:
+    """P-GRPO by the toy recipe."""
+    return run(folder, *rl_command(toy, folder, *flags), fails=fails, **environment)
+
+
+def rl_command(toy: Toy, folder: Path, *flags: str) -> list[str]:
+    metrics = ["--tw.metrics_file", str(folder / METRICS_FILE)]
+    script = str(RECIPES / "train_toy_p_grpo.sh")
+    return ["bash", script, *files_of(toy, folder), *SMALL, *metrics, *flags]
+
+
+def steps_of(lines: list[dict[str, Any]]) -> list[dict[str, float]]:
+    return [line["data"] for line in lines if "policy_loss" in line["data"]]
+
+
+def sft(files: Toy, folder: Path, *flags: str, **how: Any) -> list[dict[str, Any]]:
+    """Trie SFT by the toy recipe, `how` as of `tests.support.commands.run`."""
+    return run(
+        folder,
+        "bash", str(RECIPES / "train_toy_sft.sh"),
+        "--model.model_name_or_path", str(files["model"]),
+        "--data.dataset", str(files["sft"]),
+        "--ckpt.output_dir", str(folder / "model"),
+        "--ckpt.path", str(folder / "checkpoints"),
+        "--adam.lr", "5e-3",
+        "--tw.metrics_file", str(folder / METRICS_FILE),
+        *flags,
+        **how,
+    )  # fmt: skip
+
+
+def losses_of(lines: list[dict[str, Any]]) -> dict[int, float]:
+    """Of SFT, by step; of one that was made again, the last."""
+    return {line["step"]: line["data"]["train/loss"] for line in lines}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """The toy's files with a model that SFT taught to fork."""
+    folder = tmp_path_factory.mktemp("sft")
+    files = write_files(folder / "files", 0, FORKING_PRESET)
+    losses = losses_of(sft(files, folder, "--train.max_epochs", str(SFT_EPOCHS)))
+    assert len(losses) == SFT_EPOCHS * 8
+    assert losses[SFT_EPOCHS * 8] < losses[1] / 2
+    return {**files, "model": folder / "model"}
+
+
+@pytest.fixture(scope="module")
+def float32(trained: Toy) -> Error:
+    return float32_error(trained["model"], trained["rl"])
+
+
+def test_a_killed_sft_goes_on_with_its_weights_and_its_optimizer(tmp_path: Path) -> None:
+    """SIGKILL after a checkpoint: the losses that follow are those of an unbroken run."""
+    files = write_files(tmp_path / "files", 0, FORKING_PRESET)
+    flags = ["--train.max_epochs", "3", "--ckpt.save_steps", "4"]
+    unbroken = losses_of(sft(files, tmp_path / "unbroken", *flags))
+    broken = tmp_path / "broken"
+    latest = broken / "checkpoints" / "latest"  # written last
+    sft(files, broken, *flags, kill_when=latest.exists)
+    metrics = broken / METRICS_FILE
+    metrics.unlink()
+    step = int(latest.read_text().removeprefix("global_step"))
+    resumed = losses_of(sft(files, broken, *flags, "--ckpt.load_enable"))
+    assert list(resumed) == [*range(step + 1, 25)] and step >= 4
+    assert resumed == pytest.approx({step: unbroken[step] for step in resumed}, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_rl(trained: Toy, tmp_path: Path, name: str, float32: Error) -> None:
+    steps = steps_of(rl(trained, tmp_path, *RUNS[name]))
+    assert len(steps) == 2
+    check_fidelity(steps[0], float32)
+    check_vital_signs(steps)
+    for step in steps:
+        assert step["threadweaver/activation/mean"] > 0
+        assert step["threadweaver/threads_per_block/mean"] > 0
+        assert step["rollout/num_samples"] == 16
+        assert step["reward"] == pytest.approx(step["threadweaver/score/mean"])
+    if "asynchronous" not in name:  # one step behind there
+        check_fidelity(steps[1], float32)
+    assert (tmp_path / "model" / "model.safetensors").exists()
+
+
+def test_filtering_evaluation_best_checkpoint_and_resume(trained: Toy, tmp_path: Path) -> None:
+    flags = [
+        "--algo.advantage.is_correction_level", "token",
+        "--algo.advantage.is_correction_mode", "clip",
+        "--algo.dynamic_filtering_enable",
+        "--algo.dynamic_filtering_range", "-1", "2",
+        "--eval.dataset", str(trained["eval"]),
+        "--eval.steps", "1",
+        "--eval.n_samples_per_prompt", "2",
+        "--ckpt.save_steps", "1",
+    ]  # fmt: skip
+    lines = rl(trained, tmp_path, *flags)
+    steps = steps_of(lines)
+    assert [line["step"] for line in lines if "policy_loss" in line["data"]] == [1, 2]
+    assert all(step["dynamic_filtering_pass_rate"] > 0 and abs(step["vllm_kl"]) < 1e-4 for step in steps)
+    evaluations = [line["data"] for line in lines if "eval_decomposable_pass1" in line["data"]]
+    assert len(evaluations) == 2
+    for found in evaluations:
+        assert found["eval_decomposable_pass1"] == pytest.approx(found["eval_decomposable_acc"])
+        assert found["eval_decomposable_longest"] > 0 and "eval_chain_activation" in found
+    tags = {path.name for path in (tmp_path / "checkpoints" / "_actor").iterdir() if path.is_dir()}
+    chain = [found["eval_chain_pass1"] for found in evaluations]  # the first pass1 in alphabetical order
+    assert tags >= {f"best_global_step{1 + chain.index(max(chain))}", "global_step2"}
+
+    again = rl(trained, tmp_path, *flags, "--ckpt.load_enable", "--train.num_episodes", "2")
+    resumed = [line["step"] for line in again if "policy_loss" in line["data"]]
+    assert resumed == [1, 2, 3, 4]  # the file goes on where it was
+    check_vital_signs(steps_of(again))  # against the first step, of the run before
+    assert (tmp_path / "checkpoints" / FILE).is_file()  # though checkpoints were pruned
+    assert len(list((tmp_path / "checkpoints" / "_actor").glob("global_step*"))) < 4
+
+
+def test_killed_and_resumed(trained: Toy, tmp_path: Path, float32: Error) -> None:
+    """SIGKILL after the first step: the second is made of the prompts that the first had not."""
+    prompts = tmp_path / "prompts.jsonl"
+    agent_file = ["--train.agent_func_path", recording_agent.__file__]
+    command = rl_command(trained, tmp_path, *agent_file, "--ckpt.save_steps", "1")
+    latest = tmp_path / "checkpoints" / "_actor" / "latest"  # written last
+    environment = {recording_agent.PROMPTS_FILE: str(prompts)}
+    before = steps_of(run(tmp_path, *command, kill_when=latest.exists, **environment))
+    first = prompts.read_text().splitlines()[:16]
+    prompts.unlink()
+
+    lines = run(tmp_path, *command, "--ckpt.load_enable", **environment)
+    assert len(before) == 1 and [line["step"] for line in lines if "policy_loss" in line["data"]] == [1, 2]
+    second = prompts.read_text().splitlines()
+    assert Counter(Counter(first + second).values()) == {4: 8}  # each of 8 prompts, 4 samples each
+    check_fidelity(steps_of(lines)[1], float32)
+
+
+def test_weights_that_do_not_arrive_are_seen(trained: Toy, tmp_path: Path, float32: Error) -> None:
+    """Negative control of `check_fidelity`: vLLM keeps the weights of the first step."""
+    deaf = faulty_workers.DeafWorker
+    first, second = steps_of(rl(trained, tmp_path, *worker_flags(deaf)))
+    check_fidelity(first, float32)
+    with pytest.raises(AssertionError):
+        check_fidelity(second, float32)
+
+
+FAULTS = {
+    "one of two killed": (faulty_workers.DyingWorker, 3600, "EngineError: a vLLM engine died"),
+    "weights refused": (faulty_workers.RefusingWorker, 15, "EngineError: the weights did not pass"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_engine_that_fails_ends_the_run_with_one_error(trained: Toy, tmp_path: Path, fault: str) -> None:
+    worker, seconds, message = FAULTS[fault]
+    flags = [*worker_flags(worker), "--tw.engine_timeout_s", str(seconds), "--vllm.num_engines", "2"]
+    began = time.monotonic()
+    died = {faulty_workers.DIED: str(tmp_path / "died")}
+    steps = steps_of(rl(trained, tmp_path, *flags, fails=True, **died))
+    assert len(steps) < 2 and time.monotonic() - began < 240
+    log = (tmp_path / "log.txt").read_text()
+    assert message in log, log[-4000:]
+
+
+def worker_flags(worker: type) -> list[str]:
+    return ["--tw.vllm_args", json.dumps({"worker_extension_cls": f"{worker.__module__}.{worker.__name__}"})]
+
+
+def test_upstreams_own_command_with_our_executor(trained: Toy, tmp_path: Path) -> None:
+    """Fork-join rollouts, rewards and first threads, in bfloat16; what it cannot do is said."""
+    flags = upstreams(flags_of("train_toy_p_grpo.sh"))
+    executor = ["--train.agent_func_path", agent.__file__]
+    correction = ["--algo.advantage.is_correction_level", "token"]  # so that upstream compares with vLLM
+    plain = [sys.executable, "-m", "tests.support.openrlhf.plain_cli"]
+    run(tmp_path, *plain, *flags, *executor, *correction, *files_of(trained, tmp_path), *SMALL)
+    log = (tmp_path / "log.txt").read_text()
+    assert "threads 2..n are rolled out and rewarded but not trained" in log
+    assert log.count("✨ Global step") == 2
+    for found in re.findall(r"'vllm_kl': (-?[0-9.e-]+)", log):
+        assert abs(float(found)) < 1e-2
+    assert "'threadweaver/activation/mean': 0.0" not in log

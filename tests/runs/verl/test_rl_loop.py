@@ -1,0 +1,224 @@
+"""verl's own commands, end to end: SFT of a small model, then RL with real vLLM over real Ray."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.commands import METRICS_FILE, run
+from tests.support.float_error import Error, check_fidelity, float32_error
+from tests.support.verl import faulty_workers
+from tests.support.verl.configs import RECIPES, free_port, rl_files
+from tests.support.vital_signs import check_vital_signs
+from tw_plugins.pages.reading.files import read
+from tw_plugins.toy.preset import FORKING_PRESET, write_files
+from verl_ext.settings import KEY
+from verl_ext.watch import FAILED_IN_VALIDATION
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+SFT_EPOCHS = 12  # of 8 steps; most samples fork then
+SMALL = [
+    "data.train_batch_size=4",
+    "actor_rollout_ref.rollout.n=4",
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=4",
+    "trainer.total_training_steps=2",
+    "trainer.resume_mode=disable",
+    "actor_rollout_ref.actor.optim.lr_scheduler_type=constant",  # the first update counts: vLLM must have
+    "actor_rollout_ref.actor.optim.lr_warmup_steps=0",  # it at the second step
+]
+ROWS = [f"{KEY}.layout=rows", "algorithm.adv_estimator=grpo", "algorithm.norm_adv_by_std_in_grpo=false"]
+RUNS = {
+    "trie": ["trainer.val_before_train=true"],
+    "rows": ROWS,
+    "asynchronous, packed": [
+        "trainer.v1.trainer_mode=threadweaver_colocate_async",
+        "actor_rollout_ref.model.use_remove_padding=true",
+        "reward.custom_reward_function.reward_kwargs.acceleration=critical_path",
+    ],
+    "reference model, dynamic batch": [
+        "actor_rollout_ref.actor.use_kl_loss=true",
+        "actor_rollout_ref.actor.use_dynamic_bsz=true",
+        "trainer.total_training_steps=1",
+    ],
+}
+Toy = dict[str, Path]
+
+
+def verl(
+    folder: Path,
+    module: str,
+    config: str,
+    *settings: str,
+    how: Mapping[str, Any] | None = None,
+    **environment: str,
+) -> list[dict[str, Any]]:
+    """Run one of verl's commands, `how` as of `tests.support.commands.run`; returns the metrics of each step."""
+    arguments = ["-m", module, "--config-path", str(RECIPES), "--config-name", config, *settings]
+    metrics = {"VERL_FILE_LOGGER_PATH": str(folder / METRICS_FILE)}
+    return run(folder, sys.executable, *arguments, **(how or {}), **metrics, **environment)
+
+
+def sft(files: Toy, folder: Path, *settings: str, **how: Any) -> list[dict[str, Any]]:
+    """Trie SFT by the toy recipe."""
+    one_process = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1"}
+    return verl(
+        folder,
+        "verl.trainer.sft_trainer",
+        "toy_sft",
+        f"model.path={files['model']}",
+        f"data.train_files={files['sft']}",
+        "data.train_batch_size=16",
+        "optim.lr=5e-3",
+        f"trainer.default_local_dir={folder / 'checkpoints'}",
+        *settings,
+        how=how,
+        **one_process,
+        MASTER_PORT=str(free_port()),
+    )
+
+
+def rl(
+    toy: Toy, folder: Path, ray_folder: str, *settings: str, fails: bool = False, **environment: str
+) -> list[dict[str, Any]]:
+    """P-GRPO by the toy recipe."""
+    checkpoints = f"trainer.default_local_dir={folder / 'checkpoints'}"
+    arguments = [*rl_files(toy), *SMALL, *settings, checkpoints]
+    environment |= {"RAY_TMPDIR": ray_folder}
+    how = {"fails": fails}
+    return verl(folder, "verl.trainer.main_ppo", "toy_p_grpo", *arguments, how=how, **environment)
+
+
+def losses_of(logged: list[dict[str, Any]]) -> dict[int, float]:
+    """Of SFT, by step."""
+    return {line["step"]: line["data"]["train/loss"] for line in logged if "train/loss" in line["data"]}
+
+
+def steps_of(logged: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry["data"] for entry in logged if "actor/pg_loss" in entry["data"]]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """The toy's files with a model that SFT taught to fork."""
+    folder = tmp_path_factory.mktemp("sft")
+    files = write_files(folder / "files", 0, FORKING_PRESET)
+    losses = losses_of(sft(files, folder, f"trainer.total_epochs={SFT_EPOCHS}"))
+    assert losses[SFT_EPOCHS * 8] < losses[1] / 2
+    (model,) = folder.glob("checkpoints/global_step_*/huggingface")
+    return {**files, "model": model}
+
+
+@pytest.fixture(scope="module")
+def float32(trained: Toy) -> Error:
+    return float32_error(trained["model"], trained["rl"])
+
+
+@pytest.fixture
+def ray_folder() -> Iterator[str]:
+    """Short: the path of a socket in it has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="tw", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+def test_a_killed_sft_goes_on_with_its_weights_and_its_optimizer(tmp_path: Path) -> None:
+    """SIGKILL after a checkpoint: the losses that follow are those of an unbroken run."""
+    files = write_files(tmp_path / "files", 0, FORKING_PRESET)
+    settings = ["trainer.total_epochs=3", "trainer.save_freq=4"]
+    unbroken = losses_of(sft(files, tmp_path / "unbroken", *settings))
+    broken = tmp_path / "broken"
+    latest = broken / "checkpoints" / "latest_checkpointed_iteration.txt"  # written last
+    sft(files, broken, *settings, kill_when=latest.exists)
+    step = int(latest.read_text())
+    resumed = losses_of(sft(files, broken, *settings))
+    assert list(resumed) == [*range(step + 1, 25)] and step >= 4
+    assert resumed == pytest.approx({step: unbroken[step] for step in resumed}, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str, float32: Error) -> None:
+    dumps = tmp_path / "dumps"
+    logged = rl(trained, tmp_path, ray_folder, *RUNS[name], f"trainer.rollout_data_dir={dumps}")
+    steps = steps_of(logged)
+    assert len(steps) == (1 if "reference" in name else 2)
+    check_fidelity(steps[0], float32)
+    if "asynchronous" not in name:  # one step behind there
+        check_fidelity(steps[-1], float32)
+    check_vital_signs(steps)
+    for step in steps:
+        assert step["training/rollout_probs_diff_valid"] == 1
+        assert step["threadweaver/activation/mean"] > 0
+        assert step["threadweaver/trajectories"] == 16
+        assert (step["threadweaver/groups_with_spread"] > 0) == (step["critic/advantages/max"] > 1e-6)
+        assert 0 < step["threadweaver/longest/mean"] < step["threadweaver/total/mean"]
+        if name != "rows":  # verl's mean is over rows
+            assert step["critic/score/mean"] == pytest.approx(step["threadweaver/score/mean"])
+        assert step["actor/ppo_kl"] == pytest.approx(0, abs=1e-5) or name == "rows"
+    if name == "trie":
+        check_validation(logged)
+        check_dumps(dumps)
+    if "reference" in name:
+        assert steps[0]["actor/kl_loss"] == pytest.approx(0, abs=1e-5)  # the actor is still its reference
+
+
+def test_weights_that_do_not_arrive_are_seen(
+    trained: Toy, tmp_path: Path, ray_folder: str, float32: Error
+) -> None:
+    """Negative control of `check_fidelity`: vLLM keeps the weights of the first step."""
+    deaf = faulty_workers.DeafWorker
+    first, second = steps_of(rl(trained, tmp_path, ray_folder, worker_setting(deaf)))
+    check_fidelity(first, float32)
+    with pytest.raises(AssertionError):
+        check_fidelity(second, float32)
+
+
+FAULTS = {
+    "killed in the rollout": (faulty_workers.DyingWorker, 3600, r"EngineError: .* died"),
+    "weights refused": (
+        faulty_workers.RefusingWorker,
+        15,
+        r"EngineError: update_weights has not ended within 15 s",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_engine_that_fails_ends_the_run_with_one_error(
+    trained: Toy, tmp_path: Path, ray_folder: str, fault: str
+) -> None:
+    worker, seconds, message = FAULTS[fault]
+    settings = [worker_setting(worker), f"++{KEY}.engine_timeout_s={seconds}"]
+    began = time.monotonic()
+    died = {faulty_workers.DIED: str(tmp_path / "died")}
+    assert not steps_of(rl(trained, tmp_path, ray_folder, *settings, fails=True, **died))
+    assert time.monotonic() - began < 240
+    log = (tmp_path / "log.txt").read_text()
+    assert re.search(message, log) and "to go on from the last checkpoint" in log, log[-4000:]
+
+
+def worker_setting(worker: type) -> str:
+    name = f"{worker.__module__}.{worker.__name__}"
+    return f"actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls={name}"
+
+
+def check_dumps(folder: Path) -> None:
+    """`threadweaver view` reads what verl wrote of the training rollouts: joined trajectories, not rows."""
+    reading = read([folder])
+    assert len(reading.sources) == 2 and len(reading.trajectories) == 32 and not reading.unreadable
+    forked = [viewed for viewed in reading.trajectories if "<Thread>" in viewed.text]
+    assert forked and all(viewed.mode == "parallel" for viewed in forked)
+    assert all(viewed.measure(len)[1].blocks > 0 for viewed in forked if not viewed.malformed)
+
+
+def check_validation(logged: list[dict[str, Any]]) -> None:
+    """What the reward function returned, averaged by verl over the held-out problems."""
+    first = logged[0]["data"]
+    for value in ("acc", "format", "longest", "total", "acceleration", "activation", "blocks"):
+        assert any(key.startswith("val-") and f"/{value}/mean@1" in key for key in first), value
+    assert first[FAILED_IN_VALIDATION] == 0

@@ -1,0 +1,52 @@
+"""Every function of OpenRLHF that we call, wrap or override has the parameters it had when we did."""
+
+from __future__ import annotations
+
+import pytest
+
+from openrlhf_ext.seams import SEAMS
+from tests.support.contracts import check
+
+SAMPLES = "openrlhf.trainer.ppo_utils.samples_generator"
+MAKER, TRAINER = "openrlhf.trainer.ppo_utils.experience_maker", "openrlhf.trainer.ppo_trainer"
+PARAMETERS = {
+    ("openrlhf.utils", "get_strategy"): "args",
+    ("openrlhf.utils.utils", "convert_to_torch_dtype"): "param_dtype",
+    ("openrlhf.utils.agent", "AgentExecutorBase.execute"): (
+        "self prompt label sampling_params max_length hf_tokenizer llm_engine images"
+    ),
+    ("openrlhf.models.actor", "Actor.forward"): (
+        "self sequences action_mask attention_mask return_output allgather_logits return_logprobs "
+        "ring_attn_group packed_seq_lens return_entropy mm_inputs"
+    ),
+    ("openrlhf.models.actor", "unpad_and_slice_tensor"): "sequences attention_mask ring_attn_group",
+    (SAMPLES, "SamplesGenerator._process_response_into_experience"): "self response generate_kwargs",
+    (SAMPLES, "SamplesGenerator._generate_vllm"): (
+        "self dataloader_iter num_prompts dynamic_filtering generate_kwargs"
+    ),
+    (MAKER, "RemoteExperienceMaker.make_experience"): "self samples_list",
+    (MAKER, "RemoteExperienceMaker.make_experience_batch"): "self rollout_samples",
+    (TRAINER, "BasePPOTrainer.broadcast_to_vllm"): "self",
+    (TRAINER, "BasePPOTrainer.train_step"): "self rollout_samples global_step",
+    (TRAINER, "BasePPOTrainer.save_logs_and_checkpoints"): "self global_step logs_dict client_states",
+    (TRAINER, "BasePPOTrainer.save_best_checkpoint"): "self eval_metrics global_step client_states",
+    ("openrlhf.datasets.sft_dataset", "SFTDataset"): (
+        "dataset tokenizer max_length strategy input_template pretrain_mode num_processors multiturn"
+    ),
+    ("openrlhf.trainer.sft_trainer", "SFTTrainer.save_logs_and_checkpoints"): (
+        "self args global_step step_bar logs_dict client_states"
+    ),
+    ("openrlhf.utils.distributed_util", "stateless_init_process_group"): (
+        "master_address master_port rank world_size device"
+    ),
+}
+CLASSES = {"openrlhf.trainer.ray.vllm_engine", "openrlhf.datasets"}  # only the name is taken
+
+
+@pytest.mark.parametrize(("module", "name"), PARAMETERS, ids=lambda part: part)
+def test_parameters(module: str, name: str) -> None:
+    check(module, name, PARAMETERS[module, name])
+
+
+def test_no_seam_is_left_out() -> None:
+    assert {seam.module for seam in SEAMS} - CLASSES - {module for module, _ in PARAMETERS} == set()

@@ -1,0 +1,72 @@
+"""Every script parses by the installed OpenRLHF and passes the check; two have the paper's numbers."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openrlhf_ext import preflight
+from openrlhf_ext.settings import RLSettings, SFTSettings
+from tests.support.openrlhf.flags import RECIPES, flags_of, namespace, upstreams
+
+Toy = dict[str, Path]
+RL = ("train_toy_p_grpo.sh", "train_qwen3_8b_p_grpo.sh")
+SFT = ("train_toy_sft.sh", "train_qwen3_8b_sft.sh")
+SEQUENTIAL = ("train_toy_grpo_sequential.sh", "train_qwen3_8b_grpo_sequential.sh")
+
+
+@pytest.fixture(autouse=True)
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "on_cpu", lambda: False)
+
+
+def rl_args(toy: Toy, script: str) -> Any:
+    files = ["--actor.model_name_or_path", str(toy["model"]), "--data.prompt_dataset", str(toy["rl"])]
+    return namespace(
+        "openrlhf.cli.train_ppo_ray",
+        *("--train.agent_func_path", "agent.py", *upstreams(flags_of(script)), *files),
+    )
+
+
+def test_every_script_is_tested_and_can_be_run() -> None:
+    scripts = {path.name: path for path in RECIPES.glob("*.sh")}
+    assert set(scripts) == {*RL, *SFT, *SEQUENTIAL}
+    assert all(path.stat().st_mode & stat.S_IXUSR for path in scripts.values())
+
+
+@pytest.mark.parametrize("script", RL)
+def test_rl_passes_and_is_eq_4(toy: Toy, script: str, caplog: pytest.LogCaptureFixture) -> None:
+    args = rl_args(toy, script)
+    settings = RLSettings(**vars(RLSettings.parser().parse_known_args(flags_of(script))[0]))
+    preflight.check_rl(args, settings)
+    assert caplog.messages == []  # nothing departs from Eq. 4
+    assert (args.algo.advantage.estimator, args.rollout.n_samples_per_prompt) == ("dr_grpo", 8)
+    assert (settings.mode, settings.rho, settings.rho_clip) == ("parallel", 0.5, 0.2)
+    assert args.reward.remote_url == ["agent"]
+
+
+@pytest.mark.parametrize("script", SFT)
+def test_sft_passes(toy: Toy, script: str) -> None:
+    _, flags = SFTSettings.parser().parse_known_args(flags_of(script))
+    files = ["--model.model_name_or_path", str(toy["model"]), "--data.dataset", str(toy["sft"])]
+    args = namespace("openrlhf.cli.train_sft", *flags, *files)
+    preflight.check_sft(args)
+    assert args.data.apply_chat_template
+
+
+def test_the_papers_numbers(toy: Toy) -> None:
+    args = rl_args(toy, "train_qwen3_8b_p_grpo.sh")
+    assert (args.rollout.batch_size, args.actor.adam.lr, args.rollout.temperature) == (128, 5e-6, 1.0)
+    assert (args.data.max_len, args.data.max_samples) == (40960, 350 * 128)
+
+
+@pytest.mark.parametrize("script", SEQUENTIAL)
+def test_the_baseline_differs_in_mode_and_bonus_only(script: str) -> None:
+    text = (RECIPES / script).read_text()
+    last = text.strip().splitlines()[-1]
+    assert last.startswith('exec "$(dirname "$0")/train_') and "_p_grpo.sh" in last
+    flags = last.split("_p_grpo.sh", 1)[1].replace('"', "").split()
+    assert flags == ["--tw.mode", "autoregressive", "--tw.acceleration", "none", "$@"]

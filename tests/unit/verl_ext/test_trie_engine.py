@@ -1,0 +1,332 @@
+"""verl's FSDP engine on trie rows computes what separate rows compute: log-probs, loss, gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import Qwen3ForCausalLM
+from verl.trainer.ppo.core_algos import get_adv_estimator_fn
+from verl.trainer.ppo.padding_utils import construct_minimal_padding_template
+from verl.utils import tensordict_utils as tu
+from verl.utils.dataset.dataset_utils import DatasetPadMode, SFTTensorCollator
+from verl.workers.engine.base import EngineRegistry
+from verl.workers.utils.losses import sft_loss
+from verl.workers.utils.padding import response_from_nested
+
+from tests.support.masks import record_masks
+from tests.support.reference import in_row_order, request_logprobs
+from tests.support.same_on_both import distance
+from tests.support.verl.engines import (
+    as_stored,
+    batch_of,
+    gradient,
+    log_probs,
+    make_worker,
+    plain,
+    policy_gradient,
+    process_group,
+    stories,
+    tiny_model,
+)
+from tests.support.verl.loops import TAGS
+from tw_plugins.rollout import Rollout
+from tw_plugins.trie import TrieRow, row_from_ids, row_from_rollout
+from tw_plugins.trie.compact import CompactRows
+from tw_plugins.trie.packing import Pack, PackedRows
+from verl_ext.trie_engine import TrieEngine, UnsupportedEngine
+
+GROUPS = ["p", "p", "qq", "qq"]
+REWARDS = [1.2, 0.0, 1.0, 1.1]
+ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
+PACKED = {"use_remove_padding": True}
+BATCHES: dict[str, dict[str, Any]] = {
+    "padded": {},
+    "packed": PACKED,
+    "padded, one row each": {"micro_batch_size_per_gpu": 1},
+    "packed, two rows each": {**PACKED, "micro_batch_size_per_gpu": 2},
+    "padded, dynamic": {"use_dynamic_bsz": True, "max_token_len_per_gpu": 1100},
+    "packed, dynamic": {**PACKED, "use_dynamic_bsz": True, "max_token_len_per_gpu": 1100},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def group() -> Iterator[None]:
+    with process_group():
+        yield
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module", params=["sdpa", "trie"])
+def worker(model: Path, request: pytest.FixtureRequest) -> Any:
+    return make_worker(model, f"{ATTENTION}={request.param}")
+
+
+@pytest.fixture(scope="module")
+def trie(model: Path) -> list[tuple[Rollout, list[Any]]]:
+    return stories(model, GROUPS, "trie")
+
+
+@pytest.fixture(scope="module")
+def reference(model: Path) -> Any:
+    return plain(model)
+
+
+@pytest.fixture(scope="module")
+def wanted(reference: Any, trie: Any) -> list[torch.Tensor]:
+    """Per trajectory the log-probs of its requests, in the order of its row."""
+    with torch.no_grad():
+        return [in_row_order(rollout, request_logprobs(reference, rollout)) for rollout, _ in trie]
+
+
+@pytest.fixture(scope="module")
+def paper(model: Path, trie: Any) -> dict[str, torch.Tensor]:
+    """Gradient of Eq. 4 by name."""
+    return eq4(model, [rollout for rollout, _ in trie])
+
+
+# ---------------------------------------------------------------- what is to be computed
+
+
+def row_log_probs(model: Any, row: TrieRow) -> torch.Tensor:
+    """The trained tokens of an SFT row: a plain forward of the main path, one more per branch."""
+    end = row.branches[0].start if row.branches else len(row)
+    units = [(row.input_ids[:end], 0, 0)]
+    units += [
+        (
+            row.input_ids[: branch.fork] + row.input_ids[branch.start :][: branch.length],
+            branch.fork,
+            branch.start,
+        )
+        for branch in row.branches
+    ]
+    found = []
+    for ids, first, start in units:
+        logits = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+        for place in range(max(first, 1), len(ids)):
+            if row.loss_mask[start + place - first]:
+                found.append(logits[place - 1, ids[place]])
+    return torch.stack(found)
+
+
+def response_log_probs(worker: Any, rows: list[dict[str, Any]], **how: Any) -> list[torch.Tensor]:
+    """Per row the engine's log-probs of the trained tokens."""
+    batch = batch_of(rows, **how)
+    values = response_from_nested(log_probs(worker, batch), batch["response_mask"])
+    return [value[row["response_mask"].bool()] for value, row in zip(values.unbind(), rows, strict=True)]
+
+
+def rows_of(made: list[tuple[Rollout, list[Any]]]) -> list[dict[str, Any]]:
+    return [as_stored(output) for _, outputs in made for output in outputs]
+
+
+# ---------------------------------------------------------------- log-probs
+
+
+def test_verl_picks_our_engine(worker: Any) -> None:
+    assert isinstance(worker.engine, TrieEngine)
+    assert EngineRegistry.get_engine_cls("language_model", "fsdp") is TrieEngine
+
+
+def test_the_rows_are_hard_enough(trie: Any) -> None:
+    assert sum(len(output.extra_fields["threadweaver_row"]["branches"]) for _, (output,) in trie) >= 8
+    assert {*TAGS.eos_ids, TAGS.thread_end} <= {
+        call.completion.token_ids[-1] for rollout, _ in trie for call in rollout.calls if call.thread
+    }
+
+
+@pytest.mark.parametrize("how", BATCHES)
+def test_rl_rows_equal_their_requests(worker: Any, trie: Any, wanted: Any, how: str) -> None:
+    got = response_log_probs(worker, rows_of(trie), **BATCHES[how])
+    for values, want in zip(got, wanted, strict=True):
+        torch.testing.assert_close(values, want, atol=1e-5, rtol=0)
+
+
+def test_with_verls_own_engine_they_differ(worker: Any, trie: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the test above can fail."""
+    right = torch.cat(response_log_probs(worker, rows_of(trie)))
+    monkeypatch.setattr(TrieEngine, "prepare_model_inputs", TrieEngine.__mro__[1].prepare_model_inputs)
+    assert (torch.cat(response_log_probs(worker, rows_of(trie))) - right).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("how", ["padded", "packed", "padded, dynamic", "packed, dynamic"])
+def test_sft_rows_equal_their_units(worker: Any, reference: Any, trie: Any, how: str) -> None:
+    """SFT rows carry restarted position ids and nothing else."""
+    rows = []
+    for rollout, _ in trie:
+        ids, prompt = rollout.prompt_ids + rollout.response_ids, len(rollout.prompt_ids)
+        rows.append(row_from_ids(ids, TAGS, prompt))
+    batch = sft_batch(rows, **BATCHES[how])
+    values = log_probs(worker, batch)
+    with torch.no_grad():
+        for row, value in zip(rows, values.unbind(), strict=True):
+            got = value[:-1][torch.tensor(row.loss_mask[1:]).bool()]
+            torch.testing.assert_close(got, row_log_probs(reference, row), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("how", ["padded", "packed", "packed, dynamic"])
+@pytest.mark.parametrize("branched", [True, False])
+def test_packs_equal_their_rows(worker: Any, reference: Any, trie: Any, branched: bool, how: str) -> None:
+    """Without branches too, where verl's own mask would let a row see the one before it."""
+    rows = [TrieRow([5, 6, 7, 8, 9], [0, 1, 2, 3, 4], [0, 1, 1, 1, 1]), TrieRow([9, 7], [0, 1], [0, 1])]
+    if branched:
+        rows += [row_from_rollout(rollout) for rollout, _ in trie]
+    packs = PackedRows(CompactRows(rows), [[*range(len(rows))], [1, 0]])
+    batch = sft_batch(list(packs), **BATCHES[how])
+    values = log_probs(worker, batch).unbind()
+    with torch.no_grad():
+        alone = [row_log_probs(reference, row) for row in rows]
+    for pack, value, members in zip(packs, values, packs._packs, strict=True):
+        got = value[:-1][torch.tensor(pack.loss_mask[1:]).bool()]
+        torch.testing.assert_close(got, torch.cat([alone[i] for i in members]), atol=1e-5, rtol=0)
+
+
+def sft_batch(rows: Sequence[TrieRow | Pack], **how: Any) -> Any:
+    """As verl's SFT trainer makes it of the data set's examples."""
+    names = ("input_ids", "position_ids", "loss_mask")
+    examples = [{name: torch.tensor(getattr(row, name)) for name in names} for row in rows]
+    settings = {"temperature": 1.0, "use_remove_padding": False, "use_dynamic_bsz": False}
+    settings |= {"micro_batch_size_per_gpu": len(rows), "pad_mode": DatasetPadMode.NO_PADDING}
+    collated = SFTTensorCollator(DatasetPadMode.NO_PADDING)(examples)
+    return tu.get_tensordict(tensor_dict=collated, non_tensor_dict={**settings, **how})
+
+
+@pytest.mark.slow  # compiles a kernel for each shape
+@pytest.mark.parametrize("how", ["padded", "packed"])
+def test_flex_attention(model: Path, trie: Any, wanted: Any, how: str) -> None:
+    """Forward only: torch has no FlexAttention backward on the CPU."""
+    flex = make_worker(model, f"{ATTENTION}=flex_attention")
+    got = response_log_probs(flex, rows_of(trie), **BATCHES[how])
+    for values, want in zip(got, wanted, strict=True):
+        torch.testing.assert_close(values, want, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("how", ["padded", "packed", "packed, dynamic"])
+def test_verls_filling_rows_change_nothing(worker: Any, trie: Any, how: str) -> None:
+    """They copy the first row's `extra_fields`, branches included."""
+    rows = rows_of(trie)
+    filling, _ = construct_minimal_padding_template(rows[0], {}, TAGS.eos_ids[0])
+    assert filling["extra_fields"]["threadweaver_row"]["branches"]
+    alone = response_log_probs(worker, rows, **BATCHES[how])
+    filled = response_log_probs(worker, [*rows, filling], **{**BATCHES[how], "micro_batch_size_per_gpu": 5})
+    for without, with_filling in zip(alone, filled[:-1], strict=True):
+        torch.testing.assert_close(without, with_filling, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("how", ["padded", "packed"])
+def test_rows_without_branches(
+    worker: Any, model: Path, reference: Any, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """verl's own path with SDPA; a plan under "trie", where transformers would make a dense mask of packs."""
+    made = stories(model, GROUPS, "rows")
+    masks = record_masks(monkeypatch, "verl_ext.trie_engine")
+    got = response_log_probs(worker, rows_of(made), **BATCHES[how])
+    with torch.no_grad():
+        want = [value for rollout, _ in made for value in request_logprobs(reference, rollout)]
+    torch.testing.assert_close(torch.cat(got), torch.cat(want), atol=1e-5, rtol=0)
+    planned = worker.engine.module.config._attn_implementation == "trie"
+    assert {mask.dtype for mask in masks} == ({torch.int64} if planned else set())
+
+
+# ---------------------------------------------------------------- gradient
+
+
+def advantages_of_verl(rows: list[dict[str, Any]]) -> list[float]:
+    """What `adv_estimator: p_grpo` gives each trajectory."""
+    mask = torch.nn.utils.rnn.pad_sequence([row["response_mask"] for row in rows], batch_first=True)
+    rewards = torch.zeros(mask.shape)
+    rewards[:, -1] = torch.tensor(REWARDS)
+    advantages, _ = get_adv_estimator_fn("p_grpo")(
+        token_level_rewards=rewards, response_mask=mask, index=np.array(GROUPS, dtype=object)
+    )
+    return [float(advantage[on.bool()][0]) for advantage, on in zip(advantages, mask, strict=True)]
+
+
+def eq4(model: Path, rollouts: list[Rollout]) -> dict[str, torch.Tensor]:
+    """Gradient of Eq. 4 as the paper has it, on a stock float64 model: −(1/ΣT) Σ A log π over all units."""
+    double = plain(model, torch.float64)
+    total, tokens = torch.zeros((), dtype=torch.float64), 0
+    for rollout, reward, group in zip(rollouts, REWARDS, GROUPS, strict=True):
+        peers = [r for r, g in zip(REWARDS, GROUPS, strict=True) if g == group]
+        for values in request_logprobs(double, rollout):
+            total = total + (reward - math.fsum(peers) / len(peers)) * values.sum()
+            tokens += len(values)
+    (-total / tokens).backward()
+    return {name: p.grad for name, p in double.named_parameters()}
+
+
+@pytest.mark.parametrize("how", ["padded", "packed", "packed, two rows each", "packed, dynamic"])
+def test_the_gradient_of_p_grpo_is_that_of_eq_4(worker: Any, trie: Any, paper: Any, how: str) -> None:
+    rows = rows_of(trie)
+    _, got = policy_gradient(worker, rows, advantages_of_verl(rows), **BATCHES[how])
+    assert distance(got, paper) <= 1e-5
+
+
+def test_gradient_checkpointing_changes_nothing(model: Path, trie: Any, paper: Any) -> None:
+    checkpointing = make_worker(model, "actor_rollout_ref.model.enable_gradient_checkpointing=true")
+    assert checkpointing.engine.module.is_gradient_checkpointing
+    rows = rows_of(trie)
+    _, got = policy_gradient(checkpointing, rows, advantages_of_verl(rows))
+    assert distance(got, paper) <= 1e-5
+
+
+@pytest.mark.parametrize("how", ["padded", "packed"])
+def test_fused_kernels_change_nothing(
+    model: Path, trie: Any, wanted: Any, paper: Any, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Log-probs straight from the hidden states; verl replaces the forward of the model's class for it."""
+    rows = rows_of(trie)
+    monkeypatch.setattr(Qwen3ForCausalLM, "forward", Qwen3ForCausalLM.forward)  # back as it was afterwards
+    fused = make_worker(model, "actor_rollout_ref.model.use_fused_kernels=true")
+    kernels = {**BATCHES[how], "use_fused_kernels": True}
+    torch.testing.assert_close(response_log_probs(fused, rows, **kernels), wanted, atol=1e-5, rtol=0)
+    _, got = policy_gradient(fused, rows, advantages_of_verl(rows), **kernels)
+    assert distance(got, paper) <= 1e-5
+
+
+def test_both_layouts_have_the_same_gradient(worker: Any, model: Path, trie: Any, paper: Any) -> None:
+    advantages = advantages_of_verl(rows_of(trie))
+    made = stories(model, GROUPS, "rows")
+    per_row = [a for a, (_, outputs) in zip(advantages, made, strict=True) for _ in outputs]
+    _, got = policy_gradient(worker, rows_of(made), per_row)
+    assert distance(got, paper) <= 1e-5
+
+
+def test_the_sft_loss_is_the_mean_over_all_trained_tokens(worker: Any, reference: Any, trie: Any) -> None:
+    rows = [
+        row_from_ids(rollout.prompt_ids + rollout.response_ids, TAGS, len(rollout.prompt_ids))
+        for rollout, _ in trie
+    ]
+    got, _ = gradient(worker, sft_batch(rows, micro_batch_size_per_gpu=2), partial(sft_loss, config=None))
+    with torch.no_grad():
+        want = -torch.cat([row_log_probs(reference, row) for row in rows]).mean()
+    assert got == pytest.approx(want.item(), abs=1e-5)
+
+
+# ---------------------------------------------------------------- refused
+
+
+def test_attention_without_a_mask_is_refused(worker: Any, trie: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker.engine.module.config, "_attn_implementation_internal", "flash_attention_2")
+    with pytest.raises(
+        UnsupportedEngine, match=r"need attn_implementation=sdpa .*flash_attention_2.*layout=rows"
+    ):
+        response_log_probs(worker, rows_of(trie))
+
+
+def test_ulysses_is_refused(worker: Any) -> None:
+    positions = torch.tensor([[0, 1, 2, 1]])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(worker.engine, "use_ulysses_sp", True)
+        with pytest.raises(UnsupportedEngine, match="no Ulysses sequence parallelism"):
+            worker.engine._ancestor_mask(positions)

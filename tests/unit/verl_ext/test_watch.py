@@ -1,0 +1,158 @@
+"""What dies, hangs or fails beside verl's trainer; whole runs are in `test_rl_loop.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray
+from ray.exceptions import ActorDiedError
+
+from tests.support.messages import assert_message
+from tw_plugins.rollout import EngineError
+from verl_ext import watch
+from verl_ext.server_engine import ServerEngine
+
+
+@ray.remote
+class Server:
+    def pid(self) -> int:
+        import os
+
+        return os.getpid()
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, Any]]:
+    """Two actors, the second of which was killed."""
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    alive, dead = Server.remote(), Server.remote()
+    ray.get([alive.pid.remote(), dead.pid.remote()])
+    ray.kill(dead)
+    yield {"vLLM server 0": alive, "vLLM server 1": dead}
+    ray.shutdown()
+
+
+def test_a_dead_server_is_named(servers: dict[str, Any]) -> None:
+    with pytest.raises(EngineError) as caught:
+        watch.check_alive(servers)
+    assert_message(caught.value, r"vLLM server 1 died in the rollout \(.+\)\. See its log")
+    watch.check_alive({"vLLM server 0": servers["vLLM server 0"]})
+    watch.check_alive({})
+
+
+def test_calls_end_within_the_deadline(servers: dict[str, Any]) -> None:
+    hanging = threading.Event()
+    manager = SimpleNamespace(
+        backend="naive",
+        update_weights=lambda step: step + 1,
+        sleep_replicas=lambda: hanging.wait(),
+        wake_up_replicas=lambda: ray.get(servers["vLLM server 1"].pid.remote()),
+        abort_replicas=lambda: {}["no"],
+    )
+    bounded = watch.Bounded(manager, 0.2)
+    assert bounded.backend == "naive"
+    assert bounded.update_weights(1) == 2
+    with pytest.raises(EngineError, match=r"sleep_replicas has not ended within 0\.2 s"):
+        bounded.sleep_replicas()
+    hanging.set()
+    with pytest.raises(KeyError):
+        bounded.abort_replicas()
+    with pytest.raises(EngineError, match="wake_up_replicas: a process of the run died"):
+        watch.Bounded(manager, 30).wake_up_replicas()
+
+
+def test_a_server_that_outlives_its_engine_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the hand-over of weights too, which would wait for a dead engine until its deadline."""
+    hanging = threading.Event()
+    with server(200) as well, server(503) as dead:
+        watch.check_engines([well, "127.0.0.1:9"])  # nobody listens there
+        monkeypatch.setattr(watch, "LOOK_EVERY_S", 0.1)
+        manager = SimpleNamespace(update_weights=hanging.wait)
+        bounded = watch.Bounded(manager, 60, lambda: watch.check_engines([well, dead]))
+        with pytest.raises(EngineError) as caught:
+            bounded.update_weights()
+    hanging.set()
+    assert_message(caught.value, r"the engine of vLLM server 1 died\. See its log")
+
+
+@contextmanager
+def server(status: int) -> Iterator[str]:
+    """Address of a server whose /health has this status."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/health" else 404)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+class Buffer:
+    """The two methods of verl's replay buffer."""
+
+    def _wait_for_next_poll(self, partition_id: str, last: float) -> float:
+        return last + 1
+
+    def _evict_terminal_groups(self, global_steps: int, partition_id: str, reasons: Any) -> str:
+        return "evicted"
+
+
+def test_while_prompts_run_their_processes_are_looked_at(
+    servers: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = Buffer()
+    watch.watch(buffer, lambda: watch.check_alive(servers), 4)
+    assert buffer._wait_for_next_poll("train", 1.0) == 2.0  # not so often
+    monkeypatch.setattr(watch, "LOOK_EVERY_S", 0.0)
+    with pytest.raises(EngineError, match="vLLM server 1 died"):
+        buffer._wait_for_next_poll("train", 1.0)
+
+
+def test_groups_are_not_refilled_for_ever() -> None:
+    buffer = Buffer()
+    watch.watch(buffer, lambda: None, 4)
+
+    def fail(step: int, groups: int) -> str:
+        return buffer._evict_terminal_groups(step, "train", (set(), set(), set(range(groups)), {}))
+
+    assert fail(1, 8) == fail(1, 8) == fail(2, 16) == "evicted"
+    with pytest.raises(EngineError, match=r"17 groups of step 2 failed, more than 4 batches"):
+        fail(2, 1)
+
+
+def test_failed_trajectories_of_a_validation_are_counted() -> None:
+    class Upstream:
+        def _val_metrics_update(self, *args: Any, expected_acc_counts: Any) -> dict[str, float]:
+            return {"val-core/acc": 0.5}
+
+    class Trainer(watch.WatchedTrainer, Upstream):
+        pass
+
+    expected = {("digits", "a"): 2, ("digits", "b"): 2}
+    found = Trainer()._val_metrics_update([], ["a", "a", "b"], {}, [], expected_acc_counts=expected)
+    assert found == {"val-core/acc": 0.5, watch.FAILED_IN_VALIDATION: 1.0}
+    with pytest.raises(EngineError, match="all 4 trajectories of the validation failed"):
+        Trainer()._val_metrics_update([], [], {}, [], expected_acc_counts=expected)
+
+
+def test_a_request_to_a_dead_server_says_so() -> None:
+    class Client:
+        async def generate(self, **how: Any) -> Any:
+            raise ActorDiedError
+
+    engine = ServerEngine(Client(), {})
+    with pytest.raises(EngineError, match=r"died or failed on a request of trajectory t \(ActorDiedError\)"):
+        asyncio.run(engine.generate([1], stop_token_ids=[2], max_tokens=3, request_id="t"))

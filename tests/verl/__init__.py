@@ -1,1 +1,0 @@
-"""Tests of verl_ext against the installed verl."""
