@@ -8,28 +8,27 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from types import ModuleType
+
+from tw_plugins.adapter.seams import Seam
 
 logger = logging.getLogger(__name__)
 
 
-def register_on_import(registrations: Mapping[str, str]) -> None:
-    """Hang every registration on the import of its module; modules already imported are served at once.
-
-    Args:
-        registrations: framework module → module of ours whose `register(framework_module)` is called once the
-            former is imported.
-    """
+def register_on_import(seams: Iterable[Seam]) -> None:
+    """Hang every seam's registrar on the import of its module; modules already imported are served at once."""
     import wrapt
 
-    for framework_module, extension in registrations.items():
-        wrapt.register_post_import_hook(_registration(extension), framework_module)
+    for seam in seams:
+        wrapt.register_post_import_hook(_registration(seam.register), seam.module)
 
 
-def _registration(extension: str) -> Callable[[ModuleType], None]:
+def _registration(registrar: str) -> Callable[[ModuleType], None]:
+    extension, _, function = registrar.partition(":")
+
     def register(framework_module: ModuleType) -> None:
-        importlib.import_module(extension).register(framework_module)
-        logger.debug("registered %s with %s", extension, framework_module.__name__)
+        getattr(importlib.import_module(extension), function)(framework_module)
+        logger.debug("registered %s with %s", registrar, framework_module.__name__)
 
     return register

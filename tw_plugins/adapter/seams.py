@@ -1,5 +1,6 @@
-"""A framework's seams for the doctor: the places an adapter hangs on to, and whether its piece is there.
+"""An adapter's seams, told once: where it hangs on to its framework, what is put there, and whether it is there.
 
+One table of them per adapter drives the hooks (`register_on_import`), the doctor and the contract tests.
 Importing this module imports no framework.
 """
 
@@ -26,13 +27,15 @@ class Seam:
     Attributes:
         module: the framework's module.
         attributes: dotted names in it that are used.
-        piece: what is put there.
-        in_place: whether it is, given the imported module.
+        piece: what is put there, in words.
+        register: who puts it there, ``package.module:function`` of ours; called with the imported module.
+        in_place: whether it is there, given the imported module.
     """
 
     module: str
     attributes: tuple[str, ...]
     piece: str
+    register: str
     in_place: Callable[[Any], bool]
 
 
