@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def register_on_import(seams: Iterable[Seam]) -> None:
-    """Hang every seam's registrar on the import of its module; modules already imported are served at once."""
+    """Hang each seam's registrar on the import of its module; modules already imported are served at once."""
     import wrapt
 
     for seam in seams:

@@ -1,4 +1,4 @@
-"""An adapter's seams, told once: where it hangs on to its framework, what is put there, and whether it is there.
+"""An adapter's seams, told once: where it hangs on to its framework, what is put there, and if it is there.
 
 One table of them per adapter drives the hooks (`register_on_import`), the doctor and the contract tests.
 Importing this module imports no framework.
