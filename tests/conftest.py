@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.eval_server import data, model, server
+from tests.support.hostile_grading import pool
 from tw_plugins.adapter.versions import installed
 from tw_plugins.toy.preset import SMOKE_PRESET, write_files
 
-__all__ = ["data", "model", "server"]
+__all__ = ["data", "model", "pool", "server"]
 
 FOLDERS = ("unit/{}_ext", "integration/{}_ext", "runs/{}")
 
