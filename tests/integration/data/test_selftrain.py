@@ -13,7 +13,6 @@ from tw_plugins.evaluation.records import read_records
 from tw_plugins.toy.preset import SMOKE_PRESET, write_files
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_with_the_real_vllm(tmp_path: Path) -> None:
     """A model that has learned nothing: all is sampled, nothing kept, and asking for more adds to it."""

@@ -37,7 +37,6 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
 def test_real_vllm(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -81,7 +80,6 @@ def test_real_vllm(
     assert all(len(call.completion.logprobs) == len(call.completion.token_ids) for call in rollout.calls)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
 def test_two_engines_count_their_own_cache_hits_and_are_timed_without_any(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
@@ -118,7 +116,6 @@ def test_two_engines_count_their_own_cache_hits_and_are_timed_without_any(
         assert pair.own.total > 0 < pair.own.seconds and 0.1 < pair.baseline.seconds / pair.own.seconds < 10
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
 def test_requests_wait_for_room_in_the_kv_cache(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine blocks for sixteen contexts of up to four: the same ids as one at a time."""

@@ -11,7 +11,6 @@ from tw_plugins.grading import is_equivalent
 from tw_plugins.grading.pool import GradingPool
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_all_hostile_answers(pool: GradingPool) -> None:
     assert graded(CASES, pool) == []
@@ -19,7 +18,6 @@ def test_all_hostile_answers(pool: GradingPool) -> None:
     check_honest(pool)
 
 
-@pytest.mark.slow
 def test_inside_a_ray_actor() -> None:
     """A Ray actor is a daemon process, which may have no `multiprocessing` children."""
     import ray

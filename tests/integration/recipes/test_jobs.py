@@ -6,13 +6,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from recipes.quickstart.jobs import ENVIRONMENT, run_side_by_side
 from tests.support.jobs import QUIET, make_job
 
 
-@pytest.mark.slow
 def test_ray_listens_on_loopback_only(tmp_path: Path) -> None:
     """`ray_constants.ENABLE_RAY_CLUSTER`, made for other systems, does that on Linux too."""
     found = tmp_path / "addresses.json"

@@ -198,9 +198,9 @@ def test_killed_and_resumed_with_filtering_evaluation_and_best_checkpoint(
 
 def trained_on(prompts: Path, toy: Toy) -> list[str]:
     """Prompts of the rollouts in order, one line a sample, those of the evaluation left out."""
-    held_out = {messages[0]["content"] for messages in pq.read_table(toy["eval"])["prompt"].to_pylist()}
-    asked = [line for line in prompts.read_text().splitlines()]
-    return [line for line in asked if not any(json.dumps(text)[1:-1] in line for text in held_out)]
+    held_out = {messages[0]["content"].strip() for messages in pq.read_table(toy["eval"])["prompt"].to_pylist()}
+    asked = map(json.loads, prompts.read_text().splitlines())
+    return [prompt for prompt in asked if not any(problem in prompt for problem in held_out)]
 
 
 def check_evaluations(lines: list[dict[str, Any]], actor: Path) -> None:
