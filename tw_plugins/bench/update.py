@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tw_plugins.attention.trie_attention import TRIE_ATTENTION
-from tw_plugins.bench.errors import BenchError
+from tw_plugins.bench import BenchError
 from tw_plugins.bench.memory import peak_of_process, peak_on_cuda
 from tw_plugins.bench.shapes import Shape, shaped_rollout
 from tw_plugins.bench.timing import Timing, compare

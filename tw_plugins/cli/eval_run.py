@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from tw_plugins.engines.choice import Server, quiet_vllm
-from tw_plugins.evaluation.eval_report import write_report
 from tw_plugins.evaluation.records import EvalRecord
+from tw_plugins.evaluation.report import write_report
 from tw_plugins.evaluation.run import EvalSettings, evaluate_model
 from tw_plugins.evaluation.scores import EvaluationError, summarise
 from tw_plugins.rollout import Mode
