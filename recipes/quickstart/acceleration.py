@@ -26,7 +26,8 @@ from recipes.quickstart.stages import Pipeline, Stage
 from tw_plugins.evaluation.decode import EvalRecord, read_records
 from tw_plugins.evaluation.run import record_file
 from tw_plugins.reward import Acceleration
-from tw_plugins.toy.dataset import Mixture, make_dataset, write_parquet
+from tw_plugins.storage.parquet import write_parquet
+from tw_plugins.toy.dataset import Mixture, make_dataset
 from tw_plugins.toy.digits import STANDARD, Sizes
 from tw_plugins.toy.preset import write_files
 

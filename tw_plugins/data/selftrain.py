@@ -21,7 +21,8 @@ from tw_plugins.evaluation.problems import EvalProblem, read_messages
 from tw_plugins.evaluation.records import EvalRecord, append_record, salvage_records
 from tw_plugins.evaluation.resume import asked_for, check_settings, missing
 from tw_plugins.evaluation.run import EvalSettings, prepare
-from tw_plugins.storage.atomic import whole, write_text
+from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.parquet import write_parquet
 from tw_plugins.trajectory import ControlTokens
 
 __all__ = ["Funnel", "Keep", "selftrain", "sift"]
@@ -164,9 +165,6 @@ def _write(
     messages: Sequence[Any],
     keep: Keep,
 ) -> Funnel:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     end = tags.decode(tags.eos_ids[:1])
     funnel, kept = sift(records, end, keep)
     prompt_of = {problem.index: prompt for problem, prompt in zip(problems, messages, strict=True)}
@@ -179,8 +177,7 @@ def _write(
         for record in kept
     ]
     if rows:
-        with whole(out / SFT) as unfinished:
-            pq.write_table(pa.Table.from_pylist(rows), unfinished)
+        write_parquet(rows, out / SFT)
     else:
         (out / SFT).unlink(missing_ok=True)  # of a run with other constraints
     write_text(out / FUNNEL, json.dumps(asdict(funnel), indent=2) + "\n")
