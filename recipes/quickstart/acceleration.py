@@ -23,7 +23,7 @@ from recipes.quickstart.jobs import run_side_by_side
 from recipes.quickstart.pipeline import Framework
 from recipes.quickstart.settings import Settings, settings_of
 from recipes.quickstart.stages import Pipeline, Stage
-from tw_plugins.evaluation.decode import EvalRecord, read_records
+from tw_plugins.evaluation.records import EvalRecord, read_records
 from tw_plugins.evaluation.run import record_file
 from tw_plugins.reward import Acceleration
 from tw_plugins.storage.parquet import write_parquet

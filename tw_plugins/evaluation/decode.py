@@ -10,30 +10,16 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from tw_plugins.evaluation.problems import EvalProblem, decomposable_places, read_problems
-from tw_plugins.evaluation.records import EvalRecord, RecordError, Span, read_records, spans_of, write_records
-from tw_plugins.evaluation.scores import EvaluationError, speedup, speedups, summarise
+from tw_plugins.evaluation.problems import EvalProblem, decomposable_places
+from tw_plugins.evaluation.records import EvalRecord, spans_of
+from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.grading import extract_answer, is_equivalent
 from tw_plugins.latency import measure
 from tw_plugins.rollout import Engine, Limits, Mode, Rollout, fork_join
 from tw_plugins.rollout.concurrency import all_or_raise
 from tw_plugins.trajectory import ControlTokens, validate_ids
 
-__all__ = [
-    "EvalProblem",
-    "EvalRecord",
-    "EvaluationError",
-    "RecordError",
-    "Span",
-    "evaluate",
-    "evaluate_timed",
-    "read_problems",
-    "read_records",
-    "speedup",
-    "speedups",
-    "summarise",
-    "write_records",
-]
+__all__ = ["evaluate", "evaluate_timed"]
 
 Progress = Callable[[EvalRecord], None]
 WARM_UP = 2  # problems decoded before the clock is read
@@ -47,12 +33,14 @@ async def evaluate(
     limits: Limits,
     concurrency: int,
     progress: Progress | None = None,
+    clock: bool = True,
 ) -> list[EvalRecord]:
     """Decodes and grades every problem.
 
     Args:
         concurrency: trajectories decoded at a time; with 1 each record has its ``wall_s``.
         progress: called with every record as it is made.
+        clock: False reads no clock, even with 1 at a time.
 
     Returns:
         One record per problem, in their order.
@@ -69,7 +57,7 @@ async def evaluate(
         async with gate:
             started = time.perf_counter()
             rollout = await fork_join(engine, problem.prompt_ids, tags, limits, mode=mode)
-            wall_s = time.perf_counter() - started if concurrency == 1 else None
+            wall_s = time.perf_counter() - started if clock and concurrency == 1 else None
             record = await asyncio.to_thread(_record, problem, rollout, tags, wall_s)
         if progress:
             progress(record)
@@ -95,9 +83,8 @@ async def evaluate_timed(
     """
     timed = decomposable_places(problems)[: max(wall_clock_problems, 0)]
     rest = sorted(set(range(len(problems))) - set(timed))
-    # Even a single trajectory at a time is not timed here: these problems were not asked for.
     others = [problems[place] for place in rest]
-    records = await evaluate(engine, tags, others, mode, limits, max(concurrency, 2), progress)
+    records = await evaluate(engine, tags, others, mode, limits, concurrency, progress, clock=False)
     made = dict(zip(rest, records, strict=True))
     if timed:
         await evaluate(engine, tags, problems[-WARM_UP:], mode, limits, 1)
