@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tw_plugins.engines.choice import Server, decode_with
 from tw_plugins.evaluation.benchmarks import INSTRUCTION
-from tw_plugins.evaluation.decode import evaluate_timed
+from tw_plugins.evaluation.decode import evaluate
 from tw_plugins.evaluation.problems import EvalProblem, read_problems
 from tw_plugins.evaluation.records import EvalRecord, append_record, salvage_records, write_records
 from tw_plugins.evaluation.resume import asked_for, check_settings, missing
@@ -224,7 +224,7 @@ def sample(
         for mode, found in there.items():
             timed = settings.wall_clock_problems - sum(record.wall_s is not None for record in found)
             kept = partial(keep, mode)
-            await evaluate_timed(engine, tags, todo[mode], mode, limits, settings.concurrency, timed, kept)
+            await evaluate(engine, tags, todo[mode], mode, limits, settings.concurrency, timed, kept)
 
     if any(todo.values()):
         # another seed than the run that was broken off, or it would sample the same again

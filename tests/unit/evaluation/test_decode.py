@@ -15,7 +15,7 @@ from tests.support.fakes import EOS, ScriptedEngine
 from tests.support.records import CLOSE, OPEN, RECORD, TAGS, THREADS
 from tests.support.tokenizers import tokenizer
 from tw_plugins.evaluation import run
-from tw_plugins.evaluation.decode import evaluate, evaluate_timed
+from tw_plugins.evaluation.decode import evaluate
 from tw_plugins.evaluation.problems import EvalProblem, read_problems
 from tw_plugins.evaluation.records import (
     EvalRecord,
@@ -78,7 +78,10 @@ async def test_wrong_missing_and_malformed_answers() -> None:
 
 async def test_the_clock_is_read_only_one_at_a_time() -> None:
     engine, seen = Counting(), []
-    alone = await evaluate(engine, TAGS, [problem(i) for i in range(5)], "parallel", LIMITS, 1, seen.append)
+    alone = await evaluate(
+        engine, TAGS, [problem(i) for i in range(5)], "parallel", LIMITS, 8, wall_clock_problems=5,
+        progress=seen.append,
+    )  # fmt: skip
     assert engine.most == 1 and all(record.wall_s and record.wall_s > 0 for record in alone)
     assert seen == alone
     for record in alone:
@@ -94,7 +97,7 @@ async def test_timed_subset_is_the_first_decomposable_problems_after_a_warm_up()
     engine = Counting()
     kinds = ["chain", "decomposable", "chain", "decomposable", "decomposable"]
     problems = [problem(index, kind) for index, kind in enumerate(kinds)]
-    records = await evaluate_timed(engine, TAGS, problems, "parallel", LIMITS, 8, wall_clock_problems=2)
+    records = await evaluate(engine, TAGS, problems, "parallel", LIMITS, 8, wall_clock_problems=2)
     assert [record.wall_s is not None for record in records] == [False, True, False, True, False]
     assert [record.index for record in records] == [0, 1, 2, 3, 4]
     assert sorted(int(prompt[-1]) for prompt in engine.prompts[:3]) == [0, 2, 4]
@@ -103,7 +106,7 @@ async def test_timed_subset_is_the_first_decomposable_problems_after_a_warm_up()
 
 async def test_without_timing_nothing_is_decoded_twice() -> None:
     engine = Counting()
-    records = await evaluate_timed(engine, TAGS, [problem()], "parallel", LIMITS, 1, wall_clock_problems=0)
+    records = await evaluate(engine, TAGS, [problem()], "parallel", LIMITS, 1, wall_clock_problems=0)
     assert len(engine.prompts) == 1 and records[0].wall_s is None
 
 
