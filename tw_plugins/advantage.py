@@ -38,10 +38,12 @@ def p_grpo(rewards: Tensor, groups: Sequence[Hashable]) -> Tensor:
         raise ValueError(
             f"rewards of trajectories {(~rewards.isfinite()).nonzero().flatten().tolist()} are not finite"
         )
+    # By key, never by place: verl reorders a batch between rollout and advantage to balance its ranks.
     numbers: dict[Hashable, int] = {}
     index = torch.tensor(
         [numbers.setdefault(key, len(numbers)) for key in groups], dtype=torch.long, device=rewards.device
     )
+    # Equal rewards must give 0: in float32 the mean of three times 0.9 is not 0.9.
     values = rewards.double()
     sums = values.new_zeros(len(numbers)).index_add_(0, index, values)
     means = sums / torch.bincount(index, minlength=len(numbers))

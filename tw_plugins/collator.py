@@ -64,6 +64,7 @@ class TrieCollator:
         multiple = self.pad_to_multiple_of
         length = -(-max(len(row) for row in rows) // multiple) * multiple
         input_ids = _pad([row.input_ids for row in rows], length, self.pad_token_id)
+        # Position 0 makes each padding token a trajectory of its own: it sees itself, and nobody sees it.
         position_ids = _pad([row.position_ids for row in rows], length, 0)
         loss_mask = _pad([row.loss_mask for row in rows], length, 0)
         labels = torch.where(loss_mask.bool(), input_ids, IGNORE)

@@ -23,10 +23,11 @@ from recipes.quickstart.jobs import run_side_by_side
 from recipes.quickstart.pipeline import Framework
 from recipes.quickstart.settings import Settings, settings_of
 from recipes.quickstart.stages import Pipeline, Stage
-from tw_plugins.evaluation.decode import EvalRecord, read_records
+from tw_plugins.evaluation.records import EvalRecord, read_records
 from tw_plugins.evaluation.run import record_file
 from tw_plugins.reward import Acceleration
-from tw_plugins.toy.dataset import Mixture, make_dataset, write_parquet
+from tw_plugins.storage.parquet import write_parquet
+from tw_plugins.toy.dataset import Mixture, make_dataset
 from tw_plugins.toy.digits import STANDARD, Sizes
 from tw_plugins.toy.preset import write_files
 

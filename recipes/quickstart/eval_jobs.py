@@ -12,7 +12,7 @@ from recipes.quickstart.jobs import ENVIRONMENT, Job
 from recipes.quickstart.settings import Settings
 from tw_plugins.cli.clock import SUMMARY
 from tw_plugins.evaluation.clock.file import clock_file
-from tw_plugins.evaluation.decode import EvalRecord, read_records
+from tw_plugins.evaluation.records import EvalRecord, read_records
 from tw_plugins.evaluation.run import record_file
 from tw_plugins.rollout import Mode
 

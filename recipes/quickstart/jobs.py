@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from recipes.quickstart.leftovers import Session, scratch_folder
+from tw_plugins.cli.progress import progress_bars
 from tw_plugins.errors import UserError
 
 ENVIRONMENT = {
@@ -90,8 +91,7 @@ def run_side_by_side(jobs: Sequence[Job], console: Console) -> None:
     Raises:
         JobFailed: names the job, its exit status and its log.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with ExitStack() as stack, Progress(*columns, console=console) as bars:
+    with ExitStack() as stack, progress_bars(console) as bars:
         running = [_Running(job, stack, bars) for job in jobs if not job.ended.exists()]
         while any([job.poll() for job in running]):
             time.sleep(POLL_S)

@@ -13,7 +13,8 @@ from typing import Any
 from recipes.quickstart.eval_jobs import Records
 from recipes.quickstart.jobs import earlier
 from recipes.quickstart.settings import Settings
-from tw_plugins.evaluation.decode import EvalRecord, speedup, speedups, summarise
+from tw_plugins.evaluation.records import EvalRecord
+from tw_plugins.evaluation.scores import speedup, speedups, summarise
 from tw_plugins.reward import reward
 
 DISTRIBUTIONS = ("tw-plugins", "verl", "openrlhf", "torch", "transformers", "vllm", "ray", "deepspeed")

@@ -9,7 +9,7 @@ from typing import Any
 
 from recipes.quickstart.promise import PROMISES, accuracy, activation, judge
 from recipes.quickstart.settings import fingerprint_of
-from tw_plugins.evaluation.markdown import markdown_table
+from tw_plugins.evaluation.report import markdown_table
 
 Report = Mapping[str, Any]
 Figures = Mapping[str, Any]

@@ -11,7 +11,7 @@ from typing import Any
 from recipes.quickstart.jobs import ENVIRONMENT, Job, JobFailed
 from recipes.quickstart.settings import Settings
 from tw_plugins.data.selftrain import FUNNEL, SAMPLES, SFT
-from tw_plugins.storage.atomic import whole
+from tw_plugins.storage.parquet import write_parquet
 
 
 def sample_job(folder: Path, model: Path, prompts: Path, settings: Settings) -> Job:
@@ -60,8 +60,7 @@ def take(folder: Path, rows: int) -> Path:
             "model answers too few prompts right. Leave `selftrain` out of --stages."
         )
     taken = folder / "taken.parquet"
-    with whole(taken) as unfinished:
-        pq.write_table(pq.read_table(folder / SFT).slice(0, rows), unfinished)
+    write_parquet(pq.read_table(folder / SFT).slice(0, rows), taken)
     return taken
 
 

@@ -26,7 +26,7 @@ from recipes.quickstart.report_data import curve, evaluations, mean_reward, read
 from recipes.quickstart.selftrain_jobs import take
 from recipes.quickstart.settings import FAST
 from tw_plugins.adapter.versions import installed
-from tw_plugins.evaluation.decode import EvalRecord, Span
+from tw_plugins.evaluation.records import EvalRecord, Span
 from tw_plugins.pages.report import check
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from tests.support.fakes import EOS, control_tokens
-from tw_plugins.evaluation.decode import (
-    EvalRecord,
-    Span,
-)
+from tw_plugins.evaluation.records import EvalRecord, Span
 
 TAGS = control_tokens()
 OPEN = "<think><Parallel>\n<Outlines>\n<Outline>1: a</Outline>\n<Outline>2: b</Outline>\n</Outlines>"

@@ -38,9 +38,11 @@ def block_table(bounds: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
     def seen(queries: Tensor) -> Tensor:
         """Keys that a query of each run sees in each block: (runs, blocks)."""
+        # The tokens of a run have the same bounds, so its first one speaks for all (padding: see above).
         begin, end, mine = bounds[:, row, first].unsqueeze(-1)
         below = torch.minimum(end, high) - torch.maximum(begin, low)
         within = torch.minimum(queries.unsqueeze(1) + 1, high) - torch.maximum(mine, low)
+        # The two intervals do not overlap (fork ≤ own): the sum counts no key twice.
         return below.clamp(min=0) + within.clamp(min=0)
 
     block = row * blocks + first // size
@@ -49,6 +51,7 @@ def block_table(bounds: Tensor, size: int) -> tuple[Tensor, Tensor]:
     table = torch.zeros(2, rows * blocks, blocks, dtype=torch.int32, device=device)
     table[0].index_add_(0, block, (seen(stop - 1) > 0).int())  # the last query sees most
     table[1].index_add_(0, block, (seen(first) == size).int())  # the first one least
+    # Of queries; a block of keys that is cut has fewer than `size` keys to see.
     whole = (high - low == size).repeat(rows)
     every = (table[1] == runs.unsqueeze(1)) & whole.unsqueeze(1)
     return (table[0] > 0).view(rows, blocks, blocks), every.view(rows, blocks, blocks)
@@ -68,5 +71,6 @@ def _runs(bounds: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
 def ordered(table: Tensor) -> tuple[Tensor, Tensor]:
     """Each line's number of blocks, and their indices first: int32, with a dimension for heads."""
     table = table.unsqueeze(1).int()
+    # Stable: the kernel walks the blocks in this order, which is that of torch's own table.
     indices = table.argsort(dim=-1, descending=True, stable=True)
     return table.sum(-1, dtype=torch.int32), indices.int()

@@ -96,12 +96,14 @@ def mask_for(config: Any, position_ids: Tensor) -> Tensor | BlockMask:
             f"{position_ids.device.type}, not {attention!r}"
         )
     if attention_span(config) is not None:
+        # `max` waits for the device, so only models with a bounded layer pay for it.
         check_span(config, int(position_ids.max()) + 1)
     if attention == TRIE_ATTENTION:
         return trie_plan(position_ids)
     if attention == "flex_attention":
         return ancestor_block_mask(position_ids)
     mask = ancestor_mask(position_ids).unsqueeze(1)
+    # No line is all −∞, which softmax would make NaN: every token sees itself, padding too.
     return torch.where(mask, 0.0, -torch.inf) if attention == "eager" else mask
 
 
@@ -115,9 +117,12 @@ def _intervals(position_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     offsets = torch.arange(length, dtype=torch.int32, device=position_ids.device).expand_as(position_ids)
     root = position_ids == 0
     begins = root | (position_ids != position_ids.roll(1, -1) + 1)  # offset 0 begins a segment either way
+    # The running maximum of the offsets that begin something is the latest beginning.
     root = torch.where(root, offsets, 0).cummax(-1).values
     own = torch.where(begins, offsets, 0).cummax(-1).values
     fork = root + position_ids.gather(-1, own.long())
+    # A main path has fork = root, an empty interval. The minimum is for ids that do not begin at 0 (a row
+    # cut on the left): their first segment would see beyond itself.
     return root, fork.minimum(own).to(torch.int32), own
 
 
@@ -164,6 +169,7 @@ def ancestor_block_mask(position_ids: Tensor, block_size: int = 128) -> BlockMas
         i = (b, q) if batched else q  # a shared mask is asked about every b
         return ((k >= root[i]) & (k < fork[i])) | ((k >= own[i]) & (k <= q))
 
+    # Where every pair counts the kernel skips mask_mod, so `every` must not claim too much.
     some, every = block_table(torch.stack([root, fork, own]).view(3, -1, length), block_size)
     return BlockMask.from_kv_blocks(
         *ordered(some & ~every),

@@ -65,16 +65,20 @@ def trie_plan(position_ids: Tensor) -> Tensor:
     rows, length = position_ids.shape
     positions = position_ids.reshape(-1).cpu()
     offsets = torch.arange(rows * length)
+    # A row of the batch begins a trajectory whatever its positions are: rows are flattened here.
     roots = (positions == 0) | (offsets % length == 0)
     starts = (roots | (positions != positions.roll(1) + 1)).nonzero().flatten()
     alone = roots[starts] & (torch.cat([starts[1:], starts.new_tensor([rows * length])]) == starts + 1)
     first = ~(alone & alone.roll(1))  # padding has position 0 everywhere: one line for all of a row's
+    # `roll` has put the last segment before the first.
     first[0] = True
     starts, alone = starts[first], alone[first]
     root_of = torch.where(roots, offsets, 0).cummax(0).values
     segments = torch.stack([starts, root_of[starts], positions[starts], alone], 1).tolist()
     own: list[Product] = []
+    # Last, because `forward` merges a prefix into what the segment itself has left there.
     prefixes: list[Product] = []
+    # A segment stops where the next one starts, the last one with the batch.
     for (start, root, fork, is_alone), (stop, *_) in pairwise([*segments, [rows * length]]):
         own.append(Product(start, stop, 0, 0) if is_alone else Product(start, stop, start, stop))
         if start != root:
@@ -99,6 +103,7 @@ def trie_attention(query: Tensor, key: Tensor, value: Tensor, plan: Tensor, scal
     Returns:
         (1, H, T, D).
     """
+    # The kernel takes the last stride for 1 without looking.
     query, key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (query, key, value))
     products = [Product(*line) for line in plan.view(-1, 4).tolist()]
     out: Tensor = _TrieAttention.apply(query, key, value, products, scale)
@@ -116,12 +121,14 @@ class _TrieAttention(torch.autograd.Function):
         for q0, q1, k0, k1 in products:
             queries = slice(q0, q1)
             if k1 == k0:
+                # The softmax of one score is 1.
                 out[:, :, queries] = value[:, :, queries]
                 continue
             part, part_lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
                 query[:, :, queries], key[:, :, k0:k1], value[:, :, k0:k1], 0.0, q0 == k0, scale=scale
             )
             if q0 != k0:  # the branch's own segment is there already
+                # Each softmax is over its own keys; exp(lse − both) is its share of the softmax over all.
                 both = torch.logaddexp(lse[:, :, queries], part_lse)
                 own = out[:, :, queries] * (lse[:, :, queries] - both).exp().unsqueeze(-1)
                 part, part_lse = own + part * (part_lse - both).exp().unsqueeze(-1), both
@@ -140,6 +147,8 @@ class _TrieAttention(torch.autograd.Function):
             if k1 == k0:
                 grads[2][:, :, queries] += grad_out[:, :, queries]
                 continue
+            # The kernel makes probabilities exp(score − lse), and from `out` the sum over all keys in the
+            # derivative of softmax. With both of the whole, each product adds its part of the gradient.
             parts = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
                 grad_out[:, :, queries],
                 query[:, :, queries],
@@ -169,6 +178,7 @@ def _attention_forward(
     """What transformers calls; (B, H, N, D) in, (B, N, H, D) out."""
     from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 
+    # Masks are bool or float: int64 can only be a plan.
     if attention_mask is None or attention_mask.dtype != torch.int64:
         out, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
@@ -181,6 +191,7 @@ def _attention_forward(
             "flex_attention (CUDA) or eager"
         )
     batch, heads, length, size = query.shape
+    # The kernel wants as many key heads as query heads. Repeated out here, autograd sums a group's gradients.
     groups = heads // key.shape[1]
     key, value = repeat_kv(key, groups), repeat_kv(value, groups)
     scale = size**-0.5 if scaling is None else scaling

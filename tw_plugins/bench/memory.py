@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from tw_plugins.bench.errors import BenchError
+from tw_plugins.bench import BenchError
 
 __all__ = ["peak_of_process", "peak_on_cuda"]
 

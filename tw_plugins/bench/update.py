@@ -16,10 +16,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tw_plugins.attention.trie_attention import TRIE_ATTENTION
-from tw_plugins.bench.errors import BenchError
+from tw_plugins.bench import BenchError
 from tw_plugins.bench.memory import peak_of_process, peak_on_cuda
 from tw_plugins.bench.shapes import Shape, shaped_rollout
 from tw_plugins.bench.timing import Timing, compare
+from tw_plugins.toy.model import Widths
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
 
 if TYPE_CHECKING:
@@ -34,15 +35,8 @@ LONGEST_DENSE = 12_000  # tokens; a dense mask and its scores take gigabytes bey
 
 
 @dataclass(frozen=True)
-class ModelShape:
-    """Layers of a Qwen3."""
-
-    hidden: int
-    ffn: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    layers: int
+class ModelShape(Widths):
+    """Layers of a Qwen3, and how much they compute."""
 
     def macs(self, rows: Sequence[TrieRow]) -> int:
         """Multiplications of a forward pass: of the matrices per token, of attention per pair that counts."""
@@ -137,23 +131,13 @@ def device_named(name: str | None) -> str:
 def model_with(attention: str, shape: ModelShape, device: str = "cpu") -> Any:
     """A Qwen3 of this shape: fp32 on the CPU, bf16 on CUDA."""
     import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
+    from transformers import Qwen3ForCausalLM
 
     from tw_plugins.attention.trie_attention import register
 
     register()
     torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=VOCABULARY,
-        hidden_size=shape.hidden,
-        intermediate_size=shape.ffn,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        num_key_value_heads=shape.kv_heads,
-        head_dim=shape.head_dim,
-        max_position_embeddings=1 << 20,
-        tie_word_embeddings=True,
-    )
+    config = shape.config(VOCABULARY, max_position_embeddings=1 << 20)
     model = Qwen3ForCausalLM._from_config(config, attn_implementation=attention)
     return model.to(device, torch.bfloat16 if device == "cuda" else torch.float32)
 

@@ -1,1 +1,1 @@
-"""The command `threadweaver`: options and printing. Nothing imports it."""
+"""The command `threadweaver`: options and printing. No other room imports it."""

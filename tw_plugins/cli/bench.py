@@ -106,7 +106,7 @@ def bench_rollout(
 
     With --model and --data on the real vLLM: wall clock, the state machine's share of it, prefix-cache hits.
     """
-    from tw_plugins.bench.errors import BenchError
+    from tw_plugins.bench import BenchError
     from tw_plugins.cli import bench_cases
 
     output = _output(json_out)

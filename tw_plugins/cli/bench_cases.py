@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from tw_plugins.bench import BenchError
 from tw_plugins.bench.collate import CollateFigures, bench_collate
 from tw_plugins.bench.engine import EngineFigures, ReplicaFigures, bench_engine, bench_replicas
-from tw_plugins.bench.errors import BenchError
 from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.reward import RewardFigures, bench_reward
 from tw_plugins.bench.rollout import RolloutFigures, bench_rollout

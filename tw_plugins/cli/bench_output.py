@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tw_plugins.bench.errors import BenchError
+from tw_plugins.bench import BenchError
 from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.timing import Spread, Timing
 

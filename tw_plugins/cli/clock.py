@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tw_plugins.cli.progress import progress_bars
 from tw_plugins.engines import VLLMEngine
 from tw_plugins.engines.choice import quiet_vllm
 from tw_plugins.engines.placement import side_by_side
@@ -46,8 +46,7 @@ def run(
 ) -> dict[str, Any]:
     """:func:`clock_models` with a progress bar; writes ``out/summary.json`` and prints a line."""
     quiet_vllm()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    with progress_bars(console, transient=True) as bars:
         bar = bars.add_task("pairs", total=problems)
         figures = clock_models(model, baseline, data, out, problems, settings, lambda pair: bars.advance(bar))
     write_text(out / SUMMARY, json.dumps(figures, indent=2) + "\n")

@@ -103,7 +103,7 @@ def eval_compare(
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
 ) -> None:
     """Compare A with B on the same problems: accuracy, speed-up, redundancy, with confidence intervals."""
-    from tw_plugins.cli.compare import compare_folders
+    from tw_plugins.cli.eval_folders import compare_folders
 
     text = compare_folders(own, baseline, mode_a, mode_b, out, json_out)
     typer.echo(text if out is None else out)
@@ -126,7 +126,7 @@ def eval_table(
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")] = None,
 ) -> None:
     """Join evaluations on several data sets in one table, beside the paper's figures (its Table 1)."""
-    from tw_plugins.cli.eval_table import table_of_folders
+    from tw_plugins.cli.eval_folders import table_of_folders
 
     text = table_of_folders(own, baseline or [], mode_a, mode_b, out, json_out)
     typer.echo(text if out is None else out)

@@ -9,12 +9,12 @@ from typing import Any, get_args
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tw_plugins.cli.progress import progress_bars
 from tw_plugins.engines.choice import Server, quiet_vllm
-from tw_plugins.evaluation.eval_report import write_report
 from tw_plugins.evaluation.records import EvalRecord
+from tw_plugins.evaluation.report import write_report
 from tw_plugins.evaluation.run import EvalSettings, evaluate_model
 from tw_plugins.evaluation.scores import EvaluationError, summarise
 from tw_plugins.rollout import Mode
@@ -72,8 +72,7 @@ def run(
     """Evaluates, writes ``out/<mode>.jsonl``, ``summary.json`` and the report, and prints the figures."""
     (out / SUMMARY).unlink(missing_ok=True)  # its presence says that the evaluation is whole
     quiet_vllm()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    with progress_bars(console, transient=True) as bars:
         total = limit and limit * settings.samples
         tasks = {mode: bars.add_task(mode, total=total) for mode in modes}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from tw_plugins.cli.progress import progress_bars
 from tw_plugins.data.selftrain import SFT, Funnel, Keep, selftrain
 from tw_plugins.engines.choice import Server, quiet_vllm
 from tw_plugins.evaluation.run import EvalSettings
@@ -31,8 +31,7 @@ def run(
 ) -> Funnel:
     """Sample, sift, and print the funnel."""
     quiet_vllm()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    with progress_bars(console, transient=True) as bars:
         task = bars.add_task("samples", total=None)
         funnel = selftrain(
             model,

@@ -12,9 +12,10 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 
+from tw_plugins.cli.progress import progress_bars
 from tw_plugins.data.stage1.endpoint import ChatSettings
 from tw_plugins.data.stage1.endpoint_errors import Unanswered
 from tw_plugins.data.stage1.journal import Journal
@@ -47,7 +48,7 @@ def show_step(
 ) -> bool:
     """One step over a file; after `filter` the data set and its statistics too. False: nothing is left."""
     count = _counter(tokenizer)
-    with _journal(out.parent, (source, out), chat, console) as journal, _bars(console) as bars:
+    with _journal(out.parent, (source, out), chat, console) as journal, progress_bars(console) as bars:
         watch = partial(_watcher(bars, [step]), step)
         tally = asyncio.run(run(step, source, out, options, chat, journal, watch))
     if step == STEPS[-1]:
@@ -65,7 +66,7 @@ def show_stage1(
 ) -> bool:
     """All five steps. False: nothing is left."""
     count = _counter(tokenizer)  # a wrong folder must not be found out after everything is paid for
-    with _journal(folder, (source,), chat, console) as journal, _bars(console) as bars:
+    with _journal(folder, (source,), chat, console) as journal, progress_bars(console) as bars:
         tallies = run_all(source, folder, options, chat, journal, _watcher(bars, STEPS))
     _show_data_set(folder / f"{len(STEPS)}-{STEPS[-1]}.jsonl", count, console)
     return _finish(tallies, console)
@@ -97,11 +98,6 @@ def _journal(
                 highlight=False,
             )
         journal.write_totals(folder / USAGE, chat.price_in, chat.price_out)
-
-
-def _bars(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
 
 
 def _watcher(bars: Progress, steps: Sequence[str]) -> Callable[[str, Tally], None]:

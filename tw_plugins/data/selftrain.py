@@ -12,16 +12,18 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.engines.choice import Server, decode_with
-from tw_plugins.evaluation.decode import evaluate
+from tw_plugins.engines.choice import Server
 from tw_plugins.evaluation.problems import EvalProblem, read_messages
-from tw_plugins.evaluation.records import EvalRecord, append_record, salvage_records
-from tw_plugins.evaluation.resume import asked_for, check_settings, missing
-from tw_plugins.evaluation.run import EvalSettings, prepare
-from tw_plugins.storage.atomic import whole, write_text
+from tw_plugins.evaluation.records import EvalRecord
+from tw_plugins.evaluation.resume import asked_for, check_settings
+from tw_plugins.evaluation.run import EvalSettings, prepare, sample
+from tw_plugins.rollout import Mode
+from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.parquet import write_parquet
 from tw_plugins.trajectory import ControlTokens
 
 __all__ = ["Funnel", "Keep", "selftrain", "sift"]
@@ -128,30 +130,11 @@ def selftrain(
     settings = replace(settings, samples=samples)  # which refuses copies, several samples at temperature 0
     prepared = prepare(model, prompts, settings, limit)
     check_settings(out, {"model": model, "prompts": str(prompts), **settings.sampling()})
-    path = out / SAMPLES
-    there = salvage_records(path)
-    todo = missing(prepared.problems, there, samples)
-    done = len(asked_for(prepared.problems, there, samples))
-    total = done + len(todo)
-    progress(done, total)
-
-    def keep_sample(record: EvalRecord) -> None:
-        nonlocal done
-        append_record(record, path)
-        done += 1
-        progress(done, total)
-
-    if todo:
-        # another seed than the run that was broken off, or it would sample the same again
-        engine_args = {**prepared.engine_args, "seed": settings.seed + len(there)}
-        limits, tags, width = prepared.limits, prepared.tags, settings.concurrency
-        decode_with(
-            model,
-            engine_args,
-            server,
-            lambda engine: evaluate(engine, tags, todo, "parallel", limits, width, keep_sample),
-        )
-    records = asked_for(prepared.problems, salvage_records(path), samples)
+    done, total = count(1), samples * len(prepared.problems)
+    files: dict[Mode, Path] = {"parallel": out / SAMPLES}
+    progress(0, total)
+    found = sample(model, prepared, files, settings, lambda *_: progress(next(done), total), server)
+    records = asked_for(prepared.problems, found["parallel"], samples)
     messages = read_messages(prompts, limit, settings.instruction)
     return _write(out, records, prepared.tags, prepared.problems, messages, keep)
 
@@ -164,9 +147,6 @@ def _write(
     messages: Sequence[Any],
     keep: Keep,
 ) -> Funnel:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     end = tags.decode(tags.eos_ids[:1])
     funnel, kept = sift(records, end, keep)
     prompt_of = {problem.index: prompt for problem, prompt in zip(problems, messages, strict=True)}
@@ -179,8 +159,7 @@ def _write(
         for record in kept
     ]
     if rows:
-        with whole(out / SFT) as unfinished:
-            pq.write_table(pa.Table.from_pylist(rows), unfinished)
+        write_parquet(rows, out / SFT)
     else:
         (out / SFT).unlink(missing_ok=True)  # of a run with other constraints
     write_text(out / FUNNEL, json.dumps(asdict(funnel), indent=2) + "\n")

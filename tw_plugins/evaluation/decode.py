@@ -1,7 +1,7 @@
 """A model in one mode on problems of known answers: accuracy, format, token latency, wall clock.
 
 Token latency does not depend on the machine, so problems may be decoded many at a time. Wall clock does: it
-is taken at batch size 1 (``concurrency=1``), one problem after the other, after a warm-up.
+is taken at batch size 1, one problem after the other, after a warm-up.
 """
 
 from __future__ import annotations
@@ -10,32 +10,17 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from tw_plugins.evaluation.problems import EvalProblem, decomposable_places, read_problems
-from tw_plugins.evaluation.records import EvalRecord, RecordError, Span, read_records, spans_of, write_records
-from tw_plugins.evaluation.scores import EvaluationError, speedup, speedups, summarise
+from tw_plugins.evaluation.problems import EvalProblem, decomposable_places
+from tw_plugins.evaluation.records import EvalRecord, spans_of
+from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.grading import extract_answer, is_equivalent
 from tw_plugins.latency import measure
 from tw_plugins.rollout import Engine, Limits, Mode, Rollout, fork_join
 from tw_plugins.rollout.concurrency import all_or_raise
 from tw_plugins.trajectory import ControlTokens, validate_ids
 
-__all__ = [
-    "EvalProblem",
-    "EvalRecord",
-    "EvaluationError",
-    "RecordError",
-    "Span",
-    "evaluate",
-    "evaluate_timed",
-    "read_problems",
-    "read_records",
-    "speedup",
-    "speedups",
-    "summarise",
-    "write_records",
-]
+__all__ = ["evaluate"]
 
-Progress = Callable[[EvalRecord], None]
 WARM_UP = 2  # problems decoded before the clock is read
 
 
@@ -46,12 +31,15 @@ async def evaluate(
     mode: Mode,
     limits: Limits,
     concurrency: int,
-    progress: Progress | None = None,
+    wall_clock_problems: int = 0,
+    progress: Callable[[EvalRecord], None] = lambda record: None,
 ) -> list[EvalRecord]:
     """Decodes and grades every problem.
 
     Args:
-        concurrency: trajectories decoded at a time; with 1 each record has its ``wall_s``.
+        concurrency: trajectories decoded at a time.
+        wall_clock_problems: so many of the decomposable problems, the first ones (the first of all where none
+            is decomposable), come last: one at a time, after a warm-up, and with their ``wall_s``.
         progress: called with every record as it is made.
 
     Returns:
@@ -65,45 +53,27 @@ async def evaluate(
         raise EvaluationError(f"concurrency is {concurrency}, must be at least 1")
     gate = asyncio.Semaphore(concurrency)
 
-    async def answer(problem: EvalProblem) -> EvalRecord:
+    async def answer(problem: EvalProblem, timed: bool) -> EvalRecord:
+        started = time.perf_counter()
+        rollout = await fork_join(engine, problem.prompt_ids, tags, limits, mode=mode)
+        wall_s = time.perf_counter() - started if timed else None
+        return await asyncio.to_thread(_record, problem, rollout, tags, wall_s)
+
+    async def one_of_many(place: int) -> EvalRecord:
         async with gate:
-            started = time.perf_counter()
-            rollout = await fork_join(engine, problem.prompt_ids, tags, limits, mode=mode)
-            wall_s = time.perf_counter() - started if concurrency == 1 else None
-            record = await asyncio.to_thread(_record, problem, rollout, tags, wall_s)
-        if progress:
-            progress(record)
+            record = await answer(problems[place], timed=False)
+        progress(record)
         return record
 
-    return await all_or_raise([answer(problem) for problem in problems])
-
-
-async def evaluate_timed(
-    engine: Engine,
-    tags: ControlTokens,
-    problems: Sequence[EvalProblem],
-    mode: Mode,
-    limits: Limits,
-    concurrency: int,
-    wall_clock_problems: int,
-    progress: Progress | None = None,
-) -> list[EvalRecord]:
-    """Like :func:`evaluate`, with ``wall_s`` for the first ``wall_clock_problems`` decomposable problems.
-
-    Those come last and are decoded one at a time, after a warm-up on the last problems; the rest
-    ``concurrency`` at a time. Where no problem is decomposable the first of all are timed.
-    """
     timed = decomposable_places(problems)[: max(wall_clock_problems, 0)]
     rest = sorted(set(range(len(problems))) - set(timed))
-    # Even a single trajectory at a time is not timed here: these problems were not asked for.
-    others = [problems[place] for place in rest]
-    records = await evaluate(engine, tags, others, mode, limits, max(concurrency, 2), progress)
-    made = dict(zip(rest, records, strict=True))
+    made = dict(zip(rest, await all_or_raise([one_of_many(place) for place in rest]), strict=True))
     if timed:
-        await evaluate(engine, tags, problems[-WARM_UP:], mode, limits, 1)
-        chosen = [problems[place] for place in timed]
-        records = await evaluate(engine, tags, chosen, mode, limits, 1, progress)
-        made |= dict(zip(timed, records, strict=True))
+        for problem in problems[-WARM_UP:]:
+            await answer(problem, timed=False)
+    for place in timed:
+        made[place] = await answer(problems[place], timed=True)
+        progress(made[place])
     return [made[place] for place in range(len(problems))]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,8 +11,7 @@ from typing import Any
 
 from tw_plugins.errors import UserError
 from tw_plugins.rollout import Mode, Rollout
-from tw_plugins.storage.atomic import write_text
-from tw_plugins.storage.jsonl import append_line, drop_unfinished_line
+from tw_plugins.storage.jsonl import append, drop_unfinished_line, record_in, write
 
 __all__ = [
     "EvalRecord",
@@ -121,12 +119,12 @@ def span_from(span: Mapping[str, Any]) -> Span:
 
 def write_records(records: Iterable[EvalRecord], path: Path) -> None:
     """Writes a file of records, whole or not at all."""
-    write_text(path, "".join(map(_line, records)))
+    write(map(asdict, records), path)
 
 
 def append_record(record: EvalRecord, path: Path) -> None:
     """Adds one record at the end of a file, so that others can watch it grow."""
-    append_line(_line(record), path)
+    append(asdict(record), path)
 
 
 def read_records(path: Path) -> list[EvalRecord]:
@@ -187,19 +185,12 @@ def _sound(sifted: Iterable[tuple[bytes, EvalRecord | RecordError]]) -> list[Eva
     return records
 
 
-def _line(record: EvalRecord) -> str:
-    return json.dumps(asdict(record)) + "\n"
-
-
 def _record(line: bytes, where: str) -> EvalRecord:
-    try:
-        data: Any = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        reason = getattr(error, "msg", type(error).__name__)
-        raise RecordError(f"{where}: not a whole JSON record ({reason})") from error
-    if not isinstance(data, dict) or set(data) != _FIELDS:
-        found = sorted(data) if isinstance(data, dict) else type(data).__name__
-        raise RecordError(f"{where}: a record has the fields {sorted(_FIELDS)}, this line has {found}")
+    data = record_in(line)
+    if isinstance(data, str):
+        raise RecordError(f"{where}: {data}")
+    if set(data) != _FIELDS:
+        raise RecordError(f"{where}: a record has the fields {sorted(_FIELDS)}, this line has {sorted(data)}")
     try:
         return EvalRecord(**{**data, "spans": tuple(map(span_from, data["spans"]))})
     except (TypeError, KeyError, ValueError) as error:

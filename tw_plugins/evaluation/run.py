@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tw_plugins.engines.choice import Server, decode_with
 from tw_plugins.evaluation.benchmarks import INSTRUCTION
-from tw_plugins.evaluation.decode import evaluate_timed
+from tw_plugins.evaluation.decode import evaluate
 from tw_plugins.evaluation.problems import EvalProblem, read_problems
 from tw_plugins.evaluation.records import EvalRecord, append_record, salvage_records, write_records
 from tw_plugins.evaluation.resume import asked_for, check_settings, missing
@@ -23,11 +24,11 @@ __all__ = [
     "Prepared",
     "Progress",
     "evaluate_model",
-    "evaluate_modes",
     "load_tokenizer",
     "prepare",
     "prepare_prompt",
     "record_file",
+    "sample",
 ]
 
 Progress = Callable[[Mode, EvalRecord], None]
@@ -128,32 +129,15 @@ def evaluate_model(
             response.
         EngineError: vLLM is missing or fails.
     """
-    tags, problems, limits, engine_args = prepare(model, data, settings, limit)
+    prepared = prepare(model, data, settings, limit)
     check_settings(out, {"model": model, "data": str(data), "limit": limit, **settings.sampling()})
-    there = {mode: salvage_records(record_file(out, mode)) for mode in modes}
-    todo = {mode: missing(problems, there[mode], settings.samples) for mode in modes}
-    if progress:
-        for mode in modes:
-            for record in asked_for(problems, there[mode], settings.samples):
-                progress(mode, record)
-
-    async def decode(engine: Engine) -> None:
-        for mode in modes:
-            timed = sum(record.wall_s is not None for record in there[mode])
-            left = replace(settings, wall_clock_problems=max(settings.wall_clock_problems - timed, 0))
-            await evaluate_modes(engine, tags, todo[mode], [mode], limits, left, _kept(out, progress))
-
-    if any(todo.values()):
-        # another seed than the run that was broken off, or it would sample the same again
-        again = {**engine_args, "seed": settings.seed + sum(map(len, there.values()))}
-        decode_with(model, again, server, decode)
-    places = {problem.index: place for place, problem in enumerate(problems)}
+    files = {mode: record_file(out, mode) for mode in modes}
+    places = {problem.index: place for place, problem in enumerate(prepared.problems)}
     results: dict[Mode, list[EvalRecord]] = {}
-    for mode in modes:
-        records = salvage_records(record_file(out, mode))
+    for mode, records in sample(model, prepared, files, settings, progress, server).items():
         records.sort(key=lambda record: places.get(record.index, len(places)))
-        write_records(records, record_file(out, mode))
-        results[mode] = asked_for(problems, records, settings.samples)
+        write_records(records, files[mode])
+        results[mode] = asked_for(prepared.problems, records, settings.samples)
     return results
 
 
@@ -201,49 +185,57 @@ def _fitted(model: str, longest_prompt: int, settings: EvalSettings) -> tuple[Li
     return limits, engine_args
 
 
-async def evaluate_modes(
-    engine: Engine,
-    tags: ControlTokens,
-    problems: Sequence[EvalProblem],
-    modes: Sequence[Mode],
-    limits: Limits,
+def sample(
+    model: str,
+    prepared: Prepared,
+    files: Mapping[Mode, Path],
     settings: EvalSettings,
     progress: Progress | None = None,
+    server: Server | None = None,
 ) -> dict[Mode, list[EvalRecord]]:
-    """Every mode on the same engine, one after the other."""
-    results: dict[Mode, list[EvalRecord]] = {}
-    for mode in modes:
-        results[mode] = await evaluate_timed(
-            engine,
-            tags,
-            problems,
-            mode,
-            limits,
-            settings.concurrency,
-            settings.wall_clock_problems,
-            _for_mode(progress, mode),
-        )
-    return results
+    """Decodes what the files lack of ``settings.samples`` of each problem, all modes on the same engine.
+
+    Args:
+        files: where the records of each mode are; a record is appended as it is made.
+        progress: called with every record, those that are there first.
+        server: None decodes with vLLM in this process.
+
+    Returns:
+        All that the files hold then.
+
+    Raises:
+        ResumeError: a file has samples of other problems.
+        EngineError: vLLM is missing or fails.
+    """
+    tags, problems, limits, engine_args = prepared
+    there = {mode: salvage_records(path) for mode, path in files.items()}
+    todo = {mode: missing(problems, found, settings.samples) for mode, found in there.items()}
+    if progress:
+        for mode, found in there.items():
+            for record in asked_for(problems, found, settings.samples):
+                progress(mode, record)
+
+    def keep(mode: Mode, record: EvalRecord) -> None:
+        append_record(record, files[mode])
+        if progress:
+            progress(mode, record)
+
+    async def decode(engine: Engine) -> None:
+        for mode, found in there.items():
+            timed = settings.wall_clock_problems - sum(record.wall_s is not None for record in found)
+            kept = partial(keep, mode)
+            await evaluate(engine, tags, todo[mode], mode, limits, settings.concurrency, timed, kept)
+
+    if any(todo.values()):
+        # another seed than the run that was broken off, or it would sample the same again
+        again = {**engine_args, "seed": settings.seed + sum(map(len, there.values()))}
+        decode_with(model, again, server, decode)
+    return {mode: salvage_records(path) for mode, path in files.items()}
 
 
 def record_file(out: Path, mode: Mode) -> Path:
     """Where the records of a mode are."""
     return out / f"{mode}.jsonl"
-
-
-def _kept(out: Path, progress: Progress | None) -> Progress:
-    """Progress that is in the record files too."""
-
-    def kept(mode: Mode, record: EvalRecord) -> None:
-        append_record(record, record_file(out, mode))
-        if progress:
-            progress(mode, record)
-
-    return kept
-
-
-def _for_mode(progress: Progress | None, mode: Mode) -> Callable[[EvalRecord], None] | None:
-    return None if progress is None else lambda record: progress(mode, record)
 
 
 def load_tokenizer(model: str) -> Any:

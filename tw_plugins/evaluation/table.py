@@ -3,26 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from statistics import fmean
 from typing import Any
 
 from tw_plugins.evaluation.compare import compare
-from tw_plugins.evaluation.eval_report import NONE, NOTE, number_cell, share_cell
 from tw_plugins.evaluation.figures import Figures, describe
-from tw_plugins.evaluation.markdown import markdown_table
-from tw_plugins.evaluation.paper_figures import PAPER, PaperFigures
 from tw_plugins.evaluation.records import EvalRecord
+from tw_plugins.evaluation.report import NONE, NOTE, markdown_table, number_cell, share_cell
 from tw_plugins.evaluation.scores import EvaluationError
 
-__all__ = ["join", "table_markdown"]
+__all__ = ["PAPER", "PaperFigures", "join", "table_markdown"]
 
 Sets = Mapping[str, Sequence[EvalRecord]]
 PAPER_NOTE = (
     "Beside them the paper's figures (Table 1), ThreadWeaver / sequential RL. The average weighs every data "
     "set alike."
 )
+_MEASURES = ("accuracy", "token_latency")
 AGAINST = ("speedup", "speedup_correct_only", "speedup_max")
+
+
+@dataclass(frozen=True)
+class PaperFigures:
+    """The paper's own figures of one benchmark, for Qwen3-8B (Table 1).
+
+    Attributes:
+        accuracy, baseline_accuracy: of ThreadWeaver and of sequential RL, shares in 0..1.
+        token_latency, baseline_token_latency: tokens.
+        speedup: mean over problems.
+    """
+
+    accuracy: float
+    baseline_accuracy: float
+    token_latency: float
+    baseline_token_latency: float
+    speedup: float
+
+
+PAPER = {
+    "aime24": PaperFigures(0.799, 0.783, 16_900, 19_400, 1.14),
+    "aime25": PaperFigures(0.605, 0.616, 24_000, 24_600, 1.03),
+    "amc23": PaperFigures(0.923, 0.926, 12_000, 13_800, 1.16),
+    "math500": PaperFigures(0.914, 0.918, 6_400, 7_200, 1.23),
+    "minerva_math": PaperFigures(0.437, 0.439, 7_300, 10_600, 1.53),
+    "olympiadbench": PaperFigures(0.635, 0.650, 12_800, 15_200, 1.21),
+}
+_PAPER_MEASURES = tuple(field.name for field in fields(PaperFigures))
 
 
 def join(own: Sets, baseline: Sets) -> Figures:
@@ -36,7 +63,7 @@ def join(own: Sets, baseline: Sets) -> Figures:
 
             data_sets {name: own, baseline          figures of each, see `evaluation.figures.describe`
                              speedup, speedup_correct_only, speedup_max     see `evaluation.compare.compare`
-                             paper}                 see `evaluation.paper_figures`; None for other data sets
+                             paper}                 see :class:`PaperFigures`; None for other data sets
             average   {own, baseline, paper: accuracy, token_latency; speedup}   means over data sets
 
         What belongs to a baseline is None without one.
@@ -71,10 +98,6 @@ def _average(sets: Sequence[Figures]) -> Figures:
     sides = {side: {name: mean(side, name, "value") for name in _MEASURES} for side in ("own", "baseline")}
     paper = {name: mean("paper", name) for name in _PAPER_MEASURES}
     return {**sides, "speedup": mean("speedup", "value"), "paper": paper}
-
-
-_MEASURES = ("accuracy", "token_latency")
-_PAPER_MEASURES = tuple(field.name for field in fields(PaperFigures))
 
 
 def _at(figures: Any, path: Sequence[str]) -> Any:

@@ -1,7 +1,7 @@
 r"""Are two answers the same? Plain numbers and words here, the rest by math-verify in another process.
 
 Answers come from a model, so nothing of them is evaluated in this process and every comparison ends: see
-`grading_pool` (deadline, killing, replacing) and `grading_worker` (no `eval`, bounded memory). Both sides are
+`grading.pool` (deadline, killing, replacing) and `grading.worker` (no `eval`, bounded memory). Both sides are
 read as LaTeX; the reference decides the form (``x=3`` is a right answer to ``3``).
 """
 
@@ -64,7 +64,7 @@ def is_equivalent(answer: str, reference: str) -> bool:
     Numbers (``7``, ``007``, ``1,234``, ``0.5``, ``\frac{1}{2}``), words and identical strings need no other
     process. Anything else (``\sqrt{2}``, ``x^2-1``, sets, intervals, …) goes to math-verify, and is not
     equivalent when that takes longer than 5 s. Work that is not done, as in ``3+4``, is no answer to a
-    reference that is an integer or a fraction: see `plain_answers`. An empty answer is equal to nothing.
+    reference that is an integer or a fraction: see `grading.plain`. An empty answer is equal to nothing.
 
     Raises:
         GradingError: a grading process cannot start, for example because math-verify is missing.
@@ -72,6 +72,7 @@ def is_equivalent(answer: str, reference: str) -> bool:
     answer, reference = answer.strip(), reference.strip()
     if not answer or not reference:
         return False
+    # Before the bound: a copy needs no parsing, however long it is.
     if answer == reference:
         return True
     if max(len(answer), len(reference)) > MAX_CHARACTERS:
@@ -85,5 +86,6 @@ def is_equivalent(answer: str, reference: str) -> bool:
 
 def stats() -> GradingStats:
     """Counts of this process so far."""
+    # No lock: the pool replaces its stats as a whole.
     counted = asdict(_grader.pool.stats) if _grader.pool else {}
     return GradingStats(**counted, too_long=_grader.too_long)

@@ -47,6 +47,7 @@ def _signed(sign: str, value: Fraction) -> Fraction:
 
 def compare_plainly(answer: str, reference: str) -> bool | None:
     """Whether the two are the same, or None where only math-verify can say."""
+    # Words first: math-verify multiplies their letters.
     words = _word(answer), _word(reference)
     if all(words):
         return words[0] == words[1]
@@ -55,9 +56,11 @@ def compare_plainly(answer: str, reference: str) -> bool | None:
         return None
     given = plain_number(answer)
     if given is None:
+        # The reference is an exact number: work left in the box is the problem copied, not its answer.
         return None if "." in reference or _is_worked_out(answer) else False
     if given == wanted:
         return True
+    # Two exact numbers that differ are different; a decimal may be the other one, rounded.
     return None if "." in answer + reference and _are_near(given, wanted) else False
 
 
@@ -76,6 +79,7 @@ def _is_worked_out(answer: str) -> bool:
 
     A sign, a quotient, a power, a root and ``3 \times 10^{5}`` are no operation here: answers are written so.
     """
+    # A unit in \text has no operations; a number in one may.
     sides = _sides(_DRESS.sub(lambda text: text[1] if re.search("[0-9]", text[1]) else " ", answer))
     numbers = [number for side in sides if (number := plain_number(side)) is not None]
     if not all(_are_near(number, numbers[0]) for number in numbers):
@@ -88,6 +92,7 @@ def _sides(text: str) -> list[str]:
     sides, depth, start = [], 0, 0
     for match in _RELATION.finditer(text):
         depth += (match[0] == "{") - (match[0] == "}")
+        # Below 0 after a brace too many, which must not hide what follows.
         if match[0] not in "{}" and depth <= 0:
             sides.append(text[start : match.start()])
             start = match.end()

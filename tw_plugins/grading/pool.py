@@ -93,9 +93,8 @@ class GradingPool:
         self._owner = os.getpid()
         self._closed = False
         self._fast, self._slow = _Lane(size), _Lane(slow)
-        self._late: OrderedDict[tuple[str, str], float] = (
-            OrderedDict()
-        )  # the longest deadline each has missed
+        # The longest deadline that each pair has missed, the least recently asked first.
+        self._late: OrderedDict[tuple[str, str], float] = OrderedDict()
         atexit.register(self.close)
 
     def equal(self, answer: str, reference: str) -> bool:
@@ -107,6 +106,7 @@ class GradingPool:
         pair = answer, reference
         with suppress(WorkerLate):
             return self._compare(self._fast, pair, min(self.first, self.deadline), None)
+        # Else the fast lane has already given it all its time.
         if self.first < self.deadline:
             with suppress(WorkerLate):
                 return self._compare(self._slow, pair, self.deadline, self.wait)
@@ -123,21 +123,25 @@ class GradingPool:
         try:
             slot = lane.slots.get(timeout=wait)
         except queue.Empty:
+            # Not remembered as late: it has not been compared, and a copy of it may find a turn.
             self._count(crowded=1)
             raise WorkerLate from None
         try:
+            # `close` may have come while this one waited for its slot.
             if self._closed:
                 raise GradingError("this grading pool is closed")
             self._check_new(pair, seconds)  # a copy of it may have been late while this one waited
             worker = slot or self._start()
             slot = None  # until it has answered, the worker is not fit for anyone else
             reply = self._ask(worker, pair, seconds)
+            # Its answer counts; only the process is not used again.
             if reply.get("swollen"):
                 self._discard(worker)
                 self._count(swollen=1)
             else:
                 slot = worker
         finally:
+            # None after a death: the slot lives on, and who takes it starts another process.
             lane.slots.put(slot)
         if reply.get("late"):
             self._remember(pair, seconds)
@@ -152,6 +156,7 @@ class GradingPool:
         try:
             return worker.ask(*pair, seconds)
         except BaseException as error:
+            # Also on Ctrl-C: a worker that still owes a reply would give it to the next one who asks.
             self._discard(worker)
             if isinstance(error, WorkerLate):
                 self._remember(pair, seconds)
@@ -161,9 +166,11 @@ class GradingPool:
     def _check_new(self, pair: tuple[str, str], seconds: float) -> None:
         """Raises WorkerLate when these two texts have missed such a deadline before."""
         with self._lock:
+            # The seconds, not a flag: who was late in the fast lane is still to be heard in the slow one.
             if self._late.get(pair, 0.0) < seconds:
                 return
             self._late.move_to_end(pair)
+        # Once per comparison: a lane that only hands on does not count.
         self._count(remembered=int(seconds >= self.deadline))
         raise WorkerLate
 
@@ -200,6 +207,7 @@ class GradingPool:
 
     def close(self) -> None:
         """Kills and reaps all workers. In a forked child it does nothing: they are the parent's."""
+        # Or a closed pool is kept in memory until the process ends.
         atexit.unregister(self.close)
         if os.getpid() != self._owner:
             return

@@ -55,6 +55,7 @@ class GradingProcess:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # Nobody reads it, and a full pipe would hold up the worker.
             stderr=subprocess.DEVNULL,
             bufsize=0,
             process_group=0,  # with the child that compares
@@ -78,6 +79,7 @@ class GradingProcess:
             WorkerLate: no reply GRACE_SECONDS after the deadline.
             WorkerDied: the process ended.
         """
+        # At most 48 kB of JSON (two texts of MAX_CHARACTERS): a pipe has room for it, so writing cannot hang.
         request = {"answer": answer, "reference": reference, "seconds": seconds}
         assert self.process.stdin is not None
         try:
@@ -89,6 +91,7 @@ class GradingProcess:
     def _read(self, seconds: float) -> dict[str, Any]:
         assert self.process.stdout is not None
         fd = self.process.stdout.fileno()
+        # Not `select.select`, which fails from descriptor 1024 on: trainers have many open.
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         deadline = time.monotonic() + seconds
@@ -105,6 +108,7 @@ class GradingProcess:
 
     def kill(self) -> None:
         """Ends the process and its child, and reaps it: no zombie, no open pipe."""
+        # The group, since the child that hangs is not the process that was started.
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

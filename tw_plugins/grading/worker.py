@@ -1,6 +1,6 @@
 """The program of one grading process: JSON lines in, JSON lines out, math-verify in between.
 
-Started by `grading_process` as a script: the only place where SymPy meets text that a model wrote. It may
+Started by `grading.process` as a script: the only place where SymPy meets text that a model wrote. It may
 hang or die on such text. So it compares in a child, a copy of itself with everything imported, which the
 kernel kills at the deadline and whose successor is there at once. Two more guards: memory is bounded, and
 nothing is evaluated. SymPy turns a string into an expression by `eval` (in `eval_expr`). LaTeX is parsed by a
@@ -97,6 +97,8 @@ def load_equal() -> Callable[[str, str], bool]:
     config = [LatexExtractionConfig(boxed_match_priority=0)]
 
     def parsed(text: str) -> list[Any]:
+        # In a box: the text is one answer, not prose to find one in. No time-out of math-verify's, here and
+        # below: it works by SIGALRM, which is ours.
         return parse(f"\\boxed{{{text}}}", extraction_config=config, parsing_timeout=None)
 
     def equal(answer: str, reference: str) -> bool:
@@ -117,6 +119,8 @@ def serve(requests: IO[str], replies: IO[str], equal: Callable[[str, str], bool]
     for line in requests:
         owed[0] = 1
         request = json.loads(line)
+        # Without a handler, which Python would run only between bytecodes: the kernel ends this process in
+        # whatever C code it hangs.
         signal.setitimer(signal.ITIMER_REAL, request["seconds"])
         try:
             reply: dict[str, object] = {"equal": equal(request["answer"], request["reference"])}
@@ -124,6 +128,7 @@ def serve(requests: IO[str], replies: IO[str], equal: Callable[[str, str], bool]
             reply = {"equal": False, "error": type(error).__name__}
         signal.setitimer(signal.ITIMER_REAL, 0)
         reply["swollen"] = is_swollen()
+        # Paid before it is sent: a death in between costs a reply, the other order could send two.
         owed[0] = 0
         print(json.dumps(reply), file=replies, flush=True)
 
@@ -137,12 +142,14 @@ def supervise(requests: IO[str], replies: IO[str], equal: Callable[[str, str], b
             try:
                 serve(requests, replies, equal, owed)
             finally:
+                # No clean-up: buffers and exit handlers are copies of the parent's.
                 os._exit(0)
         status = os.waitpid(child, 0)[1]
         if owed[0]:
             late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
             owed[0] = 0
             print(json.dumps({"late" if late else "died": True}), file=replies, flush=True)
+        # Killed between two requests, by the kernel or by hand: nobody waits, the next child serves.
         elif os.WIFEXITED(status):
             return  # the input ended
 

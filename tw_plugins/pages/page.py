@@ -15,8 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.pages.templates import template
 from tw_plugins.storage.atomic import whole
+from tw_plugins.storage.templates import template
 
 __all__ = ["embedded", "policy", "write_page"]
 
@@ -35,7 +35,7 @@ def write_page(
 
     style, script = ("".join(map(_source, sources)) for sources in (styles, scripts))
     shown["data"] = Markup(embedded(shown.get("data")))
-    page = template(name).render(
+    page = template("tw_plugins.pages", name, escape=True).render(
         style=Markup(style), script=Markup(script), policy=policy(style, script), **shown
     )
     with whole(target) as unfinished:

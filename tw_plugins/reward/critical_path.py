@@ -27,6 +27,7 @@ def critical_path_bonuses(scores: Sequence[Mapping[str, float]], rho: float, rho
     Args:
         scores: what `tw_plugins.reward.compute_score` returned for each.
     """
+    # Of right answers only: one that gave up early is short, and would make every fork look slow.
     solved = [score for score in scores if score["acc"] > 0]
     usual = [score["longest"] for score in solved if not score["activation"]]
     usual = usual or [score["longest"] for score in solved]
@@ -37,6 +38,7 @@ def critical_path_bonuses(scores: Sequence[Mapping[str, float]], rho: float, rho
     def bonus(score: Mapping[str, float]) -> float:
         if not (score["acc"] > 0 and score["activation"] > 0 and score["format"] > 0):
             return 0.0
+        # The reference is above 0: a right answer was sampled.
         saved = max(0.0, 1 - score["longest"] / reference)
         return min(rho * min(saved, score["acceleration"]), rho_clip)
 

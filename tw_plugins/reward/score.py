@@ -123,6 +123,8 @@ def _facts(extra_info: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def _is_correct(text: str, ground_truth: str | int | None) -> bool:
+    # As text: 0 is a reference. Before the answer: an empty column shows at the first trajectory, not at
+    # the first that has an answer.
     if ground_truth is None or not str(ground_truth).strip():
         raise ValueError(
             "the reference answer is empty: check the data set's column of answers (verl: "
@@ -134,6 +136,7 @@ def _is_correct(text: str, ground_truth: str | int | None) -> bool:
 
 def _parts(correct: bool, facts: Mapping[str, Any], chosen: RewardSettings) -> dict[str, float]:
     bonus = 0.0
+    # "critical_path" pays later, when the group is known (`with_critical_path_bonus`).
     if correct and chosen.acceleration == "eta" and facts["mode"] == "parallel":
         bonus = acceleration_bonus(facts["longest"], facts["total"], chosen.rho, chosen.rho_clip)
     base = 1.0 if correct else float(chosen.wrong)

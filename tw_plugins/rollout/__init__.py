@@ -11,10 +11,12 @@ from tw_plugins.rollout.types import (
     Mode,
     Rollout,
 )
+from tw_plugins.trajectory import ControlTokens
 
 __all__ = [
     "Call",
     "Completion",
+    "ControlTokens",
     "Engine",
     "EngineError",
     "FinishReason",

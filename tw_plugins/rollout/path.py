@@ -38,10 +38,13 @@ class Context(Sequence[int]):
     def __getitem__(self, index: int | slice) -> int | list[int]:
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
+            # The list below has every id, so its own rules hold; step 1 is the case that must be fast.
             if step != 1:
                 return self[:][index]
             of_header = slice(max(start - self._shared, 0), max(stop - self._shared, 0))
+            # Not beyond `_shared`: the path has grown since, with ids that came after this request.
             return [*self._path[start : min(stop, self._shared)], *self._header[of_header]]
+        # A range has the rules of a list for negative indices, and its IndexError.
         place = range(len(self))[index]
         return self._path[place] if place < self._shared else self._header[place - self._shared]
 

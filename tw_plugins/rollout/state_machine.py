@@ -112,6 +112,7 @@ class _Trajectory:
             going = await self.sequential(forking)
             if not forking:
                 self._count_missed(self.calls[asked:])
+            # A refused fork leaves `going` as it is: the next segment continues after its </Outlines>.
             if going and (count := self._read_fork()):
                 going = await self._parallel(count)
 
@@ -121,12 +122,15 @@ class _Trajectory:
         if room < 1:
             self.hits["max_tokens"] += 1
             return False
+        # Past the last fork </Outlines> is a token like others, or each one would end a request.
         stops = [self.tags.outlines_end, *self.tags.eos_ids] if forking else list(self.tags.eos_ids)
         call = await self._ask(Context(self.path), stops, room, self.request_id)
         self._record(call)
+        # Before the path grows: places in the completion are counted from the end of the path.
         self._find_opening(call.completion.token_ids)
         self.path += call.completion.token_ids
         cut = self._cut_short(call.completion, stops, room, "max_tokens")
+        # A cut segment is not asked: a list of outlines that looks complete may have had another to come.
         return forking and not cut and self._at_fork(call.completion, stops)
 
     def _count_missed(self, calls: Sequence[Call]) -> None:
@@ -144,6 +148,7 @@ class _Trajectory:
         closed = [*self.path[self._opened :], self.tags.outlines_end]
         if outline_numbers(closed, self.tags) is None:
             return False  # it was EOS that was left out
+        # In the path only, not in the call: what was not returned has no log-prob and is not trained.
         self.path.append(self.tags.outlines_end)
         return True
 
@@ -162,6 +167,7 @@ class _Trajectory:
             self.malformed += 1
         elif len(numbers) > self.limits.max_threads:
             self.hits["max_threads"] += 1
+        # An engine cannot be asked for no token.
         elif self._share(len(numbers)) < 1:
             self.hits["answer_reserve"] += 1
         else:
@@ -172,11 +178,14 @@ class _Trajectory:
     async def _parallel(self, count: int) -> bool:
         """Phases 3 and 4: all threads at once, then their join; False when one was aborted."""
         self._blocks += 1
+        # One share for all, before any asks: bounds must not depend on which sibling is the first to end.
         share = self._share(count)
         budget = min(share, self.limits.max_thread_tokens)
+        # A thread that is cut counts under the tighter of its two bounds.
         limit = "answer_reserve" if share < self.limits.max_thread_tokens else "max_thread_tokens"
         calls = await all_or_raise(self._thread(number, budget) for number in range(1, count + 1))
         going = True
+        # In outline order, whichever ended first; all of them, also where one was aborted.
         for number, call in enumerate(calls, 1):
             self._record(call)
             cut = self._cut_short(call.completion, self._thread_stops, budget, limit)
@@ -189,6 +198,7 @@ class _Trajectory:
         return going
 
     async def _thread(self, number: int, budget: int) -> Call:
+        # Every thread is asked as if it stood first (P5); in the joined path only thread 1 does.
         context = Context(self.path, self.tags.header(number, first=True))
         name = f"{self.request_id}-{self._blocks}-{number}" if self.request_id_per_thread else self.request_id
         call = await self._ask(context, self._thread_stops, budget, name)
@@ -200,6 +210,8 @@ class _Trajectory:
 
     def _closed(self, ids: Sequence[int]) -> list[int]:
         """A thread as it stands in the joined path: without a trailing EOS, with ``</Thread>``."""
+        # An EOS in the middle of the path would end the text for its readers. Where thread 1 loses one, its
+        # unit is no prefix of the path any more: `row_from_rollout` then gives it a branch.
         body = list(ids[:-1] if ids and ids[-1] in self.tags.eos_ids else ids)
         return body if body and body[-1] == self.tags.thread_end else [*body, *self.tags.thread_close]
 
@@ -209,6 +221,7 @@ class _Trajectory:
 
     def _share(self, count: int) -> int:
         """Tokens that each of ``count`` threads may sample, beside injected ids and the answer's reserve."""
+        # The worst case, in which no thread closes itself: what is injected counts in max_tokens.
         headers = sum(len(self.tags.header(number, first=number == 1)) for number in range(1, count + 1))
         injected = headers + count * len(self.tags.thread_close) + len(self.tags.join_newline)
         return (self._room() - self.limits.answer_reserve - injected) // count
@@ -230,11 +243,14 @@ class _Trajectory:
     def _cut_short(self, completion: Completion, stops: Sequence[int], budget: int, limit: str) -> bool:
         """Whether a completion ended without a stop of its own; counts why."""
         ids = completion.token_ids
+        # Before the stops: an abort may come behind a stop token, and the trajectory must end all the same.
         if completion.finish_reason == "abort":
             self.hits["abort"] += 1
             return True
         if ids and ids[-1] in stops:
             return False
+        # Without a stop as its last id a completion was cut, or its engine leaves stops out. At the budget it
+        # was cut: a stop would have been one token more.
         if completion.finish_reason == "length" or len(ids) >= budget:
             self.hits[limit] += 1
             return True

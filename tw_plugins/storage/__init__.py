@@ -1,1 +1,1 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and the package's own."""

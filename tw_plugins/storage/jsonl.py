@@ -14,10 +14,10 @@ __all__ = [
     "InputError",
     "Record",
     "append",
-    "append_line",
     "drop_unfinished_line",
     "numbered",
     "record_in",
+    "salvaged",
     "write",
 ]
 
@@ -40,18 +40,29 @@ def numbered(path: Path) -> Iterator[tuple[int, Record | str]]:
                 yield number, record_in(line)
 
 
+def salvaged(path: Path) -> list[tuple[int, Record | str]]:
+    """As `numbered`, of a file that a process may have been killed at: half a line is cut off.
+
+    No file has no lines.
+    """
+    drop_unfinished_line(path)
+    return list(numbered(path)) if path.exists() else []
+
+
 def record_in(line: bytes) -> Record | str:
     """The record of a line, or why it holds none."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return f"not a whole JSON record ({type(error).__name__})"
+        return f"not a whole JSON record ({getattr(error, 'msg', type(error).__name__)})"
     return record if isinstance(record, dict) else f"a {type(record).__name__}, not an object"
 
 
 def append(record: Record, path: Path) -> None:
-    """Adds a finished record."""
-    append_line(_line(record), path)
+    """Adds a finished record to a file, which is made with its folder where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(_line(record))
 
 
 def write(records: Iterable[Record], path: Path) -> None:
@@ -61,13 +72,6 @@ def write(records: Iterable[Record], path: Path) -> None:
 
 def _line(record: Record) -> str:
     return json.dumps(record) + "\n"  # ASCII: text may hold half of a surrogate pair
-
-
-def append_line(line: str, path: Path) -> None:
-    """Adds a whole line, its end included, to a file, which is made with its folder where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line)
 
 
 def drop_unfinished_line(path: Path) -> None:

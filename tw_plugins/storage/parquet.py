@@ -1,16 +1,32 @@
-"""Data files are looked at before any process starts: they exist, can be read, and have the columns."""
+"""Parquet files: written whole, and looked at before any process starts: are they there, with the columns?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tw_plugins.errors import UserError
+from tw_plugins.storage.atomic import whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["DataFileError", "as_paths", "check_columns", "write_parquet"]
 
 
 class DataFileError(UserError, ValueError):
     """A data file that cannot be used; the message names the file, the reason and what it must hold."""
+
+
+def write_parquet(rows: Iterable[Mapping[str, Any]] | pa.Table, path: Path) -> None:
+    """Writes rows in their order, whole or not at all; the columns are the keys of the first."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows))
+    with whole(path) as unfinished:
+        pq.write_table(table, unfinished)
 
 
 def as_paths(files: Any) -> list[str]:

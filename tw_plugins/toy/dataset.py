@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from tw_plugins.storage.atomic import whole
 from tw_plugins.toy.digits import KINDS, STANDARD, WARM_UP, Kind, Problem, Sizes, Split, draw, split_of
 from tw_plugins.toy.working import solution
 
@@ -81,15 +79,6 @@ def record(problem: Problem, index: int, in_threads: bool) -> Record:
         "reward_model": {"style": "rule", "ground_truth": str(problem.answer)},
         "extra_info": {"kind": problem.kind, "index": index, "groups": len(problem.groups)},
     }
-
-
-def write_parquet(records: Iterable[Record], path: Path) -> None:
-    """Write records as a parquet file, in order."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with whole(path) as unfinished:
-        pq.write_table(pa.Table.from_pylist(list(records)), unfinished)
 
 
 def _row_length(record: Record) -> int:

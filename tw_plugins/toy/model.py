@@ -4,15 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, Qwen3ForCausalLM
+    from transformers import PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM
 
 
 @dataclass(frozen=True)
-class ModelSize:
-    """Widths of the model.
+class Widths:
+    """Layers of a Qwen3; the defaults are the toy's."""
+
+    hidden: int = 192
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 2
+    head_dim: int = 32
+    ffn: int = 384
+
+    def config(self, vocabulary: int, **more: Any) -> Qwen3Config:
+        """The configuration of a model with tied embeddings; ``more`` are further fields of it."""
+        from transformers import Qwen3Config
+
+        return Qwen3Config(
+            vocab_size=vocabulary,
+            hidden_size=self.hidden,
+            intermediate_size=self.ffn,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            num_key_value_heads=self.kv_heads,
+            head_dim=self.head_dim,
+            tie_word_embeddings=True,
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class ModelSize(Widths):
+    """The toy's model, and what it begins with.
 
     ``hidden``: at 128 it happened that one letter's look-up found its digit unless that was a 1 or a 2, and
     stayed so: the rest of the score was sharp by then, and a key that gets no attention gets no gradient.
@@ -24,12 +52,6 @@ class ModelSize:
     long that takes is a matter of the seed.
     """
 
-    hidden: int = 192
-    layers: int = 4
-    heads: int = 4
-    kv_heads: int = 2
-    head_dim: int = 32
-    ffn: int = 384
     init_std: float = 0.06
     rope_theta: float = 1_000_000.0
     qk_norm: float = 1.5
@@ -48,19 +70,12 @@ def make_model(
     Deterministic in ``seed``; the global random state is left as it was.
     """
     import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
+    from transformers import Qwen3ForCausalLM
 
-    config = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=size.hidden,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.heads,
-        num_key_value_heads=size.kv_heads,
-        head_dim=size.head_dim,
-        intermediate_size=size.ffn,
+    config = size.config(
+        len(tokenizer),
         initializer_range=size.init_std,
         max_position_embeddings=size.max_positions,
-        tie_word_embeddings=True,
         rope_parameters={"rope_type": "default", "rope_theta": size.rope_theta},
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,

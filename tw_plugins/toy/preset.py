@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tw_plugins.toy.dataset import Mixture, Record, make_dataset, sort_within_batches, write_parquet
+from tw_plugins.storage.parquet import write_parquet
+from tw_plugins.toy.dataset import Mixture, Record, make_dataset, sort_within_batches
 from tw_plugins.toy.digits import SMOKE, Sizes
 from tw_plugins.toy.model import SMOKE_MODEL, STANDARD_MODEL, ModelSize, make_model, save
 from tw_plugins.toy.tokenizer import make_tokenizer

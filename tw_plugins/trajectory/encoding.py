@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tw_plugins.trajectory.tags import ControlTokens
 
 # What is injected: header of the first thread, header of a sibling, newline after the last thread.
+# The last alternative matches behind every </Thread>, if need be nothing: so it comes after the sibling's.
+# Tags in look-behinds are not part of the match: the model samples them.
 _INJECTED = re.compile(
     r"(?<=</Outlines>)\s*<Thread>\s*(?P<first>[1-9]\d*):"
     r"|(?<=</Thread>)\s*<Thread>\s*(?P<sibling>[1-9]\d*):"
@@ -49,6 +51,7 @@ def sampled_texts(text: str) -> Iterator[tuple[int | None, int | None, str]]:
     block, thread, end = 0, None, 0
     for match in _INJECTED.finditer(text):
         yield None if thread is None else block, thread, text[end : match.start()]
+        # After the yield: the piece before a first header still stands outside of the block.
         block += match["first"] is not None
         number = match["first"] or match["sibling"]
         thread, end = int(number) if number else None, match.end()

@@ -109,6 +109,7 @@ _NEXT = {
     (Place.CONCLUDED, "</Parallel>"): Place.OUTSIDE,
 }
 _BODIES = (Place.OUTLINE, Place.THREAD, Place.CONCLUSION)
+# Nine digits at most: `int` raises on thousands of them, and a model may write those.
 _NUMBER = re.compile(r"\s*([1-9][0-9]{0,8}):")
 
 
@@ -134,6 +135,7 @@ class Automaton:
         elif event.is_tag:
             self._tag(event)
         elif event.is_spelled:
+            # From here on it is text: one spelled tag is one error, and the block around it is still judged.
             self._error(FormatCode.SPELLED_TAG, f"{event.text} is spelled in ordinary tokens", event.position)
             self._body.append(event.text)
         else:
@@ -144,6 +146,7 @@ class Automaton:
         if self.place is not Place.OUTSIDE:
             self._error(FormatCode.UNCLOSED, "the block is never closed with </Parallel>", self._opened)
         self._flush_text()
+        # Some point back, to the tag that opened a body or to a block before <think>.
         return sorted(self.errors, key=lambda error: error.position)
 
     def _error(self, code: FormatCode, message: str, position: int) -> None:
@@ -164,6 +167,7 @@ class Automaton:
             self._body.append(event.text)
         elif self.place is not Place.LOST:
             self._error(FormatCode.THINK_IN_BLOCK, f"{event.text} inside a block", event.position)
+        # A first </think> alone is well-formed: chat templates put <think> into the prompt.
         if opening and self._thinking is None:
             for position in self._unthought:
                 self._error(FormatCode.OUTSIDE_THINK, "the block stands before <think>", position)
@@ -198,6 +202,7 @@ class Automaton:
         elif place is not Place.LOST:
             wanted = " or ".join(wanted for at, wanted in _NEXT if at is place)
             self._error(FormatCode.UNEXPECTED_TAG, f"found {tag}, expected {wanted}", position)
+        # Lost until the block ends, or each tag that follows would be one more error of the same cause.
         if tag != "<Parallel>" and place is not Place.OUTSIDE:
             self.place = Place.OUTSIDE if tag == "</Parallel>" else Place.LOST
             self._body = []
@@ -211,6 +216,7 @@ class Automaton:
         if self._body:
             self.pieces.append(Piece("text", 0, "".join(self._body)))
         self._body, self.outlines, self._threads, self._opened = [], [], [], position
+        # Judged later, by whether a <think> comes: text without think tags has its blocks anywhere.
         if self._thinking is None:
             self._unthought.append(position)
         elif not self._thinking:
@@ -230,6 +236,7 @@ class Automaton:
 
     def _check_outlines(self, position: int) -> None:
         count = len(self.outlines)
+        # 0 is a missing number, which has its own error.
         if 0 not in self.outlines and (not count or self.outlines != list(range(1, count + 1))):
             message = f"outlines are numbered {_shorten(self.outlines)}, not 1..n"
             self._error(FormatCode.OUTLINE_NUMBERS, message, position)

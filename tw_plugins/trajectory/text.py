@@ -136,6 +136,7 @@ def outline_numbers(ids: Sequence[int], tags: ControlTokens) -> list[int] | None
         n may exceed what a block may have: whoever forks has a limit of their own.
     """
     automaton, _ = _read(_events_from_ids(ids, tags))
+    # UNCLOSED is no reason, the block has just been opened; FORKED says that nothing follows </Outlines>.
     bad = {error.code for error in automaton.errors} - {FormatCode.TOO_MANY_THREADS, FormatCode.UNCLOSED}
     return None if bad or automaton.place is not Place.FORKED else automaton.outlines
 
@@ -147,6 +148,7 @@ def render(trajectory: Trajectory) -> str:
         TrajectoryError: what came out is not well-formed (a tag in a body, wrong numbers, no thread, …).
     """
     text = "".join(part if isinstance(part, str) else _render_block(part) for part in trajectory.parts)
+    # A body is free text: a tag in it would make another trajectory of this one.
     if errors := validate(text):
         raise TrajectoryError(errors)
     return text
@@ -175,6 +177,7 @@ def _assemble(pieces: Iterable[Piece]) -> Iterator[str | Block]:
         if kind == "text":
             yield body
         elif kind == "outline":
+            # One space and one newline, those that `render` puts there; what a body has besides is its own.
             outlines.append(Outline(number, body.removeprefix(" ")))
         elif kind == "thread":
             threads.append(Thread(number, body.removeprefix(" ").removesuffix("\n")))
@@ -208,8 +211,10 @@ def _events_from_ids(ids: Sequence[int], tags: ControlTokens) -> Iterator[Event]
 
 def _events_from_run(run: Sequence[int], start: int, tags: ControlTokens) -> Iterator[Event]:
     """Events of ids without control tokens: text, think tags (one or several ids), spelled control tags."""
+    # In one piece: a tag or a character may be spelled over several ids.
     for text, offset, is_tag, _ in _events_from_text(tags.decode(run)):
         # Decoding ever longer prefixes finds the id in which a character begins; offset 0 needs none of it.
+        # A bisection asks for log N of these prefixes.
         lengths = _PrefixLengths(run, tags)
         position = start + (bisect_right(lengths, offset) - 1 if offset else 0)
         is_think = text in THINK_TAGS

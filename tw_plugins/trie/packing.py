@@ -51,7 +51,9 @@ def plan(lengths: Sequence[int], budget: int, by_length: bool = True) -> list[li
 def _best_fit(lengths: Sequence[int], budget: int) -> list[list[int]]:
     packs: list[list[int]] = []
     rooms: list[tuple[int, int]] = []  # room and number of every pack, the fullest first
+    # Stable, so equal lengths keep their order: each rank plans for itself and must find the same packs.
     for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        # 0 is the lowest number of a pack: a room of just this length is found too.
         place = bisect_left(rooms, (lengths[index], 0))
         if place < len(rooms):
             room, pack = rooms.pop(place)
@@ -93,6 +95,7 @@ class PackedRows(Sequence[Pack]):
         if isinstance(index, slice):
             return PackedRows(self._rows, self._packs[index])
         rows = [self._rows[row] for row in self._packs[index]]
+        # Positions stay each row's own: the 0 that begins the next row is all that a mask needs.
         fields = ((row.input_ids, row.position_ids, row.loss_mask) for row in rows)
         return Pack(*(list(chain.from_iterable(parts)) for parts in zip(*fields, strict=True)))
 

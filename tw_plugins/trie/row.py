@@ -104,6 +104,7 @@ def position_ids_from_branches(length: int, branches: Sequence[Branch]) -> list[
     main = branches[0].start if branches else length
     positions = list(range(main))
     for branch in branches:
+        # A branch at position 0 would be taken for the next trajectory of a pack.
         if branch.start != len(positions) or not 0 < branch.fork <= main:
             raise ValueError(f"{branch} does not fit: expected start {len(positions)}, fork in 1..{main}")
         positions.extend(range(branch.fork, branch.fork + branch.length))
@@ -131,6 +132,8 @@ class _Builder:
         self, fork: int, header: list[int], body: list[int], logprobs: Sequence[float] | None = None
     ) -> None:
         """Append untrained ``header`` and trained ``body``; they continue the main path below ``fork``."""
+        # Without a header the logits before the first trained token belong to another segment; without a jump
+        # nobody sees from position_ids that a branch begins.
         while not header or fork == self.next_position:
             # Repeat a token of the main path: same token, position and context, so nothing else changes.
             fork, header = fork - 1, [self.ids[fork - 1], *header]
@@ -166,6 +169,8 @@ def row_from_rollout(rollout: Rollout) -> TrieRow:
         stop = len(context) + len(body)
         if not body:
             continue
+        # Sequential segments and thread 1, unless the join took its EOS; a sibling has another header.
+        # Nothing below `trained` again: no token of the main path may stand for two requests.
         if (
             trained <= len(context)
             and main[len(context) : stop] == body
@@ -173,6 +178,8 @@ def row_from_rollout(rollout: Rollout) -> TrieRow:
         ):
             builder.train(len(context), stop, logprobs)
             trained = stop
+            # Threads fork where the last segment ended. An </Outlines> that was put in there was not sampled:
+            # it becomes part of each header.
             fork = stop if call.thread is None else fork
         elif len(context) >= fork and _agree(context, main, fork):
             builder.branch(fork, list(context[fork:]), body, logprobs)
@@ -193,6 +200,7 @@ def rows_from_rollout(rollout: Rollout) -> list[TrieRow]:
     _prompt_length(rollout)
     rows = []
     for context, body, logprobs in map(_unit, rollout.calls):
+        # An empty completion would be a row that trains nothing.
         if body:
             builder = _Builder([*context, *body])
             builder.train(len(context), len(context) + len(body), logprobs)
@@ -225,11 +233,13 @@ def row_from_ids(
     for block in _tag_positions(ids, tags, prompt_length):
         fork = block["outlines_end"][0] + 1
         bodies = _thread_bodies(ids, tags, block)
+        # </Parallel> and a conclusion come after it: inference samples them on the main path.
         joined = bodies[-1][1] + len(tags.join_newline)
         if not autoregressive_unit:
             builder.loss[fork:joined] = [0] * (joined - fork)
             builder.train(*bodies[0])
         for number, (start, stop) in enumerate(bodies[1:], 2):
+            # The header as it is sent, with the newline that siblings do not have in the joined text.
             builder.branch(fork, list(tags.header(number, True)), ids[start:stop])
     return builder.row(with_logprobs=False)
 
@@ -251,15 +261,18 @@ def _agree(context: Sequence[int], main: list[int], length: int) -> bool:
 
 
 def _has_logprobs(rollout: Rollout) -> bool:
+    # All or none: 0.0 in place of a missing log-prob would say that the token was certain.
     completions = [call.completion for call in rollout.calls]
     return all(completion.logprobs is not None for completion in completions if len(completion.token_ids))
 
 
 def _tag_positions(ids: list[int], tags: ControlTokens, start: int) -> list[dict[str, list[int]]]:
     """Per block, the positions of each tag, checked to come in the order of the grammar."""
+    # A tokenizer without Conclusion adds None here, which is no id.
     names = {getattr(tags, name): name for name in _NEXT}
     blocks: list[dict[str, list[int]]] = []
     previous = "parallel_end"
+    # From the response on: tags in a prompt are an example, and context.
     for position in [i for i in range(start, len(ids)) if ids[i] in names]:
         name = names[ids[position]]
         if name not in _NEXT[previous]:
@@ -278,6 +291,7 @@ def _thread_bodies(ids: list[int], tags: ControlTokens, block: dict[str, list[in
     outlines, threads = len(block["outline"]), len(block["thread"])
     if outlines != threads:
         raise MalformedRow(f"{outlines} outlines but {threads} threads", block["parallel"][0])
+    # Each begins where the one before it ended: what stands between is neither injected nor sampled.
     bodies, at = [], block["outlines_end"][0] + 1
     for number, close in enumerate(block["thread_end"], 1):
         start = _expect(ids, at, tags.header(number, number == 1), f"header of thread {number}")

@@ -17,12 +17,11 @@ import torch
 from typer.testing import CliRunner
 
 from tests.support.messages import assert_message
+from tw_plugins.bench import BenchError, timing
 from tw_plugins.bench import engine as bench_engine
-from tw_plugins.bench import timing
 from tw_plugins.bench.collate import bench_collate, grown
 from tw_plugins.bench.cpu_meter import CpuMeter
 from tw_plugins.bench.engine import _Router
-from tw_plugins.bench.errors import BenchError
 from tw_plugins.bench.memory import peak_of_process
 from tw_plugins.bench.prefix_cache import possible_hits
 from tw_plugins.bench.provenance import Machine

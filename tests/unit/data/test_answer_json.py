@@ -3,6 +3,7 @@ r"""Answers of the model as JSON: LaTeX that was not escaped, reasoning and pros
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -72,6 +73,19 @@ def test_json_is_found_behind_reasoning_and_prose(name: str) -> None:
 def test_what_cannot_be_read_is_malformed(answer: str, why: str) -> None:
     with pytest.raises(Malformed, match=why):
         json_in(answer)
+
+
+@pytest.mark.parametrize("answer", ["[" * 100_000, "[" * 900 + "1," * 50_000], ids=["nest", "list"])
+def test_brackets_that_never_close_cost_little(answer: str) -> None:
+    """Stage 1 reads answers on its event loop: seconds here are seconds without a request."""
+    began = time.process_time()
+    with pytest.raises(Malformed):
+        json_in(answer)
+    assert time.process_time() - began < 1
+
+
+def test_an_answer_is_found_behind_brackets_that_do_not_close() -> None:
+    assert json_in(f"In [0, 1) and [2, 3): [so {TEXT}") == DATA
 
 
 @pytest.mark.parametrize("control", [r"\f", r"\b", r"\r", r"\t", r"\u0007"])

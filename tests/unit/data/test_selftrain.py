@@ -123,7 +123,7 @@ def test_a_second_run_samples_what_is_missing(prompts: Path, tmp_path: Path) -> 
     samples.write_text("".join(whole[:3]) + whole[3][:40])  # killed while the fourth was written
     seen: list[tuple[int, int]] = []
     funnel = selftrain("m", prompts, out, SETTINGS, 2, progress=lambda *at: seen.append(at))
-    assert seen == [(3, 4), (4, 4)] and funnel.samples == 4
+    assert seen == [(done, 4) for done in range(5)] and funnel.samples == 4
     assert sorted(record.index for record in read_records(samples)) == [0, 0, 1, 1]
     assert [made["seed"] for made in Engine.made] == [0, 3]  # not the same samples again
     selftrain("m", prompts, out, SETTINGS, samples=2, keep=Keep(max_tokens=1))

@@ -15,10 +15,9 @@ from tests.support.records import RECORD
 from tests.support.texts import TEN, block, text_of
 from tw_plugins.cli import app as cli
 from tw_plugins.evaluation.compare import compare, compare_by_kind
-from tw_plugins.evaluation.eval_report import write_report
 from tw_plugins.evaluation.figures import ALL, by_kind, describe
-from tw_plugins.evaluation.markdown import markdown_table
 from tw_plugins.evaluation.records import EvalRecord, write_records
+from tw_plugins.evaluation.report import markdown_table, write_report
 from tw_plugins.evaluation.scores import EvaluationError, speedup, summarise
 
 FORKED = text_of(block(f"{TEN} 3 + 4 = 7", f"{TEN} 3 + 4 = 7"))

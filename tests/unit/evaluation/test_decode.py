@@ -7,30 +7,27 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from tests.support.fakes import EOS, ScriptedEngine
 from tests.support.records import CLOSE, OPEN, RECORD, TAGS, THREADS
 from tests.support.tokenizers import tokenizer
-from tw_plugins.evaluation.decode import (
-    EvalProblem,
-    EvaluationError,
+from tw_plugins.evaluation import run
+from tw_plugins.evaluation.decode import evaluate
+from tw_plugins.evaluation.problems import EvalProblem, read_problems
+from tw_plugins.evaluation.records import (
+    EvalRecord,
     RecordError,
     Span,
-    evaluate,
-    evaluate_timed,
-    read_problems,
+    append_record,
     read_records,
-    speedup,
-    speedups,
-    summarise,
     write_records,
 )
-from tw_plugins.evaluation.records import append_record
-from tw_plugins.evaluation.run import EvalSettings, _kept, evaluate_model, evaluate_modes, record_file
-from tw_plugins.rollout import Completion, Limits
+from tw_plugins.evaluation.run import EvalSettings, Prepared, evaluate_model, sample
+from tw_plugins.evaluation.scores import EvaluationError, speedup, speedups, summarise
+from tw_plugins.rollout import Completion, Limits, Mode
 
 LIMITS = Limits(max_tokens=400, max_thread_tokens=100, answer_reserve=50)
 
@@ -81,7 +78,10 @@ async def test_wrong_missing_and_malformed_answers() -> None:
 
 async def test_the_clock_is_read_only_one_at_a_time() -> None:
     engine, seen = Counting(), []
-    alone = await evaluate(engine, TAGS, [problem(i) for i in range(5)], "parallel", LIMITS, 1, seen.append)
+    alone = await evaluate(
+        engine, TAGS, [problem(i) for i in range(5)], "parallel", LIMITS, 8, wall_clock_problems=5,
+        progress=seen.append,
+    )  # fmt: skip
     assert engine.most == 1 and all(record.wall_s and record.wall_s > 0 for record in alone)
     assert seen == alone
     for record in alone:
@@ -97,7 +97,7 @@ async def test_timed_subset_is_the_first_decomposable_problems_after_a_warm_up()
     engine = Counting()
     kinds = ["chain", "decomposable", "chain", "decomposable", "decomposable"]
     problems = [problem(index, kind) for index, kind in enumerate(kinds)]
-    records = await evaluate_timed(engine, TAGS, problems, "parallel", LIMITS, 8, wall_clock_problems=2)
+    records = await evaluate(engine, TAGS, problems, "parallel", LIMITS, 8, wall_clock_problems=2)
     assert [record.wall_s is not None for record in records] == [False, True, False, True, False]
     assert [record.index for record in records] == [0, 1, 2, 3, 4]
     assert sorted(int(prompt[-1]) for prompt in engine.prompts[:3]) == [0, 2, 4]
@@ -106,7 +106,7 @@ async def test_timed_subset_is_the_first_decomposable_problems_after_a_warm_up()
 
 async def test_without_timing_nothing_is_decoded_twice() -> None:
     engine = Counting()
-    records = await evaluate_timed(engine, TAGS, [problem()], "parallel", LIMITS, 1, wall_clock_problems=0)
+    records = await evaluate(engine, TAGS, [problem()], "parallel", LIMITS, 1, wall_clock_problems=0)
     assert len(engine.prompts) == 1 and records[0].wall_s is None
 
 
@@ -121,17 +121,32 @@ async def test_concurrency_must_be_positive() -> None:
         await evaluate(Counting(), TAGS, [problem()], "parallel", LIMITS, 0)
 
 
-async def test_modes_run_on_the_same_engine_and_report_progress() -> None:
-    seen: list[tuple[str, int]] = []
-    results = await evaluate_modes(
-        Counting(), TAGS, [problem(0), problem(1)], ["parallel", "autoregressive"], LIMITS, EvalSettings(),
-        lambda mode, record: seen.append((mode, record.index)),
-    )  # fmt: skip
+def test_modes_run_on_the_same_engine_and_every_record_is_in_its_file_before_it_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines: list[Counting] = []
+    seen: list[tuple[Mode, int]] = []
+
+    def decode_with(model: str, engine_args: Any, server: None, work: Any) -> None:
+        engines.append(Counting())
+        asyncio.run(work(engines[-1]))
+
+    def report(mode: Mode, record: EvalRecord) -> None:
+        assert record in read_records(files[mode])
+        seen.append((mode, record.index))
+
+    monkeypatch.setattr(run, "decode_with", decode_with)
+    files = {mode: tmp_path / f"{mode}.jsonl" for mode in get_args(Mode)}
+    prepared = Prepared(TAGS, [problem(0), problem(1)], LIMITS, {})
+    results = sample("m", prepared, files, EvalSettings(concurrency=1), report)
     assert {mode: [r.mode for r in records] for mode, records in results.items()} == {
         "parallel": ["parallel"] * 2,
         "autoregressive": ["autoregressive"] * 2,
     }
-    assert sorted(seen) == [("autoregressive", 0), ("autoregressive", 1), ("parallel", 0), ("parallel", 1)]
+    assert seen == [("parallel", 0), ("parallel", 1), ("autoregressive", 0), ("autoregressive", 1)]
+    assert sample("m", prepared, files, EvalSettings(), report) == results and seen[4:] == seen[:4]
+    (engine,) = engines
+    assert engine.most == 1 and all(record.wall_s is None for record in results["parallel"])
 
 
 def test_limits_are_cut_to_the_context_and_contradictions_are_named() -> None:
@@ -153,14 +168,6 @@ def test_a_file_grows_by_records(tmp_path: Path) -> None:
     for index in range(3):
         append_record(replace(RECORD, index=index), path)
         assert [record.index for record in read_records(path)] == list(range(index + 1))
-
-
-async def test_progress_is_in_the_files(tmp_path: Path) -> None:
-    seen: list[int] = []
-    kept = _kept(tmp_path, lambda mode, record: seen.append(record.index))
-    problems = [problem(0), problem(1)]
-    await evaluate_modes(Counting(), TAGS, problems, ["parallel"], LIMITS, EvalSettings(), kept)
-    assert [record.index for record in read_records(record_file(tmp_path, "parallel"))] == seen == [0, 1]
 
 
 def test_a_half_written_file_names_its_line(tmp_path: Path) -> None:

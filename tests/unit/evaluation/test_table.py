@@ -16,10 +16,9 @@ from tests.support.records import RECORD
 from tw_plugins.cli import app as cli
 from tw_plugins.evaluation.compare import compare
 from tw_plugins.evaluation.figures import describe
-from tw_plugins.evaluation.paper_figures import PAPER
 from tw_plugins.evaluation.records import EvalRecord, write_records
 from tw_plugins.evaluation.scores import EvaluationError
-from tw_plugins.evaluation.table import join, table_markdown
+from tw_plugins.evaluation.table import PAPER, join, table_markdown
 from tw_plugins.rollout import Mode
 
 

@@ -39,7 +39,7 @@ def test_a_page_on_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytes
             file.write(text[:10])
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr("tw_plugins.pages.page.template", lambda _: Template)
+    monkeypatch.setattr("tw_plugins.pages.page.template", lambda *_, **__: Template)
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError):
         write_page("x", tmp_path / "x.html", [])

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tw_plugins.cli.app import app
-from tw_plugins.toy.dataset import Mixture, make_dataset, sort_within_batches, write_parquet
+from tw_plugins.toy.dataset import Mixture, make_dataset, sort_within_batches
 from tw_plugins.toy.digits import KINDS, SMOKE, STANDARD, Problem, Sizes, draw, split_of
 from tw_plugins.toy.model import SMOKE_MODEL, ModelSize, make_model, save
 from tw_plugins.toy.preset import SMOKE_PRESET, write_files
@@ -174,13 +174,6 @@ def test_sorting_keeps_the_batches_and_puts_threads_last() -> None:
         assert sorted(map(str, ordered[start:end])) == sorted(map(str, records[start:end]))
         in_threads = ["<Parallel>" in record["response"] for record in ordered[start:end]]
         assert in_threads == sorted(in_threads)
-
-
-def test_parquet_holds_the_records(tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
-    records = make_dataset(5, 0, "test", Mixture(sizes=SMOKE))
-    write_parquet(records, tmp_path / "sub" / "test.parquet")
-    assert parquet.read_table(tmp_path / "sub" / "test.parquet").to_pylist() == records
 
 
 def test_tokenizer_gives_the_exact_text_back() -> None:

@@ -32,6 +32,7 @@ _WORDS = """
     thinspace tilde times to top triangle triangleleft triangleq triangleright
 """
 _COMMANDS = frozenset(_WORDS.split())
+_READINGS = 20  # of a text, in attempts that fail
 
 
 class Malformed(UserError, ValueError):
@@ -96,16 +97,26 @@ def _doubled(match: re.Match[str]) -> str:
 
 
 def _values(text: str) -> Iterator[tuple[int, Any]]:
-    """Length and value of each object or list in a text that is not inside another."""
-    decoder, at = json.JSONDecoder(), 0
+    """Length and value of each object or list in a text that is not inside another.
+
+    A bracket that is never closed is read up to the end of the text, and so may be the next one; the search
+    gives up after as many characters as `_READINGS` texts have.
+    """
+    decoder, at, left = json.JSONDecoder(), 0, _READINGS * len(text)
     for match in re.finditer(r"[{\[]", text):
-        if match.start() < at:
+        start = match.start()
+        if start < at:
             continue
         try:
-            value, at = decoder.raw_decode(text, match.start())
-        except (ValueError, RecursionError):
-            continue
-        yield at - match.start(), value
+            value, at = decoder.raw_decode(text, start)
+        except RecursionError:
+            return  # each bracket of such a nest would end like this, after a thousand calls
+        except ValueError as error:
+            left -= getattr(error, "pos", len(text)) - start  # a number of too many digits has no pos
+            if left < 0:
+                return
+        else:
+            yield at - start, value
 
 
 def _of_whole_characters(value: Any) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.storage.atomic import write_text
-from tw_plugins.storage.jsonl import Record, append, drop_unfinished_line, numbered
+from tw_plugins.storage.jsonl import Record, append, salvaged
 
 __all__ = ["Answer", "Journal", "Usage"]
 
@@ -70,10 +70,8 @@ class Journal:
         """Reads what is there; the half line of a killed process is cut off."""
         self.path, self.now, self.all_runs = path, Usage(), Usage()
         self._answers: dict[str, Answer] = {}
-        drop_unfinished_line(path)
-        if path.exists():
-            for number, entry in numbered(path):
-                self._take(entry, f"{path}, line {number}")
+        for number, entry in salvaged(path):
+            self._take(entry, f"{path}, line {number}")
 
     def _take(self, entry: Record | str, where: str) -> None:
         try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from typing import Any, TypeVar
 
 from tw_plugins.data.stage1.answer_json import Malformed
 from tw_plugins.data.stage1.endpoint import Chat
 from tw_plugins.data.stage1.journal import Answer
 from tw_plugins.data.stage1.runner import Rejected
+from tw_plugins.storage.templates import template
 
 __all__ = ["ask_until", "prompt"]
 
@@ -48,8 +48,4 @@ def _shown(answer: Answer) -> str:
 
 def prompt(name: str, **values: Any) -> str:
     """The prompt of a step, filled in."""
-    from jinja2 import Environment, StrictUndefined
-
-    source = files("tw_plugins.data.stage1").joinpath(f"prompts/{name}.j2").read_text(encoding="utf-8")
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source).render(**values)
+    return template("tw_plugins.data.stage1", f"prompts/{name}.j2", escape=False).render(**values)

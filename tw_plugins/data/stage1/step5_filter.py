@@ -12,6 +12,7 @@ from tw_plugins.data.stage1.runner import Rejected
 from tw_plugins.data.stage1.traces import CLOSE, OPEN, column, problem_of
 from tw_plugins.evaluation.shapes import Response, shapes_of
 from tw_plugins.storage.jsonl import Record
+from tw_plugins.storage.parquet import write_parquet
 from tw_plugins.trajectory import Block, Outline, Thread, Trajectory, TrajectoryError, render
 
 __all__ = ["check", "statistics", "trajectory_of", "write_sft"]
@@ -52,9 +53,6 @@ def trajectory_of(record: Record) -> Trajectory:
 
 def write_sft(records: Iterable[Record], path: Path) -> None:
     """The data set as SFT reads it, whole or not at all."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     rows = [
         {
             "prompt": _messages(record["prompt"]),
@@ -63,9 +61,7 @@ def write_sft(records: Iterable[Record], path: Path) -> None:
         }
         for record in records
     ]
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    pq.write_table(pa.Table.from_pylist(rows), unfinished)
-    unfinished.replace(path)
+    write_parquet(rows, path)
 
 
 def statistics(records: Iterable[Record], count: Callable[[str], int] | None) -> dict[str, Any]:

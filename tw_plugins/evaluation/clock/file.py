@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tw_plugins.evaluation.clock.pairs import Decoded, Pair
 from tw_plugins.evaluation.records import RecordError
-from tw_plugins.storage.jsonl import append_line, drop_unfinished_line
+from tw_plugins.storage.jsonl import append, salvaged
 
 __all__ = ["append_pair", "clock_file", "salvage_pairs"]
 
@@ -21,7 +20,7 @@ def clock_file(out: Path) -> Path:
 
 def append_pair(pair: Pair, path: Path) -> None:
     """Adds one pair at the end of a file."""
-    append_line(json.dumps(asdict(pair)) + "\n", path)
+    append(asdict(pair), path)
 
 
 def salvage_pairs(path: Path) -> list[Pair]:
@@ -30,19 +29,15 @@ def salvage_pairs(path: Path) -> list[Pair]:
     Raises:
         RecordError: a whole line is no pair.
     """
-    drop_unfinished_line(path)
-    if not path.exists():
-        return []
-    with path.open("rb") as lines:
-        return [_pair(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    return [_pair(entry, f"{path}, line {number}") for number, entry in salvaged(path)]
 
 
-def _pair(line: bytes, where: str) -> Pair:
+def _pair(entry: Any, where: str) -> Pair:
+    """The pair of a record; a text, which says why there is none, has no such keys."""
     try:
-        data: dict[str, Any] = json.loads(line)
-        sides = {name: Decoded(**data[name]) for name in ("own", "baseline")}
-        return Pair(**{**data, **sides})
-    except (ValueError, TypeError, KeyError) as error:
+        sides = {name: Decoded(**entry[name]) for name in ("own", "baseline")}
+        return Pair(**{**entry, **sides})
+    except (TypeError, KeyError) as error:
         raise RecordError(
             f"{where}: not a pair of timed answers. Remove the line, its problem is then timed again."
         ) from error

@@ -23,8 +23,8 @@ from typing import Any
 
 from tw_plugins.errors import UserError
 from tw_plugins.pages.report.figures import view
-from tw_plugins.pages.templates import template
 from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.templates import template
 
 __all__ = ["SHAPE", "ReportError", "check", "read_report", "write_report"]
 
@@ -73,7 +73,7 @@ def write_report(report: Mapping[str, Any], folder: Path) -> Path:
         ReportError: a key is missing.
     """
     check(report)
-    page = template("report/report.html.j2").render(**view(report))
+    page = template("tw_plugins.pages", "report/report.html.j2", escape=True).render(**view(report))
     write_text(folder / JSON_NAME, json.dumps(report, indent=2) + "\n")
     target = folder / HTML_NAME
     write_text(target, page)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tw_plugins.evaluation.compare import compare_by_kind
 from tw_plugins.evaluation.figures import Figures, by_kind, describe
-from tw_plugins.evaluation.markdown import markdown_table
 from tw_plugins.evaluation.records import EvalRecord
 from tw_plugins.evaluation.redundancy import N
 from tw_plugins.rollout import Mode
@@ -20,6 +19,7 @@ __all__ = [
     "NOTE",
     "comparison_markdown",
     "evaluation_markdown",
+    "markdown_table",
     "number_cell",
     "share_cell",
     "write_report",
@@ -170,6 +170,12 @@ def _against(comparison: Mapping[str, Figures]) -> str:
             for kind, found in comparison.items()
         ],
     )
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose first column is text and whose others are figures, on the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
 
 
 def share_cell(interval: Any) -> str:

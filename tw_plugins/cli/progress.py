@@ -1,0 +1,14 @@
+"""Progress bars, the same ones for every command that has some."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+__all__ = ["progress_bars"]
+
+
+def progress_bars(console: Console, transient: bool = False) -> Progress:
+    """What is done, a bar, so many of so many, and the time; ``transient`` ones are gone in the end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=transient)
