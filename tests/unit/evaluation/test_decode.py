@@ -31,6 +31,7 @@ from tw_plugins.evaluation.decode import (
 from tw_plugins.evaluation.records import append_record
 from tw_plugins.evaluation.run import EvalSettings, _kept, evaluate_model, evaluate_modes, record_file
 from tw_plugins.rollout import Completion, Limits
+from tw_plugins.settings import SettingsError
 
 LIMITS = Limits(max_tokens=400, max_thread_tokens=100, answer_reserve=50)
 
@@ -135,10 +136,10 @@ async def test_modes_run_on_the_same_engine_and_report_progress() -> None:
 
 
 def test_limits_are_cut_to_the_context_and_contradictions_are_named() -> None:
-    assert EvalSettings(max_tokens=1000).limits(context=600).max_tokens == 600
-    assert EvalSettings(max_tokens=1000).limits(context=5000).answer_reserve == 125
-    with pytest.raises(EvaluationError, match=r"answer_reserve \(700\)"):
-        EvalSettings(answer_reserve=700).limits(context=600)
+    assert EvalSettings(max_tokens=1000).limits(600).max_tokens == 600
+    assert EvalSettings(max_tokens=1000).limits(5000).answer_reserve == 125
+    with pytest.raises(SettingsError, match=r"answer_reserve \(700\)"):
+        EvalSettings(answer_reserve=700).limits(600)
 
 
 def test_records_survive_a_file(tmp_path: Path) -> None:
