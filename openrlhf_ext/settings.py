@@ -1,4 +1,7 @@
-"""ThreadWeaver's flags, `--tw.*`: declared once, parsed before upstream's, handed to every process.
+"""ThreadWeaver's flags, `--tw.*`: parsed before upstream's, handed to every process.
+
+Most are the core's settings (`rollout.settings`, `reward.settings`, `sft.settings`); here are those that only
+OpenRLHF needs, and how all of them become flags.
 
 OpenRLHF's parsers live in the `__main__` blocks of its commands and reject what they do not know, so the
 launchers take our flags off the command line first. Ray actors read them from an environment variable, which
@@ -11,57 +14,48 @@ import argparse
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, get_type_hints
+from typing import Any, Self
 
-from tw_plugins.errors import UserError
-from tw_plugins.reward import Acceleration, RewardSettings
-from tw_plugins.rollout import Limits, Mode
-from tw_plugins.rollout.deadline import check_deadline
-from tw_plugins.settings import check_fields
+from tw_plugins.reward import RewardSettings
+from tw_plugins.rollout import RolloutSettings
+from tw_plugins.settings import Setting, Settings, SettingsError, declared, setting
+from tw_plugins.sft import settings as sft
+
+__all__ = [
+    "ENVIRONMENT",
+    "METRICS",
+    "PREFIX",
+    "Common",
+    "RLSettings",
+    "SFTSettings",
+    "SettingsError",
+    "append_metrics",
+]
 
 PREFIX = "tw."
-MODES: tuple[Mode, ...] = get_args(Mode)
-ACCELERATIONS: tuple[Acceleration, ...] = get_args(Acceleration)
 ENVIRONMENT = "THREADWEAVER_OPENRLHF"
 METRICS = "threadweaver"
 """What our metrics begin with, as on verl."""
 
 
-class SettingsError(UserError, ValueError):
-    """A flag that cannot work; the message names it and what to set instead."""
-
-
-def _flag(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "choices": choices})
-
-
 @dataclass(frozen=True)
-class Common:
-    """Flags of both commands.
+class Common(Settings):
+    """Flags of both commands."""
 
-    Raises:
-        SettingsError: a value of another type than its flag's; only `from_environment` can bring one.
-    """
+    PREFIX = f"--{PREFIX}"
 
-    metrics_file: str | None = _flag(None, "append one JSON line per step, {'step': …, 'data': {…}}, here")
-    fp32: bool = _flag(False, "float32 parameters, in vLLM too (upstream has bf16 and fp16 only)")
-
-    def __post_init__(self) -> None:
-        try:
-            check_fields(self, f"--{PREFIX}")
-        except ValueError as error:
-            raise SettingsError(str(error)) from error
+    metrics_file: str | None = setting(None, "append one JSON line per step, {'step': …, 'data': {…}}, here")
+    fp32: bool = setting(False, "float32 parameters, in vLLM too (upstream has bf16 and fp16 only)")
 
     @classmethod
     def parser(cls) -> argparse.ArgumentParser:
         """Knows `--tw.*` only; leaves everything else alone."""
         parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, usage=argparse.SUPPRESS)
         group = parser.add_argument_group("ThreadWeaver")
-        hints = get_type_hints(cls)
-        for flag in fields(cls):
-            _add(group, flag.name, hints[flag.name], flag.default, flag.metadata)
+        for flag in declared(cls).values():
+            _add(group, flag)
         return parser
 
     @classmethod
@@ -86,73 +80,20 @@ class Common:
 
 
 @dataclass(frozen=True)
-class RLSettings(Common):
-    """Flags of `train_ppo_ray`: the state machine's limits and the reward, the paper's by default.
+class RLSettings(RewardSettings, RolloutSettings, Common):
+    """Flags of `train_ppo_ray`: the rollout's settings and the reward's, the paper's by default."""
 
-    Raises:
-        SettingsError: a value that is not allowed.
-    """
-
-    mode: Literal["parallel", "autoregressive"] = _flag(
-        "parallel", "fork at every outline, or decode as one plain request", MODES
+    vllm_args: str = setting(
+        "{}", "JSON object of further vLLM engine arguments, e.g. '{\"block_size\": 32}'"
     )
-    max_tokens: int | None = _flag(
-        None, "joined response; default: --rollout.max_new_tokens, else what --data.max_len leaves"
-    )
-    max_thread_tokens: int | None = _flag(None, "one thread; default: max_tokens")
-    max_threads: int = _flag(50, "threads per block; a wider fork is decoded sequentially")
-    max_blocks: int = _flag(32, "forks per trajectory")
-    answer_reserve: int | None = _flag(
-        None, "kept for what follows the last block; default: an eighth of max_tokens, at most 512"
-    )
-    engine_timeout_s: float = _flag(
-        3600.0, "longest that one request, its turn included, or one weight may take on its way to vLLM"
-    )
-    rho: float = _flag(RewardSettings.rho, "weight of the acceleration ratio in the reward")
-    rho_clip: float = _flag(RewardSettings.rho_clip, "largest acceleration bonus")
-    wrong: float = _flag(RewardSettings.wrong, "reward of a wrong answer")
-    format_weight: float = _flag(RewardSettings.format_weight, "added to every well-formed trajectory")
-    acceleration: Literal["eta", "critical_path", "none"] = _flag(
-        RewardSettings.acceleration,
-        "what the bonus pays for: eta (the paper's), critical_path (what a fork saves against its group), "
-        "none (the sequential baseline)",
-        ACCELERATIONS,
-    )
-    vllm_args: str = _flag("{}", "JSON object of further vLLM engine arguments, e.g. '{\"block_size\": 32}'")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.engine_args()
-        try:
-            check_deadline(self.engine_timeout_s, f"--{PREFIX}engine_timeout_s")
-        except ValueError as error:
-            raise SettingsError(str(error)) from error
-        try:
-            self.reward()
-        except ValueError as error:
-            raise SettingsError(f"--{PREFIX}{error}") from error
 
     def reward(self) -> dict[str, Any]:
         """Settings of the reward, as `tw_plugins.reward.compute_score` takes them."""
-        values = {flag.name: getattr(self, flag.name) for flag in fields(RewardSettings)}
-        return asdict(RewardSettings(**values))
-
-    def limits(self, room: int) -> Limits:
-        """The state machine's limits when the framework allows `room` response tokens.
-
-        Raises:
-            SettingsError: limits that contradict each other.
-        """
-        try:
-            return Limits.of(
-                room if self.max_tokens is None else min(room, self.max_tokens),
-                max_thread_tokens=self.max_thread_tokens,
-                max_threads=self.max_threads,
-                max_blocks=self.max_blocks,
-                answer_reserve=self.answer_reserve,
-            )
-        except ValueError as error:
-            raise SettingsError(f"--{PREFIX}*: {error}") from error
+        return {name: getattr(self, name) for name in declared(RewardSettings)}
 
     def engine_args(self) -> dict[str, Any]:
         """`--tw.vllm_args` as keyword arguments.
@@ -172,18 +113,8 @@ class RLSettings(Common):
 
 
 @dataclass(frozen=True)
-class SFTSettings(Common):
+class SFTSettings(sft.SFTSettings, Common):
     """Flags of `train_sft`."""
-
-    autoregressive_unit: bool = _flag(
-        True, "train the whole joined trajectory too, so that the model also decodes sequentially"
-    )
-    strict: bool = _flag(False, "stop at the first malformed trajectory instead of counting and skipping it")
-    keep_order: bool = _flag(False, "first epoch in the order of the file (a curriculum)")
-    pack_tokens: int | None = _flag(
-        None,
-        "join rows to examples of at most so many tokens, which batch sizes then count",
-    )
 
 
 def append_metrics(path: str | Path, step: int, data: Mapping[str, Any]) -> None:
@@ -193,19 +124,12 @@ def append_metrics(path: str | Path, step: int, data: Mapping[str, Any]) -> None
         file.write(json.dumps({"step": step, "data": numbers}) + "\n")
 
 
-def _add(group: Any, name: str, kind: Any, default: Any, metadata: Mapping[str, Any]) -> None:
-    flag, text = f"--{PREFIX}{name}", metadata["help"]
-    if kind is bool:
-        group.add_argument(flag, dest=name, default=default, help=text, action=argparse.BooleanOptionalAction)
+def _add(group: Any, flag: Setting) -> None:
+    name = f"--{PREFIX}{flag.name}"
+    shared = {"dest": flag.name, "default": flag.default}
+    if bool in flag.kinds:
+        group.add_argument(name, help=flag.text, action=argparse.BooleanOptionalAction, **shared)
         return
-    plain = next((part for part in get_args(kind) if part in (int, float, str)), kind)
-    kind = plain if plain in (int, float, str) else str
-    shown = text if default is None else f"{text} (default: {default})"
-    group.add_argument(
-        flag,
-        dest=name,
-        default=default,
-        type=kind,
-        choices=metadata["choices"],
-        help=shown.replace("%", "%%"),
-    )
+    kind = next((part for part in flag.kinds if part in (int, float)), str)
+    shown = flag.text if flag.default is None else f"{flag.text} (default: {flag.default})"
+    group.add_argument(name, type=kind, choices=flag.choices, help=shown.replace("%", "%%"), **shared)

@@ -46,10 +46,7 @@ class TrieSFTDataset(SFTDataset):  # type: ignore[misc]
             max_length=max_length,
             length_setting="--data.max_len",
             source=str(getattr(self.data, "dataset", "the data set")),
-            autoregressive_unit=settings.autoregressive_unit,
-            strict=settings.strict,
-            pack_tokens=settings.pack_tokens,
-            keep_order=settings.keep_order,
+            settings=settings,
         )
         rows = maker.rows(self._examples(dataset))
         self.left_out = maker.left_out

@@ -4,80 +4,69 @@
 every setting can be given in a recipe's YAML or on the command line:
 
     +actor_rollout_ref.rollout.custom.threadweaver.max_threads=8
+
+They are declared in the core (`rollout.settings`, `reward.settings`, `sft.settings`); here is what verl alone
+can do, and where they stand in its config.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from tw_plugins.errors import UserError
 from tw_plugins.reward import RewardSettings
-from tw_plugins.rollout import Limits, Mode
-from tw_plugins.rollout.deadline import check_deadline
-from tw_plugins.settings import check_fields
+from tw_plugins.rollout import Limits, RolloutSettings
+from tw_plugins.settings import SettingsError, section, setting
 
-Layout = Literal["trie", "rows"]
-RequestIds = Literal["trajectory", "thread"]
+__all__ = [
+    "KEY",
+    "OUR_REWARD",
+    "REWARD_KEY",
+    "RewardKwargs",
+    "Settings",
+    "SettingsError",
+    "reward_is_ours",
+    "reward_settings",
+    "settings_from",
+]
+
 KEY = "actor_rollout_ref.rollout.custom.threadweaver"
 OUR_REWARD = "verl_ext.reward"
 REWARD_KEY = "reward.custom_reward_function.reward_kwargs"
 
 
-class SettingsError(UserError, ValueError):
-    """A setting of ThreadWeaver that cannot work; the message names the key and what to set instead."""
-
-
 @dataclass(frozen=True)
-class Settings:
-    """All settings of the rollout, in tokens where they count something.
+class Settings(RolloutSettings):
+    """All settings of the rollout."""
 
-    Attributes:
-        mode: "parallel" forks at every outline; "autoregressive" decodes the same checkpoint as one request
-            (P6).
-        layout: "trie" returns one row per trajectory, "rows" one row per request (for engines without mask
-            support).
-        request_ids: "trajectory" keeps one request id, so that every thread finds the prefix cache of its
-            parent; "thread" gives each thread its own, which spreads them over the replicas.
-        max_tokens: joined response; None takes `data.max_response_length`.
-        max_thread_tokens, max_threads, max_blocks, answer_reserve: see `tw_plugins.rollout.Limits`.
-        engine_timeout_s: longest that one request, its turn included, or one hand-over of weights may take.
-    """
+    PREFIX = f"{KEY}."
 
-    mode: Mode = "parallel"
-    layout: Layout = "trie"
-    request_ids: RequestIds = "trajectory"
-    max_tokens: int | None = None
-    max_thread_tokens: int | None = None
-    max_threads: int = 50
-    max_blocks: int = 32
-    answer_reserve: int | None = None
-    engine_timeout_s: float = 3600.0
+    layout: Literal["trie", "rows"] = setting(
+        "trie",
+        "trie: one row per trajectory; rows: one row per request, for engines without mask support (with "
+        "adv_estimator=grpo)",
+    )
+    request_ids: Literal["trajectory", "thread"] = setting(
+        "trajectory",
+        "trajectory: one request id, so that every thread finds the prefix cache of its parent; thread: one "
+        "for each thread, which spreads them over the replicas",
+    )
 
-    def __post_init__(self) -> None:
-        try:
-            check_fields(self, f"{KEY}.")
-            check_deadline(self.engine_timeout_s, f"{KEY}.engine_timeout_s")
-        except ValueError as error:
-            raise SettingsError(str(error)) from error
+    def limits(self, room: int) -> Limits:
+        """The state machine's limits when `data.max_response_length` is `room`.
 
-    def limits(self, response_length: int) -> Limits:
-        """The state machine's limits when the framework allows `response_length` tokens.
+        A `max_tokens` above it counts: verl's rows are as long as they are.
 
         Raises:
             SettingsError: limits that contradict each other.
         """
-        try:
-            return Limits.of(
-                response_length if self.max_tokens is None else self.max_tokens,
-                max_thread_tokens=self.max_thread_tokens,
-                max_threads=self.max_threads,
-                max_blocks=self.max_blocks,
-                answer_reserve=self.answer_reserve,
-            )
-        except ValueError as error:
-            raise SettingsError(f"{KEY}: {error}") from error
+        return super().limits(room if self.max_tokens is None else self.max_tokens)
+
+
+class RewardKwargs(RewardSettings):
+    """The reward's settings by their names in verl's config."""
+
+    PREFIX = f"{REWARD_KEY}."
 
 
 def settings_from(config: Any) -> Settings:
@@ -86,12 +75,8 @@ def settings_from(config: Any) -> Settings:
     Raises:
         SettingsError: an unknown key or a value that is not allowed.
     """
-    custom = _mapping(config.actor_rollout_ref.rollout.get("custom"), KEY.rpartition(".")[0], "threadweaver")
-    given = _mapping(custom.get("threadweaver"), KEY, "max_threads=8")
-    known = [field.name for field in fields(Settings)]
-    if unknown := sorted(map(str, set(given) - set(known))):
-        raise SettingsError(f"{KEY} has no setting {', '.join(unknown)}; the settings are {', '.join(known)}")
-    return Settings(**given)
+    custom = section(config.actor_rollout_ref.rollout.get("custom"), KEY.rpartition(".")[0], "threadweaver")
+    return Settings.read(section(custom.get("threadweaver"), KEY, "max_threads=8"))
 
 
 def reward_is_ours(path: str | None) -> bool:
@@ -108,20 +93,4 @@ def reward_settings(config: Any) -> RewardSettings | None:
     function = config.reward.custom_reward_function
     if not reward_is_ours(function.get("path")):
         return None
-    given = _mapping(function.get("reward_kwargs"), REWARD_KEY, "rho=0.5")
-    known = [field.name for field in fields(RewardSettings)]
-    if unknown := sorted(map(str, set(given) - set(known))):
-        raise SettingsError(
-            f"{REWARD_KEY} has no setting {', '.join(unknown)}; the settings are {', '.join(known)}"
-        )
-    try:
-        return RewardSettings(**given)
-    except ValueError as error:
-        raise SettingsError(f"{REWARD_KEY}.{error}") from error
-
-
-def _mapping(value: Any, key: str, example: str) -> dict[str, Any]:
-    """What a section of the config holds; nothing where it is absent."""
-    if not isinstance(value, Mapping | None):
-        raise SettingsError(f"{key}={value!r}: it must hold settings, e.g. {key}.{example}")
-    return dict(value or {})
+    return RewardKwargs.read(section(function.get("reward_kwargs"), REWARD_KEY, "rho=0.5"))

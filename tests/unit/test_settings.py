@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 
-from tw_plugins.settings import check_fields, closest
+from tw_plugins.rollout.deadline import check_deadline
+from tw_plugins.settings import Settings, SettingsError, closest, declared, section, setting
 
 
-@dataclass
-class Some:
+@dataclass(frozen=True)
+class Some(Settings):
+    PREFIX = "some."
+
     count: int = 1
-    few: int | None = None
+    few: int | None = setting(None, "more than one", least=2)
     rate: float = 0.5
     on: bool = False
     name: str = "a"
     kind: Literal["x", "y"] = "x"
-
-    def __post_init__(self) -> None:
-        check_fields(self, "some.", least={"few": 2})
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_fits_passes(given: dict[str, Any]) -> None:
     ],
 )
 def test_what_does_not_fit_is_named(field: str, value: Any, wanted: str) -> None:
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(SettingsError) as error:
         Some(**{field: value})
     assert str(error.value) == f"some.{field}={value!r}: must be {wanted}"
 
@@ -69,3 +69,45 @@ def test_what_does_not_fit_is_named(field: str, value: Any, wanted: str) -> None
 )
 def test_what_was_meant(typed: str, meant: str | None) -> None:
     assert closest(typed, ["p_grpo_x", "threadweaver"]) == meant
+
+
+@dataclass(frozen=True)
+class Worded(Settings):
+    PREFIX = "a.b."
+
+    seconds: float | None = setting(None, "how long", check=check_deadline, allowed="more than 0")
+    share: float = setting(1, "of all", least=0, most=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seconds": 0}, "a.b.seconds is 0: it must be a positive number of seconds, at most a year"),
+        ({"seconds": "1 h"}, "a.b.seconds='1 h': must be a finite number or null, more than 0"),
+        ({"share": 1.5}, "a.b.share=1.5: must be a finite number, at least 0, at most 1"),
+        ({"shares": 1}, "a.b has no setting shares; the settings are seconds, share (did you mean share?)"),
+        ({"x": 1, "c": 2}, "a.b has no setting c, x; the settings are seconds, share"),
+    ],
+)
+def test_a_section_that_cannot_work_is_named(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        Worded.read(given)
+    assert str(error.value) == message
+
+
+def test_a_section_is_read() -> None:
+    assert Worded.read({"seconds": 3, "share": 0}) == Worded(3, 0)
+    assert section(None, "a.b", "share=1") == {} and section({"share": 1}, "a.b", "share=1") == {"share": 1}
+    with pytest.raises(SettingsError, match=r"^a.b='on': it must hold settings, e.g. a.b.share=1$"):
+        section("on", "a.b", "share=1")
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Worded().share = 0  # type: ignore[misc]
+
+
+def test_a_declaration_can_be_read() -> None:
+    one = declared(Some)["few"]
+    assert (one.text, one.default, one.least, one.choices) == ("more than one", None, 2, None)
+    assert declared(Some)["kind"].choices == ("x", "y")

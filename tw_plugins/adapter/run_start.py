@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from logging import Logger
 from pathlib import Path
 
-from tw_plugins.settings import check_fields
+from tw_plugins.settings import Settings
 from tw_plugins.storage.atomic import write_text
 
 __all__ = ["FILE", "StepMeans", "read_start", "write_start"]
@@ -23,7 +23,7 @@ FILE = "threadweaver_start.json"
 
 
 @dataclass(frozen=True)
-class StepMeans:
+class StepMeans(Settings):
     """Means over the trajectories of one step.
 
     Args:
@@ -32,15 +32,12 @@ class StepMeans:
         activation: share that forked.
 
     Raises:
-        ValueError: a value of another type, or not finite.
+        SettingsError: a value of another type, or not finite.
     """
 
     step: int
     acc: float
     activation: float
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 def read_start(folder: Path, log: Logger) -> StepMeans | None:

@@ -13,7 +13,18 @@ from typer.core import TyperGroup
 from tw_plugins.cli.bench import bench
 from tw_plugins.cli.data import data
 from tw_plugins.cli.eval import evaluation
-from tw_plugins.cli.options import BaseUrl, EngineArg, Seed, ServedName, ServerKind
+from tw_plugins.cli.options import (
+    DEFAULTS,
+    BaseUrl,
+    EngineArg,
+    MaxThreadTokens,
+    MaxTokens,
+    Seed,
+    ServedName,
+    ServerKind,
+    Temperature,
+    TopP,
+)
 from tw_plugins.cli.view import view
 from tw_plugins.errors import UserError
 
@@ -94,14 +105,10 @@ def rollout(
     model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
     prompt: Annotated[str, typer.Option(help="What the user asks.")],
     mode: Annotated[str, typer.Option(help="parallel or autoregressive.")] = "parallel",
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 0.0,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 takes all.")] = 1.0,
-    max_tokens: Annotated[
-        int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
-    ] = 40_000,
-    max_thread_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
-    ] = None,
+    temperature: Temperature = DEFAULTS.temperature,
+    top_p: TopP = DEFAULTS.top_p,
+    max_tokens: MaxTokens = DEFAULTS.max_tokens,
+    max_thread_tokens: MaxThreadTokens = DEFAULTS.max_thread_tokens,
     base_url: BaseUrl = None,
     served_model_name: ServedName = None,
     server: ServerKind = "openai",

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tw_plugins.cli.options import BaseUrl, EngineArg, Seed, ServedName, ServerKind
+from tw_plugins.cli.options import (
+    DEFAULTS,
+    BaseUrl,
+    Concurrency,
+    EngineArg,
+    MaxThreadTokens,
+    MaxTokens,
+    Seed,
+    ServedName,
+    ServerKind,
+    Temperature,
+    TopP,
+)
 from tw_plugins.cli.stage1 import register as register_stage1
 
 __all__ = ["data"]
@@ -72,15 +84,11 @@ def selftrain(
     per_prompt: Annotated[
         int | None, typer.Option(min=1, help="Keep so many per prompt, the fastest; all when not given.")
     ] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 is greedy.")] = 1.0,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 takes all.")] = 1.0,
-    max_tokens: Annotated[
-        int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
-    ] = 40_000,
-    max_thread_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Trajectories decoded at a time.")] = 64,
+    temperature: Temperature = 1.0,  # greedy, the samples of a prompt would all be the same
+    top_p: TopP = DEFAULTS.top_p,
+    max_tokens: MaxTokens = DEFAULTS.max_tokens,
+    max_thread_tokens: MaxThreadTokens = DEFAULTS.max_thread_tokens,
+    concurrency: Concurrency = DEFAULTS.concurrency,
     base_url: BaseUrl = None,
     served_model_name: ServedName = None,
     server: ServerKind = "openai",

@@ -8,8 +8,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tw_plugins.cli.options import BaseUrl, EngineArg, Seed, ServedName, ServerKind
-from tw_plugins.evaluation.benchmarks import INSTRUCTION
+from tw_plugins.cli.options import (
+    DEFAULTS,
+    BaseUrl,
+    Concurrency,
+    EngineArg,
+    Instruction,
+    MaxBlocks,
+    MaxThreads,
+    MaxThreadTokens,
+    MaxTokens,
+    Seed,
+    ServedName,
+    ServerKind,
+    TopP,
+    WallClock,
+    option,
+)
 
 __all__ = ["evaluation"]
 
@@ -31,32 +46,19 @@ def eval_run(
     out: Annotated[Path, typer.Option(help="Folder for MODE.jsonl, summary.json and report.md.")],
     mode: Annotated[str, typer.Option(help="parallel, autoregressive or both.")] = "both",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")] = None,
-    instruction: Annotated[
-        str, typer.Option(help="Follows a benchmark's problem; a prompt in RL's columns stays as it is.")
-    ] = INSTRUCTION,
+    instruction: Instruction = DEFAULTS.instruction,
     temperature: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="0 is greedy. When not given, 1 for a benchmark's name, else 0."),
+        float | None, option("temperature", "When not given, 1 for a benchmark's name, else 0.")
     ] = None,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 takes all.")] = 1.0,
-    max_tokens: Annotated[
-        int, typer.Option(min=1, help="Response length; cut to what the model's context leaves.")
-    ] = 40_000,
-    max_thread_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Length of one thread; --max-tokens when not given.")
-    ] = None,
-    max_threads: Annotated[int, typer.Option(min=1, help="Threads per block.")] = 50,
-    max_blocks: Annotated[int, typer.Option(min=0, help="Blocks per trajectory.")] = 32,
-    concurrency: Annotated[int, typer.Option(min=1, help="Trajectories decoded at a time.")] = 64,
-    wall_clock: Annotated[
-        int, typer.Option(min=0, help="Decomposable problems decoded one at a time, to read the clock.")
-    ] = 0,
+    top_p: TopP = DEFAULTS.top_p,
+    max_tokens: MaxTokens = DEFAULTS.max_tokens,
+    max_thread_tokens: MaxThreadTokens = DEFAULTS.max_thread_tokens,
+    max_threads: MaxThreads = DEFAULTS.max_threads,
+    max_blocks: MaxBlocks = DEFAULTS.max_blocks,
+    concurrency: Concurrency = DEFAULTS.concurrency,
+    wall_clock: WallClock = DEFAULTS.wall_clock_problems,
     samples: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Trajectories per problem, k of avg@k. When not given, the paper's of a benchmark, else 1.",
-        ),
+        int | None, option("samples", "When not given, the paper's of a benchmark, else 1.")
     ] = None,
     base_url: BaseUrl = None,
     served_model_name: ServedName = None,
@@ -143,12 +145,8 @@ def eval_clock(
     problems: Annotated[
         int, typer.Option(min=1, help="How many; the first decomposable ones of the file.")
     ] = 30,
-    max_tokens: Annotated[
-        int, typer.Option(min=1, help="Response length; cut to what the models' contexts leave.")
-    ] = 40_000,
-    instruction: Annotated[
-        str, typer.Option(help="Follows a benchmark's problem; a prompt in RL's columns stays as it is.")
-    ] = INSTRUCTION,
+    max_tokens: MaxTokens = DEFAULTS.max_tokens,
+    instruction: Instruction = DEFAULTS.instruction,
     engine_arg: EngineArg = None,
 ) -> None:
     """Time a model against a baseline: each problem decoded greedily by both back to back, at batch size 1.

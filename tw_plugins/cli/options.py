@@ -1,12 +1,59 @@
-"""Options of the commands that can decode on a server."""
+"""Options that several commands have; those of decoding are declared with `EvalSettings`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-__all__ = ["BaseUrl", "EngineArg", "Seed", "ServedName", "ServerKind"]
+from tw_plugins.evaluation.settings import DEFAULTS, EvalSettings
+from tw_plugins.settings import Setting, declared
+
+__all__ = [
+    "DEFAULTS",
+    "BaseUrl",
+    "Concurrency",
+    "EngineArg",
+    "Instruction",
+    "MaxBlocks",
+    "MaxThreadTokens",
+    "MaxThreads",
+    "MaxTokens",
+    "Seed",
+    "ServedName",
+    "ServerKind",
+    "Temperature",
+    "TopP",
+    "WallClock",
+    "option",
+    "sentence",
+]
+
+
+def option(name: str, more: str = "") -> Any:
+    """An option with the range and the help of the declared setting `name`.
+
+    Args:
+        more: a sentence about what the command does where the option is not given.
+    """
+    one = declared(EvalSettings)[name]
+    return typer.Option(min=one.least, max=one.most, help=f"{sentence(one)} {more}".strip())
+
+
+def sentence(one: Setting) -> str:
+    """The help of a declared setting, as the command line writes it."""
+    return f"{one.text[0].upper()}{one.text[1:]}."
+
+
+Instruction = Annotated[str, option("instruction")]
+Temperature = Annotated[float, option("temperature")]
+TopP = Annotated[float, option("top_p")]
+MaxTokens = Annotated[int, option("max_tokens")]
+MaxThreadTokens = Annotated[int | None, option("max_thread_tokens")]
+MaxThreads = Annotated[int, option("max_threads")]
+MaxBlocks = Annotated[int, option("max_blocks")]
+Concurrency = Annotated[int, option("concurrency")]
+WallClock = Annotated[int, option("wall_clock_problems")]
 
 BaseUrl = Annotated[
     str | None, typer.Option(help="A server instead of vLLM in this process, as http://localhost:8000/v1.")
@@ -15,7 +62,7 @@ ServedName = Annotated[str | None, typer.Option(help="Its name for the model; --
 ServerKind = Annotated[
     str, typer.Option(help="openai (vLLM, recent SGLang) or sglang (the endpoint of older ones).")
 ]
-Seed = Annotated[int | None, typer.Option(help="Of vLLM in this process; 0 when not given.")]
+Seed = Annotated[int | None, option("seed", "0 when not given.")]
 EngineArg = Annotated[
     list[str] | None, typer.Option(help="NAME=VALUE of vLLM's AsyncEngineArgs; may be repeated.")
 ]

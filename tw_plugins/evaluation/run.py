@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tw_plugins.engines.choice import Server, decode_with
-from tw_plugins.evaluation.benchmarks import INSTRUCTION
 from tw_plugins.evaluation.decode import evaluate
 from tw_plugins.evaluation.problems import EvalProblem, read_problems
 from tw_plugins.evaluation.records import EvalRecord, append_record, salvage_records, write_records
 from tw_plugins.evaluation.resume import asked_for, check_settings, missing
 from tw_plugins.evaluation.scores import EvaluationError
+from tw_plugins.evaluation.settings import DEFAULTS, EvalSettings
 from tw_plugins.rollout import Engine, Limits, Mode
 from tw_plugins.trajectory import ControlTokens
-from tw_plugins.trajectory.grammar import MAX_THREADS
 
 __all__ = [
     "EvalSettings",
@@ -34,76 +32,12 @@ __all__ = [
 Progress = Callable[[Mode, EvalRecord], None]
 
 
-_NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems")
-
-
-@dataclass(frozen=True)
-class EvalSettings:
-    """How to ask and decode.
-
-    Args:
-        instruction: follows a benchmark's problem; RL's prompts have their own.
-        temperature, top_p: of sampling; temperature 0 is greedy.
-        max_tokens: response length; cut to what the model's context leaves after the longest prompt.
-        max_thread_tokens, answer_reserve: see :class:`tw_plugins.rollout.Limits`; None takes what training
-            takes, the response length and an eighth of it (at most 512).
-        max_threads, max_blocks: see there.
-        concurrency: trajectories decoded at a time, where no clock is read.
-        wall_clock_problems: decomposable problems that are decoded one at a time, to read the clock.
-        samples: trajectories per problem, k of avg@k; only the first of a problem is ever timed.
-        seed: of the engine.
-        engine_args: further fields of vLLM's ``AsyncEngineArgs``; they win over ours.
-    """
-
-    instruction: str = INSTRUCTION
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_tokens: int = 40_000
-    max_thread_tokens: int | None = None
-    max_threads: int = MAX_THREADS
-    max_blocks: int = 32
-    answer_reserve: int | None = None
-    concurrency: int = 64
-    wall_clock_problems: int = 0
-    samples: int = 1
-    seed: int = 0
-    engine_args: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.samples > 1 and self.temperature == 0:
-            raise EvaluationError(
-                f"{self.samples} samples at temperature 0 are all the same: raise --temperature"
-            )
-
-    def sampling(self) -> dict[str, Any]:
-        """What changes a sample; the rest may change between two runs that share their samples."""
-        own = {**asdict(self), "engine_args": dict(self.engine_args)}
-        return {name: value for name, value in own.items() if name not in _NOT_SAMPLING}
-
-    def limits(self, context: int) -> Limits:
-        """The limits of a trajectory that has ``context`` tokens left after its prompt.
-
-        Raises:
-            EvaluationError: limits that contradict each other.
-        """
-        try:
-            return Limits.of(
-                min(self.max_tokens, context),
-                max_thread_tokens=self.max_thread_tokens,
-                max_threads=self.max_threads,
-                max_blocks=self.max_blocks,
-                answer_reserve=self.answer_reserve,
-            )
-        except ValueError as error:
-            raise EvaluationError(str(error)) from error
-
-
 def evaluate_model(
     model: str,
     data: Path | str,
     modes: Sequence[Mode],
     out: Path,
-    settings: EvalSettings = EvalSettings(),
+    settings: EvalSettings = DEFAULTS,
     limit: int | None = None,
     progress: Progress | None = None,
     server: Server | None = None,
@@ -127,6 +61,7 @@ def evaluate_model(
         ControlTokenError: the model's tokenizer lacks a control token.
         EvaluationError: there is no such model, the data cannot be used, or a prompt leaves no room for a
             response.
+        SettingsError: limits that contradict each other.
         EngineError: vLLM is missing or fails.
     """
     prepared = prepare(model, data, settings, limit)

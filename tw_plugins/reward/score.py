@@ -9,14 +9,11 @@ neutral by default: `wrong` (the reward of a wrong answer) and `format_weight`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from tw_plugins.grading import is_equivalent
 from tw_plugins.grading.boxed import extract_answer
-from tw_plugins.settings import check_fields
-
-Acceleration = Literal["eta", "critical_path", "none"]
+from tw_plugins.reward.settings import RewardSettings
 
 # What the agent loop must hand over in extra_info["threadweaver"].
 FIELDS = (
@@ -25,40 +22,9 @@ FIELDS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class RewardSettings:
-    """Constants of the reward; the defaults are the paper's (P10).
-
-    rho: weight ρ of the acceleration ratio η.
-    rho_clip: largest acceleration bonus.
-    wrong: reward of a wrong or missing answer.
-    format_weight: added to every well-formed trajectory, right or wrong, with or without blocks.
-    acceleration: what the bonus pays for. "eta" is the paper's η; "critical_path" what a fork saves against
-        the other trajectories of its group, added with the advantages (`reward.critical_path`); "none" is for
-        the sequential baseline, which must not be paid for tags it decodes serially. In any case only
-        trajectories rolled out in parallel mode are paid.
-
-    Raises:
-        ValueError: a value of another type, not finite or out of range, or a wrong answer that pays like a
-            right one; the message begins with the field.
-    """
-
-    rho: float = 0.5
-    rho_clip: float = 0.2
-    wrong: float = 0.0
-    format_weight: float = 0.0
-    acceleration: Acceleration = "eta"
-
-    def __post_init__(self) -> None:
-        check_fields(self, least={"rho": 0, "rho_clip": 0, "format_weight": 0})
-        if self.wrong + self.format_weight >= 1:
-            raise ValueError(
-                f"wrong={self.wrong}: wrong + format_weight must be below 1, or a wrong answer earns what a "
-                "right one does"
-            )
-
-
-def acceleration_bonus(longest: int, total: int, rho: float = 0.5, rho_clip: float = 0.2) -> float:
+def acceleration_bonus(
+    longest: int, total: int, rho: float = RewardSettings.rho, rho_clip: float = RewardSettings.rho_clip
+) -> float:
     """min(ρ·η, ρ_clip) with η = 1 − longest/total; lengths in sampled tokens. No tokens: no bonus.
 
     Raises:
@@ -69,7 +35,13 @@ def acceleration_bonus(longest: int, total: int, rho: float = 0.5, rho_clip: flo
     return min(rho * (1 - longest / total), rho_clip) if total else 0.0
 
 
-def reward(correct: bool, longest: int, total: int, rho: float = 0.5, rho_clip: float = 0.2) -> float:
+def reward(
+    correct: bool,
+    longest: int,
+    total: int,
+    rho: float = RewardSettings.rho,
+    rho_clip: float = RewardSettings.rho_clip,
+) -> float:
     """The paper's reward (P10), exactly: 0 when wrong, else 1 + min(ρ·η, ρ_clip)."""
     return 1.0 + acceleration_bonus(longest, total, rho, rho_clip) if correct else 0.0
 

@@ -1,5 +1,7 @@
 """Fork-join decoding of one trajectory over anything that continues token ids."""
 
+from tw_plugins.rollout.limits import Limits
+from tw_plugins.rollout.settings import RolloutSettings
 from tw_plugins.rollout.state_machine import fork_join
 from tw_plugins.rollout.types import (
     Call,
@@ -7,7 +9,6 @@ from tw_plugins.rollout.types import (
     Engine,
     EngineError,
     FinishReason,
-    Limits,
     Mode,
     Rollout,
 )
@@ -23,5 +24,6 @@ __all__ = [
     "Limits",
     "Mode",
     "Rollout",
+    "RolloutSettings",
     "fork_join",
 ]

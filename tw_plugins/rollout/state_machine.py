@@ -26,8 +26,9 @@ from dataclasses import replace
 from typing import get_args
 
 from tw_plugins.rollout.concurrency import all_or_raise
+from tw_plugins.rollout.limits import Limits
 from tw_plugins.rollout.path import Context
-from tw_plugins.rollout.types import Call, Completion, Engine, Limits, Mode, Rollout
+from tw_plugins.rollout.types import Call, Completion, Engine, Mode, Rollout
 from tw_plugins.trajectory import ControlTokens, outline_numbers
 
 __all__ = ["fork_join"]

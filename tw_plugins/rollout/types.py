@@ -1,4 +1,4 @@
-"""What a rollout is made of: limits, requests and their answers, and the engine that gives them.
+"""What a rollout is made of: requests and their answers, and the engine that gives them.
 
 A trajectory is the set of its calls, the ⟨context, completion⟩ units of the paper (P6): what the engine
 sampled, after what. The joined path (``response_ids``) is made of them and of injected ids, which are context
@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from tw_plugins.errors import UserError
-from tw_plugins.trajectory.grammar import MAX_THREADS
 
 Mode = Literal["parallel", "autoregressive"]
 FinishReason = Literal["stop", "length", "abort"]
@@ -61,74 +60,6 @@ class Engine(Protocol):
         ``request_id`` names the trajectory (for prefix-cache routing); siblings may share it.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Bounds of one trajectory, in tokens unless said otherwise. Every one that is hit is counted.
-
-    Args:
-        max_tokens: bound of ``len(response_ids)``, and of all sampled tokens together.
-        max_thread_tokens: bound of the sampled tokens of one thread.
-        max_threads: threads per block, at most 50 (spec §1). A wider fork is decoded sequentially.
-        max_blocks: forks per trajectory; afterwards ``</Outlines>`` no longer stops. It bounds the forks that
-            are refused (malformed, too wide, no room) just the same.
-        answer_reserve: tokens threads must leave for what follows the block.
-
-    Raises:
-        ValueError: a field is out of range, or two contradict each other.
-    """
-
-    max_tokens: int = 40_000
-    max_thread_tokens: int = 8_192
-    max_threads: int = MAX_THREADS
-    max_blocks: int = 32
-    answer_reserve: int = 512
-
-    def __post_init__(self) -> None:
-        lowest = {
-            "max_tokens": 1,
-            "max_thread_tokens": 1,
-            "max_threads": 1,
-            "max_blocks": 0,
-            "answer_reserve": 0,
-        }
-        for name, least in lowest.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"limits: {name} is {getattr(self, name)}, must be at least {least}")
-        if self.max_threads > MAX_THREADS:
-            raise ValueError(
-                f"limits: max_threads is {self.max_threads}, a block has at most {MAX_THREADS} threads"
-            )
-        if self.answer_reserve >= self.max_tokens:
-            raise ValueError(
-                f"limits: answer_reserve ({self.answer_reserve}) must be below max_tokens ({self.max_tokens})"
-            )
-
-    @classmethod
-    def of(
-        cls,
-        max_tokens: int,
-        *,
-        max_thread_tokens: int | None = None,
-        max_threads: int = MAX_THREADS,
-        max_blocks: int = 32,
-        answer_reserve: int | None = None,
-    ) -> Limits:
-        """Limits of a response of ``max_tokens``; what is None is derived from it.
-
-        By default a thread may take all of it, and an eighth of it (at most 512) is kept for the answer.
-
-        Raises:
-            ValueError: see the class.
-        """
-        return cls(
-            max_tokens=max_tokens,
-            max_thread_tokens=max_tokens if max_thread_tokens is None else max_thread_tokens,
-            max_threads=max_threads,
-            max_blocks=max_blocks,
-            answer_reserve=min(512, max_tokens // 8) if answer_reserve is None else answer_reserve,
-        )
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from tw_plugins.sft.rows import RowMaker
+from tw_plugins.sft.settings import SFTSettings
 
 if TYPE_CHECKING:
     from tw_plugins.sft.dataset import TrieSFTDataset
 
-__all__ = ["RowMaker", "TrieSFTDataset"]
+__all__ = ["RowMaker", "SFTSettings", "TrieSFTDataset"]
 
 
 def __getattr__(name: str) -> Any:

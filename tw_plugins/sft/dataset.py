@@ -10,39 +10,18 @@ jagged and the engine sees it, so a row's restarted `position_ids` are all that 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import torch
 from torch.utils.data import Dataset
 
+from tw_plugins.settings import section
 from tw_plugins.sft.order import unshuffled
 from tw_plugins.sft.rows import RowMaker
+from tw_plugins.sft.settings import TableSettings
 from tw_plugins.storage.parquet import as_paths, check_columns
 from tw_plugins.trajectory import ControlTokens
-
-
-@dataclass(frozen=True)
-class Options:
-    """Settings under `data.threadweaver`.
-
-    Attributes:
-        prompt_key, response_key: columns; a prompt is a list of chat messages, a response a trajectory.
-        autoregressive_unit: train the whole joined trajectory too, so that the model also decodes
-            sequentially (P26).
-        strict: raise at the first malformed trajectory instead of counting and leaving it out.
-        keep_order: give the first epoch in file order (a curriculum) instead of verl's shuffle.
-        pack_tokens: join rows, which do not see each other, to examples of at most so many tokens;
-            `data.train_batch_size` counts those then.
-    """
-
-    prompt_key: str = "prompt"
-    response_key: str = "response"
-    autoregressive_unit: bool = True
-    strict: bool = False
-    keep_order: bool = False
-    pack_tokens: int | None = None
 
 
 class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
@@ -55,14 +34,17 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
 
         Args:
             parquet_files: one path or several.
-            config: verl's `data` section; `max_length` bounds a row in tokens, `threadweaver`: `Options`.
+            config: verl's `data` section; `max_length` bounds a row in tokens, `threadweaver` holds
+                `sft.settings.TableSettings`.
             max_samples: take only the first so many examples; −1 takes all.
 
         Raises:
+            SettingsError: an unknown setting, or a value that is not allowed.
             DataFileError: a file that cannot be used.
             ValueError: no example is left, one is bad and `strict`, packs too small.
         """
-        self.options = Options(**(config.get("threadweaver") or {}))
+        given = section(config.get("threadweaver"), "data.threadweaver", "strict=true")
+        self.settings = TableSettings.read(given)
         self.tokenizer = tokenizer
         paths = as_paths(parquet_files)
         maker = RowMaker(
@@ -70,15 +52,12 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
             max_length=config.get("max_length", 1024),
             length_setting="data.max_length",
             source=", ".join(paths),
-            autoregressive_unit=self.options.autoregressive_unit,
-            strict=self.options.strict,
-            pack_tokens=self.options.pack_tokens,
-            keep_order=self.options.keep_order,
+            settings=self.settings,
         )
         examples = islice(self._examples(paths), max_samples if max_samples >= 0 else None)
         rows = maker.rows(examples)
         self.left_out = maker.left_out
-        self.rows = rows.in_order(unshuffled(len(rows))) if self.options.keep_order else rows
+        self.rows = rows.in_order(unshuffled(len(rows))) if self.settings.keep_order else rows
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -92,7 +71,7 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
         """Prompt ids and response of each example; the prompt as verl's agent loops encode it in RL."""
         import pyarrow.parquet as pq
 
-        keys = [self.options.prompt_key, self.options.response_key]
+        keys = [self.settings.prompt_key, self.settings.response_key]
         check_columns(paths, keys)
         for path in paths:
             table = pq.read_table(path, columns=keys).to_pydict()

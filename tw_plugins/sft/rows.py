@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tw_plugins.errors import UserError
+from tw_plugins.sft.settings import SFTSettings
 from tw_plugins.trajectory import ControlTokens, encode_trajectory, validate
 from tw_plugins.trie import TrieRow, row_from_ids
 from tw_plugins.trie.compact import CompactRows
@@ -27,10 +28,6 @@ class RowMaker:
     Attributes:
         max_length: tokens that a row may have, branches included.
         length_setting: the framework's name of ``max_length``, for messages.
-        autoregressive_unit: train the whole joined trajectory too (P26).
-        strict: raise at the first example that cannot be used instead of counting it.
-        pack_tokens: join rows to packs of at most so many tokens; None leaves them apart.
-        keep_order: of the file, within and between packs; else rows go together that fill a pack.
         source: the data's name, for messages.
         left_out: reason → number of examples left out, after ``rows``.
 
@@ -42,16 +39,14 @@ class RowMaker:
     max_length: int
     length_setting: str
     source: str
-    autoregressive_unit: bool = True
-    strict: bool = False
-    pack_tokens: int | None = None
-    keep_order: bool = False
+    settings: SFTSettings = field(default_factory=SFTSettings)
     left_out: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        if self.pack_tokens is not None and self.pack_tokens < self.max_length:
+        pack_tokens = self.settings.pack_tokens
+        if pack_tokens is not None and pack_tokens < self.max_length:
             raise ValueError(
-                f"pack_tokens is {self.pack_tokens}, less than the {self.max_length} tokens that "
+                f"pack_tokens is {pack_tokens}, less than the {self.max_length} tokens that "
                 f"{self.length_setting} allows a row: raise it to that"
             )
 
@@ -71,16 +66,17 @@ class RowMaker:
         if lost := self.left_out.total():
             total = len(rows) + lost
             logger.warning("%d of %d examples are left out: %s", lost, total, dict(self.left_out))
-        if self.pack_tokens is None:
+        if self.settings.pack_tokens is None:
             return rows
-        return PackedRows(rows, plan(rows.lengths, self.pack_tokens, by_length=not self.keep_order))
+        packs = plan(rows.lengths, self.settings.pack_tokens, by_length=not self.settings.keep_order)
+        return PackedRows(rows, packs)
 
     def _usable(self, examples: Iterable[tuple[Sequence[int], str]]) -> Iterator[TrieRow]:
         for index, (prompt_ids, response) in enumerate(examples):
             reason, row = self._encode(prompt_ids, response)
             if row is not None:
                 yield row
-            elif self.strict:
+            elif self.settings.strict:
                 raise ValueError(f"example {index} of {self.source}: {reason}")
             else:
                 self.left_out[reason.split(":")[0]] += 1
@@ -93,7 +89,7 @@ class RowMaker:
         if not prompt_ids:
             return "empty prompt: there is nothing to predict the first token from", None
         ids = [*prompt_ids, *encode_trajectory(response, self.tags), self.tags.eos_ids[0]]
-        row = row_from_ids(ids, self.tags, len(prompt_ids), self.autoregressive_unit)
+        row = row_from_ids(ids, self.tags, len(prompt_ids), self.settings.autoregressive_unit)
         if len(row) > self.max_length:
             return f"too long: {len(row)} tokens, {self.length_setting} is {self.max_length}", None
         return "", row

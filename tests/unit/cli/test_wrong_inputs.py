@@ -33,7 +33,7 @@ from tw_plugins.reward import RewardSettings, compute_score
 from tw_plugins.reward.score import acceleration_bonus
 from tw_plugins.rollout import Completion, Limits
 from tw_plugins.rollout.deadline import check_deadline
-from tw_plugins.sft import RowMaker
+from tw_plugins.sft import RowMaker, SFTSettings
 from tw_plugins.storage.parquet import check_columns
 from tw_plugins.toy.digits import Sizes
 from tw_plugins.trajectory import ControlTokens
@@ -65,7 +65,13 @@ def problems(path: Path) -> Any:
 
 def maker(**settings: Any) -> RowMaker:
     tags = ControlTokens.from_tokenizer(char_tokenizer())
-    return RowMaker(tags, max_length=50, length_setting="data.max_length", source="d.parquet", **settings)
+    return RowMaker(
+        tags,
+        max_length=50,
+        length_setting="data.max_length",
+        source="d.parquet",
+        settings=SFTSettings(**settings),
+    )
 
 
 def without(name: str) -> dict[str, Any]:

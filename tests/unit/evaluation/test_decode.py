@@ -28,6 +28,7 @@ from tw_plugins.evaluation.records import (
 from tw_plugins.evaluation.run import EvalSettings, Prepared, evaluate_model, sample
 from tw_plugins.evaluation.scores import EvaluationError, speedup, speedups, summarise
 from tw_plugins.rollout import Completion, Limits, Mode
+from tw_plugins.settings import SettingsError
 
 LIMITS = Limits(max_tokens=400, max_thread_tokens=100, answer_reserve=50)
 
@@ -150,10 +151,10 @@ def test_modes_run_on_the_same_engine_and_every_record_is_in_its_file_before_it_
 
 
 def test_limits_are_cut_to_the_context_and_contradictions_are_named() -> None:
-    assert EvalSettings(max_tokens=1000).limits(context=600).max_tokens == 600
-    assert EvalSettings(max_tokens=1000).limits(context=5000).answer_reserve == 125
-    with pytest.raises(EvaluationError, match=r"answer_reserve \(700\)"):
-        EvalSettings(answer_reserve=700).limits(context=600)
+    assert EvalSettings(max_tokens=1000).limits(600).max_tokens == 600
+    assert EvalSettings(max_tokens=1000).limits(5000).answer_reserve == 125
+    with pytest.raises(SettingsError, match=r"answer_reserve \(700\)"):
+        EvalSettings(answer_reserve=700).limits(600)
 
 
 def test_records_survive_a_file(tmp_path: Path) -> None:

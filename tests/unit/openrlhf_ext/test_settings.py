@@ -9,6 +9,7 @@ import pytest
 from openrlhf_ext.arguments import with_estimator
 from openrlhf_ext.settings import ENVIRONMENT, RLSettings, SettingsError, SFTSettings
 from tw_plugins.reward import RewardSettings
+from tw_plugins.settings import declared
 
 
 def parsed(*arguments: str) -> tuple[RLSettings, list[str]]:
@@ -33,9 +34,9 @@ def test_the_defaults_are_the_papers() -> None:
 def test_every_flag_is_in_the_help_with_its_text() -> None:
     for flags in (RLSettings, SFTSettings):
         text = " ".join(flags.parser().format_help().split())
-        for flag in fields(flags):
+        for flag in declared(flags).values():
             assert f"--tw.{flag.name}" in text
-            assert flag.metadata["help"].split()[0] in text
+            assert " ".join(flag.text.split()[:3]) in text
 
 
 def test_settings_come_back_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from tests.support.fakes import char_tokenizer
 from tests.support.view_files import EVIL, FORKED, record, verl_dump, write
 from tw_plugins.cli import app as cli
+from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.evaluation.shapes import shapes_of
 from tw_plugins.pages.browser.trajectories import browser_data
 from tw_plugins.pages.page import embedded
@@ -213,7 +214,7 @@ def test_stats_of_characters_and_of_mixed_files(tmp_path: Path) -> None:
     plain = write(tmp_path / "a.jsonl", {"prompt": "x", "response": FORKED})
     shapes = shapes_of(read([plain]).trajectories)
     assert shapes.unit == "characters" and shapes.outlines == [5, 6]
-    with pytest.raises(ViewError, match=r"a\.jsonl has no token counts.*--tokenizer"):
+    with pytest.raises(EvaluationError, match=r"a\.jsonl has no token counts.*--tokenizer"):
         shapes_of(read([plain, write(tmp_path / "b.jsonl", record())]).trajectories)
 
 

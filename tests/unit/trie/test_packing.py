@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fidelity import TAGS, TOKENIZER, model_of, rollouts, row_logprobs
-from tw_plugins.sft import RowMaker
+from tw_plugins.sft import RowMaker, SFTSettings
 from tw_plugins.trie import TrieRow, row_from_rollout
 from tw_plugins.trie.compact import CompactRows
 from tw_plugins.trie.packing import PackedRows, plan
@@ -84,7 +84,7 @@ def test_what_does_not_fit_is_an_error() -> None:
     with pytest.raises(ValueError, match="row 1 has 21 tokens, a pack 20 at most"):
         plan([20, 21], BUDGET)
     with pytest.raises(ValueError, match="pack_tokens is 99, less than the 100 tokens"):
-        RowMaker(TAGS, 100, "data.max_length", "here", pack_tokens=99)
+        RowMaker(TAGS, 100, "data.max_length", "here", SFTSettings(pack_tokens=99))
 
 
 def test_examples_fill_packs_unless_their_order_is_kept() -> None:
@@ -92,6 +92,7 @@ def test_examples_fill_packs_unless_their_order_is_kept() -> None:
     examples = [(prompt, "a" * n) for n in (3, 9, 4, 8)]
     sizes = {}
     for keep_order in (False, True):
-        maker = RowMaker(TAGS, 20, "data.max_length", "here", pack_tokens=24, keep_order=keep_order)
+        settings = SFTSettings(pack_tokens=24, keep_order=keep_order)
+        maker = RowMaker(TAGS, 20, "data.max_length", "here", settings)
         sizes[keep_order] = [len(pack) for pack in maker.rows(examples)]
     assert sizes == {False: [11 + 10, 6 + 5], True: [5 + 11 + 6, 10]}

@@ -18,6 +18,7 @@ from verl.utils.dataset.dataset_utils import DatasetPadMode, SFTTensorCollator
 from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
 
 from tests.support.verl.configs import sft_config
+from tw_plugins.settings import SettingsError
 from tw_plugins.sft.order import unshuffled
 from tw_plugins.storage.parquet import DataFileError
 from tw_plugins.trajectory import ControlTokens, encode_trajectory
@@ -118,7 +119,7 @@ def test_a_missing_column_is_named(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_an_unknown_option_is_named(toy: Toy, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="'stric'"):
+    with pytest.raises(SettingsError, match=r"data.threadweaver has no setting stric; .*mean strict\?"):
         dataset(toy, str(write(tmp_path, PLAIN)), "data.threadweaver.stric=true")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from tw_plugins.pages.page import write_page
 from tw_plugins.pages.reading.trajectory import Viewed, ViewError
-from tw_plugins.sft import RowMaker
+from tw_plugins.sft import RowMaker, SFTSettings
 from tw_plugins.trajectory import ControlTokens
 from tw_plugins.trajectory.encoding import sampled_texts
 from tw_plugins.trie import TrieRow
@@ -50,7 +50,8 @@ def row_of(viewed: Viewed, tokenizer: Any, autoregressive_unit: bool = True) -> 
     where = f"{viewed.source}, line {viewed.line}"
     prompt_ids, note = _prompt(viewed, tokenizer)
     response = viewed.text.removesuffix(tags.decode(tags.eos_ids[:1]))
-    maker = RowMaker(tags, sys.maxsize, "the length", where, autoregressive_unit, strict=True)
+    settings = SFTSettings(autoregressive_unit=autoregressive_unit, strict=True)
+    maker = RowMaker(tags, sys.maxsize, "the length", where, settings)
     try:
         (row,) = maker.rows([(prompt_ids, response)])
     except ValueError as error:
