@@ -61,10 +61,12 @@ format: setup ## rewrite the code in the project's style
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lint: setup ## style and likely errors
+lint: setup ## style, likely errors, and which package may import which
 	@echo "== ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@echo "== import contracts"
+	@$(BIN)/lint-imports --no-logo
 
 types: setup ## static types
 	@echo "== mypy"
@@ -77,5 +79,5 @@ doctor: setup ## is this machine ready, is the plug-in loaded
 	@$(BIN)/threadweaver doctor
 
 clean: ## remove caches, build output and runs/ (.venv stays)
-	@rm -rf runs build dist outputs .hypothesis .mypy_cache .pytest_cache .ruff_cache ./*.egg-info
+	@rm -rf runs build dist outputs .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache ./*.egg-info
 	@find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +
