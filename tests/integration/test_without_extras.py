@@ -20,7 +20,13 @@ EXTRAS_BRING = (
 )
 WITHOUT = f"""
 import sys
-sys.modules.update(dict.fromkeys({EXTRAS_BRING!r}.split()))
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if (top := name.partition(".")[0]) in {EXTRAS_BRING!r}.split():
+            raise ModuleNotFoundError("No module named " + repr(top), name=top)
+
+sys.meta_path.insert(0, NotInstalled())
 from tw_plugins.cli.app import app
 app()
 """
