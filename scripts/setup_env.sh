@@ -3,11 +3,13 @@
 #
 #   scripts/setup_env.sh [framework]            framework: verl (default) or openrlhf
 #
+# uv installs, with pip's own sources and limits; pip where uv is not to be had or fails.
 # Runs again only when the list, pyproject.toml or this script changed (stamp file in the environment).
 # Variables:
 #   PYTHON       interpreter, 3.11 or newer              default: python3.11, else python3
 #   TORCH_INDEX  where torch's CPU wheel is looked for   default: https://download.pytorch.org/whl/cpu
 #                when pip has no wheel folder (find-links) that holds it; empty: pip's own indexes only
+#   UV           the uv to install with, empty: pip alone default: the one pinned in the list
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,19 +58,72 @@ fingerprint() {
     } | "$python" -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 }
 
-# pip with one line per 20 packages instead of one per file; the whole output goes to the log.
-install() {
+# One value of pip's configuration, lists as words: the variable's (PIP_…), `pip install`'s, or every command's.
+pip_setting() {
+    local section value
+    for section in :env: install global; do
+        value=$(sed -n "s/^$section\.$1='\(.*\)'$/\1/p" <<<"$pip_config")
+        if [[ -n $value ]]; then printf '%s\n' ${value//\\n/ }; return; fi
+    done
+}
+
+# uv reads nothing of pip's configuration: it is handed where packages come from, and which are not to be taken.
+# By variables, which nothing prints and where one that is set stays; best-match is pip's way, the newest of all sources and not the first one's.
+configure_uv() {
+    local name value
+    pip_config=$("$venv/bin/python" -m pip config list 2>/dev/null) || pip_config=
+    while read -r name value; do
+        [[ -z $value || -n ${!name-} ]] || export "$name=$value"
+    done <<END
+UV_DEFAULT_INDEX $(pip_setting index-url)
+UV_INDEX $(pip_setting extra-index-url | paste -sd ' ')
+UV_FIND_LINKS $(pip_setting find-links | paste -sd ,)
+UV_CONSTRAINT $(pip_setting constraint | paste -sd ' ')
+UV_NO_INDEX $(pip_setting no-index)
+UV_INSECURE_HOST $(pip_setting trusted-host | paste -sd ' ')
+UV_HTTP_TIMEOUT $( (pip_setting timeout; pip_setting default-timeout) | head -n 1)
+SSL_CERT_FILE $(pip_setting cert)
+END
+    export UV_INDEX_STRATEGY=unsafe-best-match
+}
+
+# uv itself comes by pip. Where that fails, pip installs everything: the same packages, minutes later.
+choose_uv() {
+    uv=${UV-$venv/bin/uv}
+    configure_uv
+    if [[ -z ${UV+set} ]] && ! pip_install "$(grep '^uv==' "$requirements")"; then
+        echo "      uv is not to be had here, pip installs (slower)"
+        uv=
+    fi
+}
+
+# The whole output goes to the log; of it, what tells that something moves.
+pip_install() {
     "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off "$@" 2>&1 |
         tee -a "$log" |
         awk '/^(Collecting|Processing)/ && ++n % 20 == 0 { print "      " n " packages fetched"; fflush() }
-             /^Installing collected/ && n > 20 { print "      unpacking " n " packages"; fflush() }' ||
-        { tail -n 15 "$log" >&2; fail "pip could not install $*; the whole output is in $log"; }
+             /^Installing collected/ && n > 20 { print "      unpacking " n " packages"; fflush() }'
 }
 
-# Does a folder that pip searches (find-links, by variable or by configuration) hold torch's CPU wheel?
+uv_install() {
+    "$uv" pip install --python "$venv/bin/python" "$@" 2>&1 |
+        tee -a "$log" |
+        awk '/^ *Downloaded/ && ++n % 20 == 0 { print "      " n " large packages fetched"; fflush() }
+             /^(Prepared|Installed)/ && $2 > 20 { print "      " tolower($0); fflush() }'
+}
+
+install() {
+    if [[ -n $uv ]]; then
+        if uv_install "$@"; then return; fi
+        echo "      uv could not install this (why is in $log), pip tries"
+    fi
+    pip_install "$@" || { tail -n 15 "$log" >&2; fail "pip could not install $*; the whole output is in $log"; }
+}
+
+# Does a folder that pip searches (find-links) hold torch's CPU wheel?
 has_local_torch() {
     local folder
-    for folder in ${PIP_FIND_LINKS:-} $("$venv/bin/python" -m pip config get global.find-links 2>/dev/null || true); do
+    for folder in $(pip_setting find-links); do
         if compgen -G "${folder#file://}/torch-*+cpu*.whl" >/dev/null; then return 0; fi
     done
     return 1
@@ -105,6 +160,7 @@ rm -f "$stamp"
 [[ -x $venv/bin/python ]] && is_new_enough "$venv/bin/python" || "$python" -m venv --clear "$venv" || fail \
     "$python could not make a virtual environment. On Debian and Ubuntu: apt install python3.11-venv"
 : >"$log"
+choose_uv
 install "$(grep '^setuptools==' "$requirements")"
 
 step 2 "torch"

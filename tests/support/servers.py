@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 HANG_UP = 0  # as a status: the connection is closed without an answer
+BREAK_OFF = 1  # as a status: 200, and the connection is closed in the middle of the answer
 
 
 class Server(ThreadingHTTPServer):
@@ -33,11 +34,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         data = (content if isinstance(content, str) else json.dumps(content)).encode()
-        self.send_response(status)
+        self.send_response(200 if status == BREAK_OFF else status)
         for name, value in server.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Content-Length", str(len(data) * (2 if status == BREAK_OFF else 1)))
         self.end_headers()
+        self.close_connection = status == BREAK_OFF
         self.wfile.write(data)
 
     def log_message(self, *args: object) -> None:

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from tw_plugins.cli.bench import bench
 from tw_plugins.cli.data import data
 from tw_plugins.cli.eval import evaluation
+from tw_plugins.cli.extras import missing_extra
 from tw_plugins.cli.options import (
     DEFAULTS,
     BaseUrl,
@@ -30,8 +31,10 @@ from tw_plugins.errors import UserError
 
 
 def is_explained(error: Exception) -> bool:
-    """Whether an error's message is meant for the user: one of our own, or the file system's."""
-    return isinstance(error, UserError | FileNotFoundError | PermissionError) or _is_full(error)
+    """Whether an error is the user's to mend: one of our own, the file system's, or a package to install."""
+    if isinstance(error, UserError | FileNotFoundError | PermissionError):
+        return True
+    return _is_full(error) or missing_extra(error) is not None
 
 
 def _is_full(error: Exception) -> bool:
@@ -43,6 +46,8 @@ def _message(error: Exception) -> str:
         return "the disk is full; what was finished is kept. Make room and run the same command again."
     if isinstance(error, PermissionError):
         return f"no permission for {error.filename}: choose another place"
+    if isinstance(error, ModuleNotFoundError):
+        return missing_extra(error) or str(error)
     named = getattr(error, "filename", None)
     return f"no such file: {named}" if named else str(error)
 

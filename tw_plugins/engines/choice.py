@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
-from tw_plugins.engines.http import OpenAICompatibleEngine, VLLMEngine
+from tw_plugins.engines.http import OpenAICompatibleEngine
+from tw_plugins.engines.in_process import VLLMEngine
 from tw_plugins.engines.sglang import SGLangEngine
 from tw_plugins.errors import UserError
 from tw_plugins.rollout import Engine

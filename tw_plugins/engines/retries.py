@@ -1,4 +1,9 @@
-"""How long to wait before a server is asked again."""
+"""How long to wait before a server is asked again.
+
+Not httpx-retries (0.6), a transport: it ends where the headers come, so an answer that breaks off in its
+body is not asked for again; it cuts a longer ``Retry-After`` down to its cap and asks too early, where we
+say how long; and a client that is given a transport no longer goes through the proxies of the environment.
+"""
 
 from __future__ import annotations
 

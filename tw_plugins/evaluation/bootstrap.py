@@ -1,19 +1,24 @@
-"""Percentile bootstrap of means over problems, of the median and of the greatest.
+"""Bootstrap of means over problems, of the median and of the greatest, by `scipy.stats.bootstrap`.
 
 What is drawn with replacement are problems, each with all of its samples: samples of one problem are not
 independent. A problem enters as the mean over its samples, so the mean over problems is avg@k. Two
 evaluations of the same problems are drawn together, which is what makes the interval of their difference
 narrower than either's own.
 
-The interval says how far the figure would move on other problems of the same kind. On few problems it is
-too narrow: of normal values it held the true mean in 90 % of 1500 trials with 10 problems, 92 % with 20 and
-95 % with 100. Where all problems have the same value (one problem, every answer right) it has no width.
+The interval says how far the figure would move on other problems of the same kind. BCa (Efron 1987), for
+means, mends bias and skewness, but like every bootstrap that stops at the sample's own spread it is too
+narrow on few problems: of normal values it held the true mean in 91 % of 1500 trials with 10 problems, 92 %
+with 20. Its level is therefore raised from the normal quantile to Student's (Hesterberg 2015, "What
+Teachers Should Know About the Bootstrap"), with which the same trials gave 96 % and 94 %. Where all
+problems have the same value (one problem, every answer right) it has no width. Of the median and the
+greatest the plain percentiles are taken: BCa corrects smooth figures only.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -32,10 +37,12 @@ __all__ = [
 LEVEL = 0.95
 RESAMPLES = 5_000
 SEED = 0
-_CHUNK = 1 << 21  # drawn problems held at a time: 16 MiB of indices
+_CHUNK = 1 << 21  # drawn problems held at a time: 16 MiB of values
+
+_WIDEST = 1 - 1e-9  # scipy has no interval of level 1, which Student's of two problems comes to
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-Summary = Callable[..., Any]  # of an array along an axis, as np.mean
+Statistic = Callable[..., Any]  # of one array per column, along `axis`, as np.mean
 
 
 class BootstrapError(UserError, ValueError):
@@ -56,7 +63,7 @@ def mean(values: Sequence[float], resamples: int = RESAMPLES, seed: int = SEED) 
     Raises:
         BootstrapError: there is no value, or one is not finite.
     """
-    return _interval([values], lambda means: means[:, 0], resamples, seed)
+    return _interval([values], np.mean, resamples, seed)
 
 
 def difference_of_means(
@@ -67,7 +74,7 @@ def difference_of_means(
     Raises:
         BootstrapError: as :func:`mean`, or the two differ in length.
     """
-    return _interval([own, other], lambda means: means[:, 0] - means[:, 1], resamples, seed)
+    return _interval([own, other], _difference, resamples, seed)
 
 
 def ratio_of_means(
@@ -80,7 +87,7 @@ def ratio_of_means(
     """
     if any(value <= 0 for value in denominator):
         raise BootstrapError(f"a denominator is {min(denominator)}: each must be above 0")
-    return _interval([numerator, denominator], lambda means: means[:, 0] / means[:, 1], resamples, seed)
+    return _interval([numerator, denominator], _ratio, resamples, seed)
 
 
 def median(values: Sequence[float], resamples: int = RESAMPLES, seed: int = SEED) -> Interval:
@@ -89,7 +96,7 @@ def median(values: Sequence[float], resamples: int = RESAMPLES, seed: int = SEED
     Raises:
         BootstrapError: as :func:`mean`.
     """
-    return _interval([values], lambda middles: middles[:, 0], resamples, seed, np.median)
+    return _interval([values], np.median, resamples, seed, "percentile")
 
 
 def greatest(values: Sequence[float], resamples: int = RESAMPLES, seed: int = SEED) -> Interval:
@@ -98,40 +105,62 @@ def greatest(values: Sequence[float], resamples: int = RESAMPLES, seed: int = SE
     Raises:
         BootstrapError: as :func:`mean`.
     """
-    return _interval([values], lambda tops: tops[:, 0], resamples, seed, np.max)
+    return _interval([values], np.max, resamples, seed, "percentile")
+
+
+def _difference(own: Array, other: Array, axis: int) -> Any:
+    return own.mean(axis=axis) - other.mean(axis=axis)
+
+
+def _ratio(numerator: Array, denominator: Array, axis: int) -> Any:
+    return numerator.mean(axis=axis) / denominator.mean(axis=axis)
 
 
 def _interval(
     columns: Sequence[Sequence[float]],
-    figure: Callable[[Array], Array],
+    statistic: Statistic,
     resamples: int,
     seed: int,
-    summary: Summary = np.mean,
+    method: Literal["BCa", "percentile"] = "BCa",
 ) -> Interval:
-    """``figure`` of the (1, M) summaries of M columns, and percentiles of that of (R, M) resampled ones."""
+    """``statistic`` of M columns of N problems, and the ends of its interval."""
+    from scipy import stats  # slow import
+
     values = _table(columns)
-    drawn = figure(_resampled(values, resamples, seed, summary))
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(figure(summary(values, axis=0)[None])[0]), float(low), float(high))
+    value, size = float(statistic(*values, axis=-1)), values.shape[1]
+    if size == 1:
+        return Interval(value, value, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a figure that no resample moves; it has no width, as below
+        low, high = stats.bootstrap(
+            values,
+            statistic,
+            n_resamples=resamples,
+            batch=max(1, _CHUNK // size),
+            paired=True,
+            vectorized=True,
+            confidence_level=_level(size),
+            method=method,
+            rng=np.random.default_rng(seed),
+        ).confidence_interval
+    return Interval(value, *(float(end) if np.isfinite(end) else value for end in (low, high)))
+
+
+def _level(size: int) -> float:
+    """Puts the normal quantile where Student's is (N - 1 degrees of freedom), the spread made unbiased."""
+    from scipy import stats
+
+    reach = stats.t.ppf((1 + LEVEL) / 2, size - 1) * np.sqrt(size / (size - 1))
+    return min(1 - 2 * float(stats.norm.sf(reach)), _WIDEST)
 
 
 def _table(columns: Sequence[Sequence[float]]) -> Array:
-    """(N, M) values, problems by columns."""
+    """(M, N) values, columns by problems."""
     if len(lengths := {len(column) for column in columns}) > 1:
         raise BootstrapError(f"paired values differ in number: {' and '.join(map(str, sorted(lengths)))}")
     if lengths == {0}:
         raise BootstrapError("there is no value to resample")
-    values = np.array(columns, dtype=np.float64).T
+    values = np.array(columns, dtype=np.float64)
     if not np.isfinite(values).all():
         raise BootstrapError("a value is not finite")
     return values
-
-
-def _resampled(values: Array, resamples: int, seed: int, summary: Summary) -> Array:
-    """(R, M) summaries of N problems drawn with replacement, the same ones for every column."""
-    generator, size = np.random.default_rng(seed), len(values)
-    rows = max(1, _CHUNK // size)
-    chunks = [min(rows, resamples - start) for start in range(0, resamples, rows)]
-    return np.concatenate(
-        [summary(values[generator.integers(size, size=(chunk, size))], axis=1) for chunk in chunks]
-    )

@@ -27,7 +27,7 @@ __all__ = [
 
 FIGURES, REPORT = "figures.json", "report.md"
 NOTE = (
-    "In brackets: 95 % confidence, percentile bootstrap over problems. "
+    "In brackets: 95 % confidence, bootstrap (BCa) over problems. "
     "A problem counts as the mean over its samples (avg@k). "
     "Where every problem has the same figure the bracket has no width; that is no certainty."
 )

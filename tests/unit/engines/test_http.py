@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.fakes import control_tokens
 from tests.support.messages import assert_message
-from tests.support.servers import HANG_UP, Server, choice
+from tests.support.servers import BREAK_OFF, HANG_UP, Server, choice
 from tw_plugins.engines import OpenAICompatibleEngine, VLLMEngine, http
 from tw_plugins.rollout import Completion, EngineError, Limits, fork_join
 
@@ -115,7 +115,7 @@ def test_a_slow_server_is_a_time_out(server: Server) -> None:
 
 
 def test_a_lost_connection_is_made_again(server: Server, pauses: list[float]) -> None:
-    answers = iter([(HANG_UP, ""), (HANG_UP, ""), (503, "wait"), (200, choice([3]))])
+    answers = iter([(HANG_UP, ""), (BREAK_OFF, choice([4])), (503, "wait"), (200, choice([3]))])
     server.answer = lambda body: next(answers)
     assert ask(server.url).token_ids == [3] and pauses == [1, 2, 4]
 

