@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from openrlhf_ext import preflight
+from openrlhf_ext.device import GPU
 from openrlhf_ext.settings import RLSettings, SFTSettings
 from tests.support.openrlhf.flags import RECIPES, flags_of, namespace, upstreams
 
@@ -20,7 +21,7 @@ SEQUENTIAL = ("train_toy_grpo_sequential.sh", "train_qwen3_8b_grpo_sequential.sh
 
 @pytest.fixture(autouse=True)
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "on_cpu", lambda: False)
+    monkeypatch.setattr(preflight, "chosen_device", lambda: GPU)
 
 
 def rl_args(toy: Toy, script: str) -> Any:

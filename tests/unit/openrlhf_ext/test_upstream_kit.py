@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from openrlhf_ext import agent, preflight
+from openrlhf_ext.device import GPU
 from openrlhf_ext.settings import RLSettings, SFTSettings
 from tests.support.kits import check_scripts, check_steps, copy_kit, recorded, run_smoke
 from tests.support.openrlhf.flags import flags_of, namespace, upstreams
@@ -28,7 +29,7 @@ def kit(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "on_cpu", lambda: False)
+    monkeypatch.setattr(preflight, "chosen_device", lambda: GPU)
 
 
 def flags(kit: Path, cwd: Path, script: str, toy: Toy, *more: str) -> list[str]:
