@@ -102,7 +102,8 @@ SEAMS = (
         "openrlhf_ext.engine_args:register",
     ),
     Seam(
-        "openrlhf.datasets", ("SFTDataset",), "SFT data set", "openrlhf_ext.sft_dataset:register", _sft_dataset
+        "openrlhf.datasets", ("SFTDataset",), "SFT data set", "openrlhf_ext.sft_dataset:register",
+        _sft_dataset,
     ),
     wrapper(
         "openrlhf.trainer.sft_trainer", "SFTTrainer.save_logs_and_checkpoints", "SFT metrics",

@@ -1,10 +1,5 @@
 """Every piece of openrlhf_ext is in place before OpenRLHF is imported, as in a run on the CPU."""
 
-import os
+from tests.support.openrlhf.pieces import put_in_place
 
-from openrlhf_ext import hooks
-from openrlhf_ext.device import VARIABLE, chosen_device
-
-os.environ[VARIABLE] = "cpu"
-chosen_device().export()
-hooks.install()
+put_in_place()

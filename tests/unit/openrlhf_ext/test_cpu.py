@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import openrlhf.models.ring_attn_utils as ring
 import openrlhf.trainer.ppo_utils.replay_buffer as replay_buffer
@@ -13,9 +14,9 @@ import openrlhf.utils.deepspeed.deepspeed as deepspeed
 import openrlhf.utils.distributed_util as distributed_util
 import pytest
 import torch
-from openrlhf.trainer.ray import vllm_worker_wrap
+from openrlhf.trainer.ray import vllm_engine, vllm_worker_wrap
 
-from openrlhf_ext.cpu import flash_attn
+from openrlhf_ext.cpu import flash_attn, worker_class
 from openrlhf_ext.cpu.vllm_worker import CPUWorkerExtension, with_tied_head
 from tw_plugins.adapter.device import has_accelerator
 
@@ -61,6 +62,7 @@ def test_upstream_still_has_the_line_that_is_worked_around(where: object, line: 
 
 
 def test_without_the_stand_ins_openrlhf_cannot_be_imported() -> None:
+    """The first error of whoever has not asked for the CPU: the launcher turns it into one line."""
     done = subprocess.run(
         [sys.executable, "-c", "import openrlhf.models"], capture_output=True, text=True, timeout=200
     )
@@ -89,3 +91,23 @@ def test_a_tied_head_is_sent_as_the_embedding_it_is() -> None:
     untied = [("model.embed_tokens.weight", embedding), ("lm_head.weight", head)]
     assert with_tied_head(untied) is untied
     assert with_tied_head([("w", head)]) == [("w", head)]
+
+
+@pytest.mark.parametrize(
+    ("named", "given"), [(worker_class.UPSTREAMS, worker_class.OURS), ("users.Worker", "users.Worker")]
+)
+async def test_upstreams_worker_is_replaced_and_a_users_stays(named: str, given: str) -> None:
+    class Actor:
+        async def __init__(self, **arguments: str) -> None:  # type: ignore[misc]
+            self.arguments = arguments
+
+    handle = SimpleNamespace(__ray_metadata__=SimpleNamespace(modified_class=Actor))
+    worker_class.register(SimpleNamespace(RolloutRayActor=handle))
+    actor = Actor.__new__(Actor)
+    await actor.__init__(worker_extension_cls=named)  # type: ignore[misc]
+    assert actor.arguments == {"worker_extension_cls": given}
+
+
+def test_upstream_still_names_its_worker_so() -> None:
+    assert f'"{worker_class.ARGUMENT}": "{worker_class.UPSTREAMS}"' in inspect.getsource(vllm_engine)
+    assert f"{CPUWorkerExtension.__module__}.{CPUWorkerExtension.__name__}" == worker_class.OURS
