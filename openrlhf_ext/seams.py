@@ -6,12 +6,10 @@ port has its own (`openrlhf_ext.cpu.port`). Importing this module imports no Ope
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import attrgetter
 from typing import Any
 
 from openrlhf_ext.device import chosen_device
-from tw_plugins.adapter.seams import Seam
+from tw_plugins.adapter.seams import Seam, wrapped_by
 from tw_plugins.adapter.versions import Supported
 
 SUPPORTED = Supported(
@@ -25,22 +23,6 @@ SUPPORTED = Supported(
         "vllm": ">=0.20",
     },
 )
-
-
-def wrapped_by(owner: str, dotted: str) -> Callable[[Any], bool]:
-    """Whether a function of a module is one of `owner`, or upstream's with one of `owner` around it.
-
-    Args:
-        owner: a module of ours. Other wrappers may stand around its own: Ray's, the CPU port's.
-    """
-
-    def in_place(module: Any) -> bool:
-        function = attrgetter(dotted)(module)
-        while function is not None and getattr(function, "__globals__", {}).get("__name__") != owner:
-            function = getattr(function, "__wrapped__", None)
-        return function is not None
-
-    return in_place
 
 
 def wrapper(module: str, dotted: str, piece: str, register: str, *also: str) -> Seam:
