@@ -6,12 +6,20 @@ workers through `worker_process_setup_hook` (`openrlhf_ext.ray_start`).
 
 from __future__ import annotations
 
+import argparse
 import os
 import runpy
 import sys
 
 from openrlhf_ext import hooks
-from openrlhf_ext.arguments import check_samples, with_estimator, with_executor
+from openrlhf_ext.arguments import (
+    PRESET_FLAG,
+    PRESET_HELP,
+    check_samples,
+    preset,
+    with_estimator,
+    with_executor,
+)
 from openrlhf_ext.device import ON_THE_CPU, chosen_device
 from openrlhf_ext.seams import SUPPORTED
 from openrlhf_ext.settings import ENVIRONMENT, Common, SettingsError
@@ -38,7 +46,7 @@ def launch(module: str, flags: type[Common], arguments: list[str], agent: str | 
     global argv
     helping = bool({"-h", "--help"} & set(arguments))
     if helping:
-        print(f"{flags.parser().format_help()}\nAll flags of {module}:\n")
+        print(f"{_parser(flags).format_help()}\nAll flags of {module}:\n")
         argv = ["--help"]
     else:
         settings, argv = read(flags, arguments, agent)
@@ -64,8 +72,11 @@ def read(flags: type[Common], arguments: list[str], agent: str | None) -> tuple[
     """
     try:
         SUPPORTED.check()
-        ours, theirs = flags.parser().parse_known_args(arguments)
-        settings = flags(**vars(ours))
+        known, theirs = _parser(flags).parse_known_args(arguments)
+        ours = vars(known)
+        if ours.pop("preset"):
+            theirs = [*preset(theirs, chosen_device().attention, agent is not None), *theirs]
+        settings = flags(**ours)
         if unknown := [flag for flag in theirs if flag.startswith(("--tw.", "--no-tw."))]:
             raise SettingsError(f"{unknown[0]} is not one of ThreadWeaver's flags; see --help")
         if agent is not None:
@@ -74,6 +85,14 @@ def read(flags: type[Common], arguments: list[str], agent: str | None) -> tuple[
     except UserError as error:
         raise SystemExit(f"error: {error}") from error
     return settings, with_estimator(theirs)
+
+
+def _parser(flags: type[Common]) -> argparse.ArgumentParser:
+    """Our settings, and the one flag that stands for others of upstream's."""
+    parser = flags.parser()
+    group = parser.add_argument_group("ThreadWeaver's preset")
+    group.add_argument(PRESET_FLAG, dest="preset", action="store_true", help=PRESET_HELP)
+    return parser
 
 
 def delay_ray() -> None:

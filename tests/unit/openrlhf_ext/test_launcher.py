@@ -1,17 +1,19 @@
-"""The launcher: what upstream's command finds, what Ray's workers get, and what a laptop is told."""
+"""The launcher: the device, what Ray's workers get, what a laptop is told, and the preset."""
 
 from __future__ import annotations
 
 import os
 import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from openrlhf_ext import launcher, ray_start
+from openrlhf_ext import agent, launcher, preflight, ray_start
 from openrlhf_ext.cpu.port import CPU
 from openrlhf_ext.device import CPU_PORT, GPU, VARIABLE, chosen_device
-from openrlhf_ext.settings import ENVIRONMENT, RLSettings
+from openrlhf_ext.settings import ENVIRONMENT, RLSettings, SFTSettings
+from tests.support.openrlhf.flags import namespace
 
 
 def delayed(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, str], dict[str, Any]]:
@@ -78,3 +80,37 @@ def test_a_laptop_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_other_modules_that_are_missing_are_upstreams_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModuleNotFoundError, match="einops"):
         launch_into(monkeypatch, "einops")
+
+
+def upstreams_flags(*arguments: str) -> Any:
+    """What upstream's RL parser makes of a command line of ours."""
+    _, argv = launcher.read(RLSettings, list(arguments), agent.__file__)
+    return namespace("openrlhf.cli.train_ppo_ray", *argv, "--vllm.num_engines", "1")
+
+
+def test_the_preset_is_eq_4(toy: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+    files = ["--actor.model_name_or_path", str(toy["model"]), "--data.prompt_dataset", str(toy["rl"])]
+    data = ["--data.input_key", "prompt", "--data.label_key", "label"]
+    args = upstreams_flags("--tw.preset", "--rollout.n_samples_per_prompt", "8", *files, *data)
+    preflight.check_rl(args, RLSettings())
+    assert caplog.messages == []  # nothing departs from Eq. 4
+    assert args.algo.advantage.estimator == "dr_grpo"
+    assert args.train.batch_size == args.rollout.batch_size * 8
+    assert args.ds.attn_implementation == "sdpa"
+
+
+def test_what_the_user_gives_wins_over_the_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "chosen_device", lambda: GPU)
+    samples = ["--rollout.n_samples_per_prompt=2", "--rollout.batch_size", "4"]
+    args = upstreams_flags(*samples, "--algo.kl.init_coef", "0.5", "--tw.preset")
+    assert (args.algo.kl.init_coef, args.train.batch_size) == (0.5, 8)
+    assert args.ds.attn_implementation == "flex_attention"
+    assert upstreams_flags(*samples, "--tw.preset", "--train.batch_size", "2").train.batch_size == 2
+    plain = upstreams_flags(*samples)
+    assert (plain.algo.kl.init_coef, plain.train.batch_size) == (0.01, 128)
+
+
+def test_the_preset_of_sft_is_the_attention() -> None:
+    settings, argv = launcher.read(SFTSettings, ["--tw.preset", "--tw.strict", "--data.max_len", "9"], None)
+    assert argv == ["--ds.attn_implementation", "sdpa", "--data.max_len", "9"]
+    assert settings == SFTSettings(strict=True)
