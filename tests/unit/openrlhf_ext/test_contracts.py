@@ -6,8 +6,9 @@ import importlib
 
 import pytest
 
-from openrlhf_ext.seams import MAKER, SAMPLES, TRAINER, seams
+from openrlhf_ext.seams import MAKER, SAMPLES, SEAMS, TRAINER, seams
 from tests.support.contracts import check
+from tests.support.root import ROOT
 
 PARAMETERS = {
     ("openrlhf.utils", "get_strategy"): "args",
@@ -69,3 +70,10 @@ def test_every_registrar_is_there_and_stands_once() -> None:
     for _, registrar in registrars:
         module, _, function = registrar.partition(":")
         assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_the_documents_name_every_file() -> None:
+    text = (ROOT / "docs" / "design.md").read_text()
+    for seam in SEAMS:
+        package, _, name = seam.register.partition(":")[0].partition(".")
+        assert f"{package}/{name}.py" in text or f"`{name}.py`" in text, seam.piece

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import openrlhf.models.ring_attn_utils as ring
 import openrlhf.trainer.ppo_utils.replay_buffer as replay_buffer
@@ -16,8 +18,10 @@ import pytest
 import torch
 from openrlhf.trainer.ray import vllm_engine, vllm_worker_wrap
 
+from openrlhf_ext import engine_args
 from openrlhf_ext.cpu import flash_attn, worker_class
 from openrlhf_ext.cpu.vllm_worker import CPUWorkerExtension, with_tied_head
+from openrlhf_ext.settings import ENVIRONMENT
 from tw_plugins.adapter.device import has_accelerator
 
 pytestmark = pytest.mark.skipif(has_accelerator(), reason="for machines without an accelerator")
@@ -93,19 +97,25 @@ def test_a_tied_head_is_sent_as_the_embedding_it_is() -> None:
     assert with_tied_head([("w", head)]) == [("w", head)]
 
 
-@pytest.mark.parametrize(
-    ("named", "given"), [(worker_class.UPSTREAMS, worker_class.OURS), ("users.Worker", "users.Worker")]
-)
-async def test_upstreams_worker_is_replaced_and_a_users_stays(named: str, given: str) -> None:
+@pytest.mark.parametrize("users", [None, "users.Worker"])
+async def test_upstreams_worker_is_replaced_and_a_users_stays(
+    monkeypatch: pytest.MonkeyPatch, users: str | None
+) -> None:
+    """In the order of the hooks: the device's first."""
+    arguments = {} if users is None else {worker_class.ARGUMENT: users}
+    monkeypatch.setenv(ENVIRONMENT, json.dumps({"vllm_args": json.dumps(arguments)}))
+    found: dict[str, Any] = {}
+
     class Actor:
-        async def __init__(self, **arguments: str) -> None:  # type: ignore[misc]
-            self.arguments = arguments
+        async def __init__(self, **given: Any) -> None:  # type: ignore[misc]
+            found.update(given)
 
     handle = SimpleNamespace(__ray_metadata__=SimpleNamespace(modified_class=Actor))
-    worker_class.register(SimpleNamespace(RolloutRayActor=handle))
-    actor = Actor.__new__(Actor)
-    await actor.__init__(worker_extension_cls=named)  # type: ignore[misc]
-    assert actor.arguments == {"worker_extension_cls": given}
+    module = SimpleNamespace(RolloutRayActor=handle)
+    worker_class.register(module)
+    engine_args.register(module)
+    await Actor.__init__(Actor.__new__(Actor), worker_extension_cls=worker_class.UPSTREAMS)  # type: ignore[misc]
+    assert found[worker_class.ARGUMENT] == (users or worker_class.OURS)
 
 
 def test_upstream_still_names_its_worker_so() -> None:
