@@ -13,7 +13,7 @@ BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart seeds fuzz chaos audit contracts test test-fast test-slow format lint types bench clean doctor
+.PHONY: help setup quickstart seeds fuzz chaos audit contracts test test-fast format lint types bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,21 +27,33 @@ quickstart: setup ## set-up, SFT, RL and evaluation of a toy model, report in ru
 seeds: setup ## the quickstart with each of SEEDS="0 1 2", the table of all, an error where one does not learn
 	@$(BIN)/python -m recipes.quickstart.seeds --framework $(FRAMEWORK) --seeds "$(SEEDS)" $(if $(RECORD),--record $(RECORD))
 
-test: ## everything CI checks, in both environments: lint, types, fast tests, then slow tests
+# The core needs no framework: its tests run once, in the first environment; in the other one those run that
+# depend on its torch, transformers or vLLM (tests/conftest.py).
+ONCE = $(if $(filter $(firstword $(FRAMEWORKS)),$*),,-m "adapter or both")
+
+test: ## everything CI checks, in both environments: lint, types, unit and integration tests, whole runs
 	@start=$$SECONDS; \
 	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done; \
 	$(MAKE) --no-print-directory lint types; \
-	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory test-fast FRAMEWORK=$$framework; done; \
-	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory test-slow FRAMEWORK=$$framework; done; \
-	echo "make test: lint, types, fast and slow tests of $(FRAMEWORKS) passed in $$((SECONDS - start)) s"
+	for tier in unit integration runs; do \
+	    for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory $$tier-$$framework; done; \
+	done; \
+	echo "make test: lint, types, unit, integration and runs of $(FRAMEWORKS) passed in $$((SECONDS - start)) s"
 
-test-fast: setup ## the tests of FRAMEWORK without real engines
-	@echo "== fast tests, $(FRAMEWORK)"
-	@$(BIN)/python -m pytest -m "not slow" --durations=5
+test-fast: setup ## the unit tests of FRAMEWORK, all of the core among them
+	@$(BIN)/python -m pytest tests/unit -n 2 --dist loadfile --durations=10
 
-test-slow: setup ## the tests of FRAMEWORK with real engines, minutes
-	@echo "== slow tests, $(FRAMEWORK) (real engines, minutes)"
-	@$(BIN)/python -m pytest -m slow -v --durations=5
+unit-%:
+	@echo "== unit tests, $*"
+	@.venv/$*/bin/python -m pytest tests/unit $(ONCE) -n 2 --dist loadfile --durations=10
+
+integration-%:
+	@echo "== integration tests, $* (one real part each)"
+	@.venv/$*/bin/python -m pytest tests/integration $(ONCE) -v --durations=10
+
+runs-%:
+	@echo "== whole runs, $* (real engines, minutes)"
+	@.venv/$*/bin/python -m pytest tests/runs $(ONCE) -v --durations=10
 
 fuzz: setup ## ROLLOUTS=1000000 generated trajectories through the whole path, JOBS=2 processes, SEED=0
 	@$(BIN)/python -m tests.fuzz --rollouts $(ROLLOUTS) --jobs $(JOBS) --seed $(SEED)

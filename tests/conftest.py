@@ -1,4 +1,9 @@
-"""Each environment has one framework; the other one's tests are left out."""
+"""Which environment runs what, and what tests of several folders share.
+
+Each environment has one framework; the other one's tests are left out. Of the core's tests most need no
+framework and run once, in the first environment; those that depend on the environment's torch, transformers
+or vLLM carry the mark ``both``, those of an adapter ``adapter`` (Makefile).
+"""
 
 from __future__ import annotations
 
@@ -7,19 +12,37 @@ from pathlib import Path
 import pytest
 
 from tests.support.eval_server import data, model, server
+from tests.support.hostile_grading import pool
 from tw_plugins.adapter.versions import installed
 from tw_plugins.toy.preset import SMOKE_PRESET, write_files
 
-__all__ = ["data", "model", "server"]
+__all__ = ["data", "model", "pool", "server"]
 
-FOLDERS = ("unit/{}_ext", "integration/{}_ext", "runs/{}")
-
-collect_ignore = [
-    folder.format(framework)
+FOLDERS = {
+    framework: tuple(
+        folder.format(framework) for folder in ("unit/{}_ext/", "integration/{}_ext/", "runs/{}/")
+    )
     for framework in ("verl", "openrlhf")
-    for folder in FOLDERS
-    if installed(framework) is None
-]
+}
+ADAPTERS = (*FOLDERS["verl"], *FOLDERS["openrlhf"])
+
+collect_ignore = [folder for name in FOLDERS if installed(name) is None for folder in FOLDERS[name]]
+
+BOTH = (
+    "unit/attention/", "unit/data/test_add_tokens.py", "unit/sft/", "unit/test_advantage.py",
+    "unit/test_collator.py", "unit/trajectory/test_encoding.py", "unit/trie/test_packing.py",
+    "integration/attention/", "integration/engines/test_vllm.py", "runs/test_quickstart.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks by folder, so that there is none to forget."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        if path.startswith(BOTH):
+            item.add_marker("both")
+        if path.startswith(ADAPTERS):
+            item.add_marker("adapter")
 
 
 @pytest.fixture(scope="session")

@@ -66,11 +66,13 @@ def reached(entry: Entry) -> bool:
     return all(entry["promises"].values()) if "promises" in entry else False
 
 
-def _share(value: float) -> str:
+def share(value: float) -> str:
+    """As a percentage."""
     return f"{value:.1%}"
 
 
-def _times(value: float) -> str:
+def times(value: float) -> str:
+    """As a factor."""
     return f"{value:.2f}×"
 
 
@@ -99,15 +101,15 @@ class Column:
 
 
 COLUMNS = (
-    Column("accuracy, SFT → RL", ("accuracy_sft", "accuracy_rl"), _share),
-    Column("accuracy, baseline", ("accuracy_baseline",), _share),
-    Column("forked, SFT → RL", ("activation_decomposable_sft", "activation_decomposable_rl"), _share),
-    Column("chains forked, SFT → RL", ("activation_chain_sft", "activation_chain_rl"), _share, max),
-    Column("accuracy in RL, first → last step", ("accuracy_first", "accuracy_last"), _share),
+    Column("accuracy, SFT → RL", ("accuracy_sft", "accuracy_rl"), share),
+    Column("accuracy, baseline", ("accuracy_baseline",), share),
+    Column("forked, SFT → RL", ("activation_decomposable_sft", "activation_decomposable_rl"), share),
+    Column("chains forked, SFT → RL", ("activation_chain_sft", "activation_chain_rl"), share, max),
+    Column("accuracy in RL, first → last step", ("accuracy_first", "accuracy_last"), share),
     Column("tokens in sequence, SFT → RL", ("token_latency_sft", "token_latency_rl"), "{:.1f}".format, max),
-    Column("token latency", ("token_latency",), _times),
-    Column("wall clock", ("wall_clock",), _times),
-    Column("other work's CPU", ("others_cpu",), _share, max),
+    Column("token latency", ("token_latency",), times),
+    Column("wall clock", ("wall_clock",), times),
+    Column("other work's CPU", ("others_cpu",), share, max),
     Column("minutes", ("minutes",), "{:.1f}".format, max),
 )
 

@@ -50,8 +50,13 @@ def run(
             process.wait()
     as_expected = code not in (0, None) if fails else code == (None if kill_when else 0)
     assert as_expected, log.read_text()[-4000:]
-    metrics = folder / METRICS_FILE
-    return [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
+    return logged_in(folder / METRICS_FILE)
+
+
+def logged_in(metrics: Path) -> list[dict[str, Any]]:
+    """The whole lines of a metrics file that may still grow; none where there is no file yet."""
+    lines = metrics.read_text().splitlines(keepends=True) if metrics.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def _wait(process: subprocess.Popen[bytes], kill_when: Callable[[], bool] | None) -> int | None:

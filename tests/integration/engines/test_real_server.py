@@ -23,7 +23,6 @@ from tw_plugins.evaluation.records import read_records
 from tw_plugins.trajectory import TAGS
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(400),
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"),
     pytest.mark.skipif(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from openrlhf_ext.cpu.port import ENVIRONMENT
 from tests.support.own_tests import passed
 
 
-@pytest.mark.slow
 def test_they_pass() -> None:
     hooked = "from openrlhf_ext import hooks; hooks.install()"
     assert passed("openrlhf", r"(.*/)?tests/test_[^/]+\.py", hooked, **ENVIRONMENT) > 200

@@ -15,7 +15,6 @@ TOPICS = (
 PLUGGED_IN = 'import verl; assert "verl_ext.plugin" in sys.modules'
 
 
-@pytest.mark.slow
 def test_they_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # they write files where they run
     assert passed("verl", TOPICS, PLUGGED_IN, "-o", "asyncio_mode=auto") > 100

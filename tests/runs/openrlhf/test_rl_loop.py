@@ -10,10 +10,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from openrlhf_ext import agent
-from tests.support.commands import METRICS_FILE, run
+from tests.support.commands import METRICS_FILE, logged_in, run
 from tests.support.float_error import Error, check_fidelity, float32_error
 from tests.support.openrlhf import faulty_workers, recording_agent
 from tests.support.openrlhf.flags import flags_of, upstreams
@@ -22,7 +23,7 @@ from tests.support.vital_signs import check_vital_signs
 from tw_plugins.adapter.run_start import FILE
 from tw_plugins.toy.preset import FORKING_PRESET, write_files
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 RECIPES = ROOT / "recipes" / "openrlhf"
 SFT_EPOCHS = 12  # of 8 steps; most samples fork then
 SMALL = [
@@ -113,7 +114,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     losses = losses_of(sft(files, folder, "--train.max_epochs", str(SFT_EPOCHS)))
     assert len(losses) == SFT_EPOCHS * 8
     assert losses[SFT_EPOCHS * 8] < losses[1] / 2
-    return {**files, "model": folder / "model"}
+    return {
+        **files, "model": folder / "model", "untrained": files["model"], "metrics": folder / METRICS_FILE,
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -121,19 +124,20 @@ def float32(trained: Toy) -> Error:
     return float32_error(trained["model"], trained["rl"])
 
 
-def test_a_killed_sft_goes_on_with_its_weights_and_its_optimizer(tmp_path: Path) -> None:
-    """SIGKILL after a checkpoint: the losses that follow are those of an unbroken run."""
-    files = write_files(tmp_path / "files", 0, FORKING_PRESET)
-    flags = ["--train.max_epochs", "3", "--ckpt.save_steps", "4"]
-    unbroken = losses_of(sft(files, tmp_path / "unbroken", *flags))
-    broken = tmp_path / "broken"
-    latest = broken / "checkpoints" / "latest"  # written last
-    sft(files, broken, *flags, kill_when=latest.exists)
-    metrics = broken / METRICS_FILE
-    metrics.unlink()
+def test_a_killed_sft_goes_on_with_its_weights_and_its_optimizer(trained: Toy, tmp_path: Path) -> None:
+    """SIGKILL after a checkpoint: the losses that follow are those of the unbroken run, `trained`."""
+    unbroken, metrics = losses_of(logged_in(trained["metrics"])), tmp_path / METRICS_FILE
+    files = {**trained, "model": trained["untrained"]}
+    flags = ["--train.max_epochs", str(SFT_EPOCHS), "--ckpt.save_steps", "8"]
+    latest = tmp_path / "checkpoints" / "latest"  # written last
+    sft(files, tmp_path, *flags, kill_when=latest.exists)
     step = int(latest.read_text().removeprefix("global_step"))
-    resumed = losses_of(sft(files, broken, *flags, "--ckpt.load_enable"))
-    assert list(resumed) == [*range(step + 1, 25)] and step >= 4
+    metrics.unlink()
+    def enough() -> bool:
+        return len(losses_of(logged_in(metrics))) >= 8
+
+    resumed = losses_of(sft(files, tmp_path, *flags, "--ckpt.load_enable", kill_when=enough))
+    assert list(resumed)[:8] == [*range(step + 1, step + 9)] and step >= 8
     assert resumed == pytest.approx({step: unbroken[step] for step in resumed}, rel=1e-4)
 
 
@@ -153,54 +157,64 @@ def test_rl(trained: Toy, tmp_path: Path, name: str, float32: Error) -> None:
     assert (tmp_path / "model" / "model.safetensors").exists()
 
 
-def test_filtering_evaluation_best_checkpoint_and_resume(trained: Toy, tmp_path: Path) -> None:
-    flags = [
-        "--algo.advantage.is_correction_level", "token",
-        "--algo.advantage.is_correction_mode", "clip",
-        "--algo.dynamic_filtering_enable",
-        "--algo.dynamic_filtering_range", "-1", "2",
-        "--eval.dataset", str(trained["eval"]),
-        "--eval.steps", "1",
-        "--eval.n_samples_per_prompt", "2",
-        "--ckpt.save_steps", "1",
-    ]  # fmt: skip
-    lines = rl(trained, tmp_path, *flags)
-    steps = steps_of(lines)
-    assert [line["step"] for line in lines if "policy_loss" in line["data"]] == [1, 2]
-    assert all(step["dynamic_filtering_pass_rate"] > 0 and abs(step["vllm_kl"]) < 1e-4 for step in steps)
-    evaluations = [line["data"] for line in lines if "eval_decomposable_pass1" in line["data"]]
-    assert len(evaluations) == 2
-    for found in evaluations:
-        assert found["eval_decomposable_pass1"] == pytest.approx(found["eval_decomposable_acc"])
-        assert found["eval_decomposable_longest"] > 0 and "eval_chain_activation" in found
-    tags = {path.name for path in (tmp_path / "checkpoints" / "_actor").iterdir() if path.is_dir()}
-    chain = [found["eval_chain_pass1"] for found in evaluations]  # the first pass1 in alphabetical order
-    assert tags >= {f"best_global_step{1 + chain.index(max(chain))}", "global_step2"}
-
-    again = rl(trained, tmp_path, *flags, "--ckpt.load_enable", "--train.num_episodes", "2")
-    resumed = [line["step"] for line in again if "policy_loss" in line["data"]]
-    assert resumed == [1, 2, 3, 4]  # the file goes on where it was
-    check_vital_signs(steps_of(again))  # against the first step, of the run before
-    assert (tmp_path / "checkpoints" / FILE).is_file()  # though checkpoints were pruned
-    assert len(list((tmp_path / "checkpoints" / "_actor").glob("global_step*"))) < 4
+FILTERED = [
+    "--algo.advantage.is_correction_level", "token",
+    "--algo.advantage.is_correction_mode", "clip",
+    "--algo.dynamic_filtering_enable",
+    "--algo.dynamic_filtering_range", "-1", "2",
+    "--eval.steps", "1",
+    "--eval.n_samples_per_prompt", "2",
+    "--ckpt.save_steps", "1",
+]  # fmt: skip
 
 
-def test_killed_and_resumed(trained: Toy, tmp_path: Path, float32: Error) -> None:
+def test_killed_and_resumed_with_filtering_evaluation_and_best_checkpoint(
+    trained: Toy, tmp_path: Path, float32: Error
+) -> None:
     """SIGKILL after the first step: the second is made of the prompts that the first had not."""
     prompts = tmp_path / "prompts.jsonl"
-    agent_file = ["--train.agent_func_path", recording_agent.__file__]
-    command = rl_command(trained, tmp_path, *agent_file, "--ckpt.save_steps", "1")
-    latest = tmp_path / "checkpoints" / "_actor" / "latest"  # written last
+    flags = [*FILTERED, "--eval.dataset", str(trained["eval"])]
+    flags += ["--train.agent_func_path", recording_agent.__file__]
+    checkpoints = tmp_path / "checkpoints"
+    latest = checkpoints / "_actor" / "latest"  # written last
     environment = {recording_agent.PROMPTS_FILE: str(prompts)}
-    before = steps_of(run(tmp_path, *command, kill_when=latest.exists, **environment))
-    first = prompts.read_text().splitlines()[:16]
+    before = run(tmp_path, *rl_command(trained, tmp_path, *flags), kill_when=latest.exists, **environment)
+    first = trained_on(prompts, trained)[:16]
     prompts.unlink()
 
-    lines = run(tmp_path, *command, "--ckpt.load_enable", **environment)
-    assert len(before) == 1 and [line["step"] for line in lines if "policy_loss" in line["data"]] == [1, 2]
-    second = prompts.read_text().splitlines()
+    flags += ["--ckpt.load_enable", "--train.num_episodes", "2"]
+    lines = rl(trained, tmp_path, *flags, **environment)
+    steps = steps_of(lines)
+    assert len(steps_of(before)) == 1
+    assert [line["step"] for line in lines if "policy_loss" in line["data"]] == [1, 2, 3, 4]
+    second = trained_on(prompts, trained)[:16]
     assert Counter(Counter(first + second).values()) == {4: 8}  # each of 8 prompts, 4 samples each
-    check_fidelity(steps_of(lines)[1], float32)
+    check_fidelity(steps[1], float32)
+    check_vital_signs(steps)  # against the first step, of the run before
+    assert all(step["dynamic_filtering_pass_rate"] > 0 and abs(step["vllm_kl"]) < 1e-4 for step in steps)
+    check_evaluations(lines, checkpoints / "_actor")
+    assert (checkpoints / FILE).is_file()  # though checkpoints were pruned
+
+
+def trained_on(prompts: Path, toy: Toy) -> list[str]:
+    """Prompts of the rollouts in order, one line a sample, those of the evaluation left out."""
+    held_out = {messages[0]["content"].strip() for messages in pq.read_table(toy["eval"])["prompt"].to_pylist()}
+    asked = map(json.loads, prompts.read_text().splitlines())
+    return [prompt for prompt in asked if not any(problem in prompt for problem in held_out)]
+
+
+def check_evaluations(lines: list[dict[str, Any]], actor: Path) -> None:
+    """One each step, by kind of problem; the best has its checkpoint, and old ones are pruned."""
+    evaluations = {line["step"]: line["data"] for line in lines if "eval_decomposable_pass1" in line["data"]}
+    assert list(evaluations) == [1, 2, 3, 4]
+    for found in evaluations.values():
+        assert found["eval_decomposable_pass1"] == pytest.approx(found["eval_decomposable_acc"])
+        assert found["eval_decomposable_longest"] > 0 and "eval_chain_activation" in found
+    chain = {step: found["eval_chain_pass1"] for step, found in evaluations.items()}  # first by name
+    best = max(chain, key=lambda step: (chain[step], -step))
+    tags = {path.name for path in actor.iterdir() if path.is_dir()}
+    assert tags >= {f"best_global_step{best}", "global_step4"}
+    assert len(list(actor.glob("global_step*"))) < 4
 
 
 def test_weights_that_do_not_arrive_are_seen(trained: Toy, tmp_path: Path, float32: Error) -> None:

@@ -20,19 +20,10 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from tests.support.branch import SMALL, check_branch
 from tests.support.masks import random_row
 from tw_plugins.attention import UnsupportedAttention, ancestor_mask, mask_for, masks_every_row
 from tw_plugins.attention.trie_attention import register, trie_attention, trie_plan
-
-SMALL = {
-    "vocab_size": 64,
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-}
 
 register()
 
@@ -142,21 +133,10 @@ def test_any_strides_will_do() -> None:
     torch.testing.assert_close(got, want, atol=1e-12, rtol=1e-12)
 
 
-@pytest.mark.parametrize("attention", ["eager", "flex_attention", "trie"])
+@pytest.mark.parametrize("attention", ["eager", "trie"])
 def test_every_attention_computes_a_branch_as_its_own_request(attention: str) -> None:
-    """For each that a user may choose; "sdpa" is tested everywhere else."""
-    row = torch.tensor([[*range(9), 4, 5, 6, *range(5), 0, 0]])  # a row with a branch, another row, padding
-    ids = torch.randint(0, 64, row.shape, generator=torch.Generator().manual_seed(1))
-    torch.manual_seed(0)
-    config = Qwen3Config(**SMALL, initializer_range=0.2)
-    model = Qwen3ForCausalLM._from_config(config, attn_implementation=attention).eval()
-    with torch.no_grad():
-        mask = mask_for(model.config, row)
-        got = model(input_ids=ids, position_ids=row, attention_mask=mask, use_cache=False).logits[0]
-        model.config._attn_implementation = "sdpa"
-        for request in ([*range(9)], [*range(4), 9, 10, 11], [*range(12, 17)]):
-            want = model(input_ids=ids[:, request], use_cache=False).logits[0]
-            torch.testing.assert_close(got[request], want, atol=1e-5, rtol=1e-5)
+    """For each that a user may choose; "sdpa" is tested everywhere else, FlexAttention apart."""
+    check_branch(attention)
 
 
 def test_sparse_attention_wants_plain_rows_too() -> None:

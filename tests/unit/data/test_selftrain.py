@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from tests.support.commands import run
 from tests.support.fakes import EOS, char_tokenizer, control_tokens
 from tests.support.records import CLOSE, OPEN, RECORD, THREADS
 from tw_plugins.cli.app import app
@@ -27,7 +25,6 @@ from tw_plugins.evaluation.resume import ResumeError
 from tw_plugins.evaluation.run import EvalSettings, EvaluationError, Prepared
 from tw_plugins.rollout import Completion, Limits
 from tw_plugins.sft import RowMaker
-from tw_plugins.toy.preset import SMOKE_PRESET, write_files
 
 TAGS = control_tokens()
 GOOD = replace(RECORD, text="<think>\n</think>\\boxed{7}" + EOS)
@@ -153,21 +150,6 @@ def test_the_command(prompts: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "1 trajectories of 1 of 2 prompts; written to" in result.output
     assert "well-formed" in result.output
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_with_the_real_vllm(tmp_path: Path) -> None:
-    """A model that has learned nothing: all is sampled, nothing kept, and asking for more adds to it."""
-    files = write_files(tmp_path, 0, SMOKE_PRESET)
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "tw_plugins.cli", "data", "selftrain", "--model", str(files["model"])]
-    command += ["--prompts", str(files["rl"]), "--out", str(out), "--limit", "3", "--max-tokens", "64"]
-    for samples in (1, 2):
-        run(tmp_path / "log", *command, "--samples", str(samples))
-        funnel = json.loads((out / "funnel.json").read_text())
-        assert (funnel["prompts"], funnel["samples"], funnel["kept"]) == (3, 3 * samples, 0)
-    assert len({record.text for record in read_records(out / "samples.jsonl")}) == 6
 
 
 def test_copies_are_refused(prompts: Path, tmp_path: Path) -> None:

@@ -8,60 +8,24 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.support.hostile_answers import ANSWERS, CANARY, RESPONSES, TRUTHS
-from tests.support.root import ROOT
-from tw_plugins import grading
+from tests.support.hostile_answers import ANSWERS, RESPONSES
+from tests.support.hostile_grading import CASES, check_honest, graded
 from tw_plugins.grading import is_equivalent
 from tw_plugins.grading.boxed import extract_answer
 from tw_plugins.grading.pool import GradingPool
 from tw_plugins.grading.worker import MEMORY_BYTES
 
 ENDLESS = ("exponents", "factorials", "sums", "nesting")  # families that mostly run into the deadline
-HONEST = (r"\frac{14}{2}", r"\frac{\sqrt{196}}{2}", "x=7", r"\sqrt{49}")
-CASES = [(family, answer) for family, answers in ANSWERS.items() for answer in answers]
 QUICK = [
     (family, answer)
     for family, answers in ANSWERS.items()
     for answer in answers[: 1 if family in ENDLESS else 10]
     if not 400 < len(answer) <= 2000  # parsing takes a second
 ]
-
-
-@pytest.fixture
-def pool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[GradingPool]:
-    """The process's own pool with the deadline that a fast test can wait for, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    pool = GradingPool(size=2, first=1.0, deadline=1.0)
-    monkeypatch.setattr(grading._grader, "pool", pool)
-    yield pool
-    pool.close()
-
-
-def graded(cases: list[tuple[str, str]], pool: GradingPool) -> list[str]:
-    """Grades every case from two threads; which cases are found right."""
-
-    def wrong(number: int) -> bool:
-        return is_equivalent(cases[number][1], TRUTHS[number % len(TRUTHS)])
-
-    before = pool.stats
-    with ThreadPoolExecutor(2) as threads:
-        right = list(threads.map(wrong, range(len(cases))))
-    assert pool.stats.graded > before.graded
-    assert not Path(CANARY).exists(), "text of an answer was run"
-    return [
-        f"{family}: {answer[:60]!r}" for (family, answer), found in zip(cases, right, strict=True) if found
-    ]
-
-
-def check_honest(pool: GradingPool) -> None:
-    pool.deadline = 60.0  # a busy machine must not fail an honest comparison
-    assert [is_equivalent(answer, "7") for answer in HONEST] == [True] * len(HONEST)
-    assert not is_equivalent(r"\frac{15}{2}", "7")
 
 
 def test_the_corpus_is_large_and_has_no_case_twice() -> None:
@@ -71,14 +35,6 @@ def test_the_corpus_is_large_and_has_no_case_twice() -> None:
 def test_hostile_answers_are_wrong_and_honest_ones_right(pool: GradingPool) -> None:
     assert graded(QUICK, pool) == []
     assert pool.stats.timeouts >= 3, "the answers that never end are cut off"
-    check_honest(pool)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_all_hostile_answers(pool: GradingPool) -> None:
-    assert graded(CASES, pool) == []
-    assert pool.stats.timeouts >= 30 and pool.stats.crashes == 0
     check_honest(pool)
 
 
@@ -186,24 +142,3 @@ def test_off_the_main_thread(pool: GradingPool) -> None:
     thread.join()
     assert results == [False] and pool.stats.timeouts == 1
     check_honest(pool)
-
-
-@pytest.mark.slow
-def test_inside_a_ray_actor() -> None:
-    """A Ray actor is a daemon process, which may have no `multiprocessing` children."""
-    import ray
-
-    class Grader:
-        def grade(self) -> tuple[list[bool], int]:
-            pool = grading._grader.get_pool()
-            pool.deadline = 1.0
-            hostile = is_equivalent("9^{9^{9^{9}}}", "7")
-            pool.deadline = 60.0
-            return [hostile, is_equivalent(r"\sqrt{49}", "7")], pool.stats.timeouts
-
-    ray.init(num_cpus=1, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})
-    try:
-        actor = ray.remote(Grader).remote()
-        assert ray.get(actor.grade.remote()) == ([False, True], 1)
-    finally:
-        ray.shutdown()

@@ -14,42 +14,30 @@ from pathlib import Path
 
 import psutil
 import pytest
-from rich.console import Console
 
-from recipes.quickstart.jobs import ENVIRONMENT, Job, JobFailed, _count_lines, run_side_by_side
+from recipes.quickstart.jobs import JobFailed, _count_lines, run_side_by_side
 from recipes.quickstart.leftovers import SETTLED_S, SHARED_MEMORY, Session
 from recipes.quickstart.report_data import curve, read_metrics
 from tests.support.commands import ROOT
-
-QUIET = Console(quiet=True)
-
-
-def _job(folder: Path, name: str, code: str, **settings: float) -> Job:
-    return Job(
-        name=name,
-        command=[sys.executable, "-c", code],
-        log=folder / f"{name}.log",
-        counters=(folder / f"{name}.count",),
-        steps=1,
-        env={"GREETING": name},
-        **settings,  # type: ignore[arg-type]
-    )
+from tests.support.jobs import QUIET, make_job
 
 
 def test_output_and_environment_reach_the_log(tmp_path: Path) -> None:
-    jobs = [_job(tmp_path, name, "import os; print('hello', os.environ['GREETING'])") for name in ("a", "b")]
+    jobs = [
+        make_job(tmp_path, name, "import os; print('hello', os.environ['GREETING'])") for name in ("a", "b")
+    ]
     run_side_by_side(jobs, QUIET)
     assert [job.log.read_text() for job in jobs] == ["hello a\n", "hello b\n"]
 
 
 def test_failure_names_the_job_and_stops_the_others(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    waiting = _job(
+    waiting = make_job(
         tmp_path,
         "waits",
         f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(600)",
     )
-    failing = _job(
+    failing = make_job(
         tmp_path,
         "fails",
         f"import os, time\nwhile not os.path.exists({str(pid)!r}): time.sleep(0.05)\n"
@@ -64,12 +52,12 @@ def test_failure_names_the_job_and_stops_the_others(tmp_path: Path) -> None:
 def test_a_job_that_makes_no_progress_is_stopped(tmp_path: Path) -> None:
     start = time.monotonic()
     with pytest.raises(JobFailed, match="made no progress for 1 s"):
-        run_side_by_side([_job(tmp_path, "hangs", "import time; time.sleep(600)", stall_s=1.0)], QUIET)
+        run_side_by_side([make_job(tmp_path, "hangs", "import time; time.sleep(600)", stall_s=1.0)], QUIET)
     assert time.monotonic() - start < 60
 
 
 def test_a_job_that_ended_well_is_passed_over(tmp_path: Path) -> None:
-    job = _job(tmp_path, "once", "print('ran')")
+    job = make_job(tmp_path, "once", "print('ran')")
     run_side_by_side([job], QUIET)
     run_side_by_side([job], QUIET)
     assert job.log.read_text() == "ran\n"
@@ -87,7 +75,7 @@ def test_what_a_killed_run_left_running_is_stopped_first(tmp_path: Path) -> None
     driver = (
         "from pathlib import Path; from rich.console import Console; "
         "import tests.unit.recipes.test_jobs as t; "
-        f"t.run_side_by_side([t._job(Path({str(tmp_path)!r}), 'left', {work!r})], Console(quiet=True))"
+        f"t.run_side_by_side([t.make_job(Path({str(tmp_path)!r}), 'left', {work!r})], Console(quiet=True))"
     )
     process = subprocess.Popen([sys.executable, "-c", driver], cwd=ROOT)
     while not pids.exists() or len(pids.read_text().split()) < 2:
@@ -97,7 +85,7 @@ def test_what_a_killed_run_left_running_is_stopped_first(tmp_path: Path) -> None
     left = [int(pid) for pid in pids.read_text().split()]
     assert all(map(psutil.pid_exists, left))
     (tmp_path / "again").touch()
-    run_side_by_side([_job(tmp_path, "left", work)], QUIET)
+    run_side_by_side([make_job(tmp_path, "left", work)], QUIET)
     assert not any(_runs(pid) for pid in left)
 
 
@@ -112,7 +100,7 @@ def test_a_job_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
         "time.sleep(1.5)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    job = _job(tmp_path, "killed", work)
+    job = make_job(tmp_path, "killed", work)
     with pytest.raises(JobFailed, match="killed ended with exit status -9"):
         run_side_by_side([job], QUIET)
     child, semaphore, folder = left.read_text().split()
@@ -137,7 +125,7 @@ def test_segments_that_are_in_use_stay(tmp_path: Path) -> None:
 
 def test_the_process_of_another_with_that_number_is_left_alone(tmp_path: Path) -> None:
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-    job = _job(tmp_path, "new", "print('ran')")
+    job = make_job(tmp_path, "new", "print('ran')")
     Session(other.pid, 1.0, str(tmp_path / "none")).write(job.running)
     run_side_by_side([job], QUIET)
     assert other.poll() is None
@@ -146,31 +134,13 @@ def test_the_process_of_another_with_that_number_is_left_alone(tmp_path: Path) -
 
 
 def test_counted_lines_of_a_broken_run_are_kept(tmp_path: Path) -> None:
-    job = replace(_job(tmp_path, "counts", ""), overwrites=True)
+    job = replace(make_job(tmp_path, "counts", ""), overwrites=True)
     (counter,) = job.counters
     lines = [{"step": 1, "data": {"a": 1.0}}, {"step": 2, "data": {"a": 2.0}}]
     counter.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 3, "da')
     code = f'open({str(counter)!r}, \'w\').write(\'{{"step": 2, "data": {{"a": 3.0}}}}\\n\')'
     run_side_by_side([replace(job, command=[sys.executable, "-c", code])], QUIET)
     assert curve(read_metrics(counter), "a") == [1.0, 3.0]
-
-
-@pytest.mark.slow
-def test_ray_listens_on_loopback_only(tmp_path: Path) -> None:
-    """`ray_constants.ENABLE_RAY_CLUSTER`, made for other systems, does that on Linux too."""
-    found = tmp_path / "addresses.json"
-    code = (
-        "import json, os, psutil, ray\n"
-        "ray.init(address='local', num_cpus=1, include_dashboard=False, object_store_memory=100 << 20)\n"
-        "def work(): return 1\n"
-        "ray.get(ray.remote(work).remote())\n"
-        "mine = [p for p in psutil.process_iter() if os.getsid(p.pid) == os.getsid(0)]\n"
-        "listening = [c.laddr.ip for p in mine for c in p.net_connections() if c.status == 'LISTEN']\n"
-        f"json.dump(listening, open({str(found)!r}, 'w'))"
-    )
-    run_side_by_side([replace(_job(tmp_path, "ray", code), env=ENVIRONMENT)], QUIET)
-    addresses = json.loads(found.read_text())
-    assert len(addresses) > 4 and set(addresses) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}
 
 
 def test_a_step_that_was_made_again_counts_once(tmp_path: Path) -> None:
