@@ -22,13 +22,6 @@ def test_all_is_well_in_this_process() -> None:
     assert "accelerator" not in {check.name for check in checks}  # the CPU was asked for
 
 
-@pytest.mark.slow
-def test_all_is_well_inside_a_ray_worker() -> None:
-    checks = [check for check in doctor(with_ray=True) if check.section == "OpenRLHF · Ray worker"]
-    assert [check.name for check in checks] == [seam.piece for seam in seams()]
-    assert [check for check in checks if check.status != "ok"] == []
-
-
 def test_without_openrlhf_there_is_nothing_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
     real = versions.version
 
