@@ -21,19 +21,15 @@ from openrlhf_ext import hooks
 from openrlhf_ext.actor_engine import RolloutActorEngine
 from openrlhf_ext.experience import ROW_FIELD
 from openrlhf_ext.settings import METRICS, PREFIX, RLSettings, SettingsError
-from tw_plugins.errors import UserError
+from tw_plugins.adapter.prompt import PromptTooLong
 from tw_plugins.reward import compute_score
 from tw_plugins.reward.facts import EXTRA_FIELD, summarise
 from tw_plugins.rollout import EngineError, Rollout, fork_join
 from tw_plugins.rollout.deadline import WithDeadline
 from tw_plugins.trajectory import ControlTokens
-from tw_plugins.trie import TrieRow, row_from_rollout
+from tw_plugins.trie import TrieRow, row_from_rollout, trained_ranges
 
 logger = logging.getLogger(__name__)
-
-
-class PromptTooLong(UserError, ValueError):
-    """A prompt that leaves no room for a response; cutting it would train on another problem."""
 
 
 class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
@@ -119,19 +115,13 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
         return tokens
 
 
-def trained_ranges(loss_mask: list[int]) -> list[tuple[int, int]]:
-    """Half-open ranges of the ones in a mask."""
-    edges = [i for i, (a, b) in enumerate(zip([0, *loss_mask], [*loss_mask, 0], strict=True)) if a != b]
-    return list(zip(edges[::2], edges[1::2], strict=True))
-
-
 def _room(prompt: str, prompt_ids: list[int], max_new_tokens: int | None, max_length: int) -> int:
     """Tokens the response may have."""
     left = max_length - len(prompt_ids)
     if left < (max_new_tokens or 2):
-        raise PromptTooLong(
-            f"a prompt has {len(prompt_ids)} tokens; --data.max_len {max_length} leaves {left} for the "
-            f"response, {max_new_tokens or 2} are needed: raise --data.max_len or lower "
-            f"--rollout.max_new_tokens. The prompt begins: {prompt[:80]!r}"
+        why = (
+            f"; --data.max_len {max_length} leaves {left} for the response, {max_new_tokens or 2} are "
+            "needed: raise --data.max_len or lower --rollout.max_new_tokens"
         )
+        raise PromptTooLong.of(len(prompt_ids), why, prompt)
     return max_new_tokens or left

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 
 from openrlhf_ext.settings import SettingsError
@@ -18,7 +19,13 @@ logger = logging.getLogger(__name__)
 ESTIMATOR, UPSTREAM_ESTIMATOR = "p_grpo", "dr_grpo"
 """P-GRPO's advantage is upstream's `dr_grpo`, reward − group mean, no whitening (`experience_maker.py`)."""
 ESTIMATOR_FLAG, SAMPLES_FLAG = "--algo.advantage.estimator", "--rollout.n_samples_per_prompt"
+EQ_4 = {ESTIMATOR_FLAG: ESTIMATOR, "--actor.loss_agg_mode": "token-mean", "--algo.kl.init_coef": "0"}
 AGENT_FLAG = "--train.agent_func_path"
+PRESET_FLAG, ATTENTION_FLAG = "--tw.preset", "--ds.attn_implementation"
+PRESET_HELP = (
+    "upstream's flags as ThreadWeaver wants them, where they are not given: attention that takes a mask; in "
+    "RL P-GRPO by Eq. 4, that is p_grpo, the mean over tokens, no KL, one update per step"
+)
 GROUP_ESTIMATORS = ("rloo", "reinforce_baseline", "group_norm", UPSTREAM_ESTIMATOR)
 
 
@@ -33,6 +40,22 @@ def given(arguments: list[str], flags: Mapping[str, str | None]) -> list[str | N
         parser.add_argument(flag, dest=str(number), nargs="?", default=default)
     known, _ = parser.parse_known_args(arguments)
     return list(vars(known).values())
+
+
+def preset(arguments: list[str], attention: str, rl: bool) -> list[str]:
+    """What `--tw.preset` stands for, to be put before the user's own arguments; verl's `+threadweaver=rl`.
+
+    Args:
+        attention: the implementation for trie rows.
+        rl: of `train_ppo_ray`, else of `train_sft`.
+    """
+    flags = {ATTENTION_FLAG: attention}
+    if rl:
+        flags |= EQ_4
+        rows = given(arguments, {"--rollout.batch_size": "1024", SAMPLES_FLAG: "1"})  # upstream's defaults
+        if all(number and number.isdigit() for number in rows):
+            flags["--train.batch_size"] = str(prod(map(int, filter(None, rows))))
+    return [part for flag in flags.items() for part in flag]
 
 
 def with_estimator(arguments: list[str]) -> list[str]:

@@ -6,37 +6,36 @@ Entry point of `tw_plugins.doctors`. Importing this module imports no OpenRLHF.
 from __future__ import annotations
 
 import os
-import warnings
+from collections.abc import Iterator
 
 from openrlhf_ext import hooks
-from openrlhf_ext.cpu.detect import on_cpu
-from openrlhf_ext.launcher import CPU_ENVIRONMENT
-from openrlhf_ext.seams import seams
-from openrlhf_ext.versions import SUPPORTED
+from openrlhf_ext.device import ON_THE_CPU, VARIABLE, chosen_device
+from openrlhf_ext.seams import SUPPORTED, seams
 from tw_plugins.adapter.check import Check
-from tw_plugins.adapter.seams import in_ray, seam_check, version_checks
-from tw_plugins.adapter.versions import installed
+from tw_plugins.adapter.device import has_accelerator
+from tw_plugins.adapter.doctor import framework_checks, seam_checks
 
 
 def doctor(with_ray: bool) -> list[Check]:
     """All checks; none where OpenRLHF is not installed."""
-    if installed("openrlhf") is None:
-        return []
-    versions = list(version_checks("OpenRLHF · versions", SUPPORTED))
-    if SUPPORTED.problems():
-        return versions  # the seams of another version are no further finding
-    if on_cpu():
-        os.environ.update(CPU_ENVIRONMENT)  # before DeepSpeed is imported
-    hooks.install()
-    checks = [*versions, *process_checks("OpenRLHF · driver")]
-    if with_ray:
-        environment = {"worker_process_setup_hook": hooks.SETUP_HOOK}
-        checks += in_ray("OpenRLHF · Ray worker", process_checks, environment)
-    return checks
+    hook = {"worker_process_setup_hook": hooks.SETUP_HOOK}
+    return framework_checks("OpenRLHF", SUPPORTED, process_checks, with_ray, _prepare, hook)
 
 
 def process_checks(section: str) -> list[Check]:
     """The seams of the process that calls it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of optional parts that are not installed
-        return [seam_check(section, seam) for seam in seams()]
+    return seam_checks(section, seams())
+
+
+def _prepare() -> Iterator[Check]:
+    """What the launcher does; where nobody has asked for a device and there is none, the CPU is looked at."""
+    if VARIABLE not in os.environ and not has_accelerator():
+        os.environ[VARIABLE] = "cpu"
+        yield Check(
+            "OpenRLHF · device",
+            "accelerator",
+            "note",
+            f"none: {ON_THE_CPU}, which is what was looked at; to submit jobs to a cluster leave it out",
+        )
+    chosen_device().export()  # before DeepSpeed is imported
+    hooks.install()

@@ -1,4 +1,4 @@
-"""vLLM's arguments that OpenRLHF does not pass through: `--tw.vllm_args`, `--tw.fp32`, the CPU's worker.
+"""vLLM's arguments that OpenRLHF does not pass through: `--tw.vllm_args`, `--tw.fp32`.
 
 Seam: `RolloutRayActor.__init__` (`openrlhf/trainer/ray/vllm_engine.py`), whose keyword arguments become
 vLLM's `AsyncEngineArgs`. Ray pickles the class as it is when the first actor is made, so the change reaches
@@ -12,10 +12,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
-from openrlhf_ext.cpu.detect import on_cpu
 from openrlhf_ext.settings import RLSettings
-
-CPU_WORKER = "openrlhf_ext.cpu.vllm_worker.CPUWorkerExtension"
 
 
 def engine_args() -> dict[str, Any]:
@@ -25,8 +22,6 @@ def engine_args() -> dict[str, Any]:
     ours: dict[str, Any] = {"logprobs_mode": "processed_logprobs", "max_logprobs": 1}
     if settings.fp32:
         ours["dtype"] = "float32"
-    if on_cpu():
-        ours["worker_extension_cls"] = CPU_WORKER
     return ours | settings.engine_args()
 
 

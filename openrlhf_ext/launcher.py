@@ -6,33 +6,26 @@ workers through `worker_process_setup_hook` (`openrlhf_ext.ray_start`).
 
 from __future__ import annotations
 
+import argparse
 import os
 import runpy
 import sys
-from pathlib import Path
 
 from openrlhf_ext import hooks
-from openrlhf_ext.arguments import check_samples, with_estimator, with_executor
-from openrlhf_ext.cpu.detect import on_cpu
+from openrlhf_ext.arguments import (
+    PRESET_FLAG,
+    PRESET_HELP,
+    check_samples,
+    preset,
+    with_estimator,
+    with_executor,
+)
+from openrlhf_ext.device import ON_THE_CPU, chosen_device
+from openrlhf_ext.seams import SUPPORTED
 from openrlhf_ext.settings import ENVIRONMENT, Common, SettingsError
-from openrlhf_ext.versions import SUPPORTED
 from tw_plugins.errors import UserError
 
-CPU_ENVIRONMENT = {
-    "DS_ACCELERATOR": "cpu",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's name for: listen on loopback only
-    "TORCH_EXTENSIONS_DIR": str(
-        Path(sys.prefix) / "torch_extensions"
-    ),  # `make setup` compiles DeepSpeed's there
-}
-CPU_RAY = {
-    "address": "local",
-    "num_cpus": 16,
-    "num_gpus": 16,  # logical: upstream asks for one GPU per process, no device is touched
-    "include_dashboard": False,
-    "object_store_memory": 500_000_000,
-}
+NO_FLASH_ATTN = f"OpenRLHF imports flash-attn, which is not installed: install it, or {ON_THE_CPU}"
 
 argv: list[str] | None = None
 """Upstream's arguments, in the driver of a run of ours; None in every other process."""
@@ -53,18 +46,22 @@ def launch(module: str, flags: type[Common], arguments: list[str], agent: str | 
     global argv
     helping = bool({"-h", "--help"} & set(arguments))
     if helping:
-        print(f"{flags.parser().format_help()}\nAll flags of {module}:\n")
+        print(f"{_parser(flags).format_help()}\nAll flags of {module}:\n")
         argv = ["--help"]
     else:
         settings, argv = read(flags, arguments, agent)
         os.environ.update(settings.to_environment())
-    if on_cpu():
-        os.environ.update({name: os.environ.get(name, value) for name, value in CPU_ENVIRONMENT.items()})
+    chosen_device().export()
     hooks.install()
     if agent is not None and not helping:
         delay_ray()
     sys.argv = [module, *argv]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except ModuleNotFoundError as error:
+        if error.name != "flash_attn":
+            raise
+        raise SystemExit(f"error: {NO_FLASH_ATTN}") from error
 
 
 def read(flags: type[Common], arguments: list[str], agent: str | None) -> tuple[Common, list[str]]:
@@ -75,8 +72,11 @@ def read(flags: type[Common], arguments: list[str], agent: str | None) -> tuple[
     """
     try:
         SUPPORTED.check()
-        ours, theirs = flags.parser().parse_known_args(arguments)
-        settings = flags(**vars(ours))
+        known, theirs = _parser(flags).parse_known_args(arguments)
+        ours = vars(known)
+        if ours.pop("preset"):
+            theirs = [*preset(theirs, chosen_device().attention, agent is not None), *theirs]
+        settings = flags(**ours)
         if unknown := [flag for flag in theirs if flag.startswith(("--tw.", "--no-tw."))]:
             raise SettingsError(f"{unknown[0]} is not one of ThreadWeaver's flags; see --help")
         if agent is not None:
@@ -87,9 +87,17 @@ def read(flags: type[Common], arguments: list[str], agent: str | None) -> tuple[
     return settings, with_estimator(theirs)
 
 
+def _parser(flags: type[Common]) -> argparse.ArgumentParser:
+    """Our settings, and the one flag that stands for others of upstream's."""
+    parser = flags.parser()
+    group = parser.add_argument_group("ThreadWeaver's preset")
+    group.add_argument(PRESET_FLAG, dest="preset", action="store_true", help=PRESET_HELP)
+    return parser
+
+
 def delay_ray() -> None:
     """Let `train()` start or join Ray once the flags are checked, with our settings in every worker."""
     from openrlhf_ext import ray_start
 
-    names = [ENVIRONMENT, *(CPU_ENVIRONMENT if on_cpu() else [])]
-    ray_start.delay({name: os.environ[name] for name in names}, CPU_RAY if on_cpu() else {})
+    device = chosen_device()
+    ray_start.delay({name: os.environ[name] for name in (ENVIRONMENT, *device.environment)}, device.ray)

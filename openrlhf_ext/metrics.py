@@ -3,7 +3,8 @@
 Seams in `openrlhf/trainer/ppo_trainer.py`: `compute_eval_metrics` takes pass@k from the rewards, which hold
 the acceleration bonus; here it is taken from the scores (0 or 1), and the means of everything the reward
 measures stand beside it. `train_step` returns each step's figures, to which those of the watch are added,
-`save_logs_and_checkpoints` and `save_best_checkpoint` get them.
+`save_logs_and_checkpoints` and `save_best_checkpoint` get them. In SFT (`openrlhf/trainer/sft_trainer.py`)
+`SFTTrainer.save_logs_and_checkpoints` has them all.
 Works around `trainer/ppo_trainer.py:82` (OpenRLHF 0.11.2); can go once upstream's evaluation reads `scores`
 and `extra_logs` of the executor, and its logs have a file.
 """
@@ -17,7 +18,7 @@ from statistics import fmean
 from typing import Any
 
 from openrlhf_ext.scores import scores_of
-from openrlhf_ext.settings import RLSettings, append_metrics
+from openrlhf_ext.settings import RLSettings, SFTSettings, append_metrics
 from openrlhf_ext.vital_signs import metrics_of_step, vital_signs_of
 
 
@@ -77,6 +78,28 @@ def log_steps_of(trainer: Any) -> None:
     trainer.train_step = train_step
     trainer.save_logs_and_checkpoints = save_logs_and_checkpoints
     trainer.save_best_checkpoint = save_best_checkpoint
+
+
+def register_sft(sft_trainer: Any) -> None:
+    """Called once `openrlhf.trainer.sft_trainer` is imported."""
+    save_logs = sft_trainer.SFTTrainer.save_logs_and_checkpoints
+
+    @wraps(save_logs)
+    def save_logs_and_checkpoints(
+        self: Any, args: Any, global_step: int, step_bar: Any, logs_dict: Any = None, *rest: Any
+    ) -> None:
+        path = SFTSettings.from_environment().metrics_file
+        if path and logs_dict and self.strategy.is_rank_0():
+            loss = logs_dict["loss_mean"]  # of the whole optimiser step; "gpt_loss" is its last micro-batch
+            figures = {
+                "train/loss": loss,
+                "train/lr": logs_dict["lr"],
+                "train/grad_norm": logs_dict["grad_norm"],
+            }
+            append_metrics(path, global_step, figures)
+        save_logs(self, args, global_step, step_bar, logs_dict, *rest)
+
+    sft_trainer.SFTTrainer.save_logs_and_checkpoints = save_logs_and_checkpoints
 
 
 def _write(step: int, data: dict[str, Any] | None) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from openrlhf_ext import launcher, ray_start
 from openrlhf_ext.arguments import GROUP_ESTIMATORS, UPSTREAM_ESTIMATOR
-from openrlhf_ext.cpu.detect import on_cpu
+from openrlhf_ext.device import chosen_device
 from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
 from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary
@@ -62,7 +62,7 @@ def check_sft(args: Any) -> None:
 
 
 def _attention_problems(args: Any) -> Iterator[str]:
-    if args.ds.attn_implementation not in usable_attention("cpu" if on_cpu() else "cuda"):
+    if args.ds.attn_implementation not in usable_attention(chosen_device().name):
         yield (
             f"trie rows need attention that takes a mask, not {args.ds.attn_implementation}: set "
             "--ds.attn_implementation sdpa (faster: flex_attention on CUDA, trie on the CPU)"
@@ -89,13 +89,7 @@ def _rl_problems(args: Any, settings: RLSettings) -> Iterator[str]:
     if not args.vllm.num_engines:
         yield "--vllm.num_engines is 0: trajectories fork in vLLM, set it to at least 1"
     yield from _engine_problems(settings.engine_args())
-    if on_cpu():
-        if args.train.enable_ema:
-            yield "--train.enable_ema averages on a GPU: leave it out on the CPU"
-        if args.vllm.sync_with_ray:
-            yield "--vllm.sync_with_ray needs a GPU: leave it out on the CPU"
-        if args.train.colocate_all:
-            yield "--train.colocate_all shares GPUs by CUDA IPC: leave it out on the CPU"
+    yield from chosen_device().flag_problems(args)
 
 
 def _engine_problems(given: dict[str, Any]) -> Iterator[str]:

@@ -1,115 +1,99 @@
-"""Every place in OpenRLHF that openrlhf_ext hangs on to, for the doctor. Imports no OpenRLHF."""
+"""Every place in OpenRLHF that openrlhf_ext hangs on to, and the versions it was checked against.
+
+The one table of it: `hooks` registers by it, the doctor and the contract tests look at what it names. The CPU
+port has its own (`openrlhf_ext.cpu.port`). Importing this module imports no OpenRLHF.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from openrlhf_ext.cpu.detect import on_cpu
-from tw_plugins.adapter.seams import Seam
+from openrlhf_ext.device import chosen_device
+from tw_plugins.adapter.seams import Seam, wrapped_by
+from tw_plugins.adapter.versions import Supported
+
+SUPPORTED = Supported(
+    "openrlhf_ext",
+    {
+        "openrlhf": "~=0.11.2",
+        "transformers": ">=5.0,<5.16",
+        "torch": ">=2.9",
+        "deepspeed": ">=0.18.9",
+        "ray": ">=2.48",
+        "vllm": ">=0.20",
+    },
+)
 
 
-def _wrapped(dotted: str) -> Any:
-    """Whether a function is one of ours around upstream's."""
+def wrapper(module: str, dotted: str, piece: str, register: str, *also: str) -> Seam:
+    """The seam of a function that ours stands around, or in the place of.
 
-    def in_place(module: Any) -> bool:
-        target = module
-        for name in dotted.split("."):
-            target = getattr(target, name)
-        return target.__globals__["__name__"].startswith("openrlhf_ext.")
-
-    return in_place
+    Args:
+        dotted: the function's name in `module`.
+        also: further names in it that are used.
+    """
+    return Seam(module, (dotted, *also), piece, register, wrapped_by(register.partition(":")[0], dotted))
 
 
-def _rollout_actor(module: Any) -> bool:
-    init = module.RolloutRayActor.__ray_metadata__.modified_class.__init__
-    return bool(init.__globals__["__name__"] == "openrlhf_ext.engine_args")
-
-
-def _metrics(module: Any) -> bool:
-    trainer = module.PPOTrainer.__ray_metadata__.modified_class
-    return bool(trainer.train_step.__globals__["__name__"] == "openrlhf_ext.metrics")
+def actors_method(module: str, actor: str, method: str, piece: str, register: str, *also: str) -> Seam:
+    """The same for a method of a Ray actor's class, which has its own copy of what it inherits."""
+    in_place = wrapped_by(register.partition(":")[0], f"{actor}.__ray_metadata__.modified_class.{method}")
+    return Seam(module, (actor, *also), piece, register, in_place)
 
 
 def _sft_dataset(module: Any) -> bool:
     return bool(module.SFTDataset.__module__ == "openrlhf_ext.sft_dataset")
 
 
-def _no_stand_ins(module: Any) -> bool:
-    return hasattr(module, "unpad_input")
-
+SAMPLES = "openrlhf.trainer.ppo_utils.samples_generator"
+MAKER, TRAINER = "openrlhf.trainer.ppo_utils.experience_maker", "openrlhf.trainer.ppo_trainer"
 
 SEAMS = (
-    Seam("openrlhf.utils", ("get_strategy",), "check of settings", _wrapped("get_strategy")),
-    Seam("openrlhf.utils.utils", ("convert_to_torch_dtype",), "float32", _wrapped("convert_to_torch_dtype")),
-    Seam(
-        "openrlhf.models.actor",
-        ("Actor.forward", "unpad_and_slice_tensor"),
-        "mask of trie rows",
-        _wrapped("Actor.__init__"),
+    wrapper("openrlhf.utils", "get_strategy", "check of settings", "openrlhf_ext.preflight:register"),
+    wrapper("openrlhf.utils.utils", "convert_to_torch_dtype", "float32", "openrlhf_ext.fp32:register"),
+    wrapper(
+        "openrlhf.models.actor", "Actor.__init__", "mask of trie rows", "openrlhf_ext.actor:register",
+        "Actor.forward", "unpad_and_slice_tensor",
+    ),
+    wrapper(
+        SAMPLES, "SamplesGenerator._process_response_into_experience", "rows into Experience",
+        "openrlhf_ext.experience:register",
+    ),
+    wrapper(
+        SAMPLES, "SamplesGenerator._generate_vllm", "error for a dead engine", "openrlhf_ext.watch:register"
+    ),
+    wrapper(
+        MAKER, "RemoteExperienceMaker.make_experience_batch", "bonus of a group",
+        "openrlhf_ext.group_bonus:register",
+    ),
+    wrapper(
+        MAKER, "RemoteExperienceMaker.make_experience", "rollout against actor",
+        "openrlhf_ext.probability_difference:register",
+    ),
+    actors_method(
+        TRAINER, "PPOTrainer", "train_step", "metrics, warnings", "openrlhf_ext.metrics:register",
+        "compute_eval_metrics", "BasePPOTrainer.train_step", "BasePPOTrainer.save_logs_and_checkpoints",
+        "BasePPOTrainer.save_best_checkpoint",
+    ),
+    actors_method(
+        TRAINER, "PPOTrainer", "broadcast_to_vllm", "deadline for weights",
+        "openrlhf_ext.watch:register_trainer", "BasePPOTrainer.broadcast_to_vllm",
+    ),
+    actors_method(
+        "openrlhf.trainer.ray.vllm_engine", "RolloutRayActor", "__init__", "vLLM's arguments",
+        "openrlhf_ext.engine_args:register",
     ),
     Seam(
-        "openrlhf.trainer.ppo_utils.samples_generator",
-        ("SamplesGenerator._process_response_into_experience",),
-        "rows into Experience",
-        _wrapped("SamplesGenerator._process_response_into_experience"),
+        "openrlhf.datasets", ("SFTDataset",), "SFT data set", "openrlhf_ext.sft_dataset:register",
+        _sft_dataset,
     ),
-    Seam(
-        "openrlhf.trainer.ppo_utils.samples_generator",
-        ("SamplesGenerator._generate_vllm",),
-        "error for a dead engine",
-        _wrapped("SamplesGenerator._generate_vllm"),
+    wrapper(
+        "openrlhf.trainer.sft_trainer", "SFTTrainer.save_logs_and_checkpoints", "SFT metrics",
+        "openrlhf_ext.metrics:register_sft",
     ),
-    Seam(
-        "openrlhf.trainer.ppo_utils.experience_maker",
-        ("RemoteExperienceMaker.make_experience",),
-        "rollout against actor",
-        _wrapped("RemoteExperienceMaker.make_experience"),
-    ),
-    Seam(
-        "openrlhf.trainer.ppo_utils.experience_maker",
-        ("RemoteExperienceMaker.make_experience_batch",),
-        "bonus of a group",
-        _wrapped("RemoteExperienceMaker.make_experience_batch"),
-    ),
-    Seam(
-        "openrlhf.trainer.ppo_trainer",
-        (
-            "BasePPOTrainer.broadcast_to_vllm",
-            "BasePPOTrainer.train_step",
-            "BasePPOTrainer.save_logs_and_checkpoints",
-            "BasePPOTrainer.save_best_checkpoint",
-        ),
-        "metrics, warnings, deadline for weights",
-        _metrics,
-    ),
-    Seam("openrlhf.trainer.ray.vllm_engine", ("RolloutRayActor",), "vLLM's arguments", _rollout_actor),
-    Seam("openrlhf.datasets", ("SFTDataset",), "SFT data set", _sft_dataset),
-    Seam(
-        "openrlhf.trainer.sft_trainer",
-        ("SFTTrainer.save_logs_and_checkpoints",),
-        "SFT metrics",
-        _wrapped("SFTTrainer.save_logs_and_checkpoints"),
-    ),
-)
-CPU_SEAMS = (
-    Seam(
-        "openrlhf.models.ring_attn_utils", ("unpad_input", "pad_input"), "flash-attn helpers", _no_stand_ins
-    ),
-    Seam(
-        "openrlhf.utils.deepspeed.deepspeed",
-        ("init_device_mesh",),
-        "device mesh of the CPU",
-        _wrapped("init_device_mesh"),
-    ),
-    Seam(
-        "openrlhf.utils.distributed_util",
-        ("stateless_init_process_group",),
-        "gloo group for the weights",
-        _wrapped("stateless_init_process_group"),
-    ),
-)
+)  # fmt: skip
 
 
 def seams() -> tuple[Seam, ...]:
-    """Those of this machine."""
-    return (*SEAMS, *(CPU_SEAMS if on_cpu() else ()))
+    """Those of this process: the table above, and what its device needs."""
+    return (*SEAMS, *chosen_device().seams)

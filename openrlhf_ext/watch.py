@@ -18,8 +18,8 @@ from typing import Any
 from ray.exceptions import RayActorError
 
 from openrlhf_ext.settings import PREFIX, RLSettings
+from tw_plugins.adapter.bounded import bounded
 from tw_plugins.rollout import EngineError
-from tw_plugins.rollout.deadline import OutOfTime, within
 
 AGAIN = (
     "see its log above. Run the same command with --ckpt.load_enable to go on from the last checkpoint "
@@ -50,13 +50,13 @@ def bound_weights_of(trainer: Any) -> None:
     @wraps(broadcast)
     def broadcast_to_vllm(self: Any) -> None:
         seconds = RLSettings.from_environment().engine_timeout_s + GRACE_S
-        try:
-            within(seconds, "the hand-over of weights to vLLM", lambda: broadcast(self))
-        except (OutOfTime, RayActorError) as error:
-            raise EngineError(
-                f"the weights did not reach vLLM within {seconds:g} s (--{PREFIX}engine_timeout_s), or an "
-                f"engine died: {AGAIN}"
-            ) from error
+        bounded(
+            seconds,
+            "the hand-over of weights to vLLM",
+            lambda: broadcast(self),
+            late=f"the weights did not reach vLLM within {seconds:g} s (--{PREFIX}engine_timeout_s): {AGAIN}",
+            died=lambda why: f"an engine died while it was sent weights ({why}): {AGAIN}",
+        )
 
     trainer.broadcast_to_vllm = broadcast_to_vllm
 

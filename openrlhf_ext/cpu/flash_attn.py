@@ -79,12 +79,17 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def install_finder() -> None:
     """Called before OpenRLHF's models are imported."""
-    sys.meta_path.append(_StandIns())
+    if not any(isinstance(finder, _StandIns) for finder in sys.meta_path):
+        sys.meta_path.append(_StandIns())
 
 
 def register(ring_attn_utils: ModuleType) -> None:
     """Called once `IMPORTER` is imported: it has what it needs, nobody else is to see the stand-ins."""
-    for name in _contents():
-        module = sys.modules.get(name)
-        if isinstance(getattr(module, "__loader__", None), _StandIns):
-            del sys.modules[name]
+    for name in left_behind():
+        del sys.modules[name]
+
+
+def left_behind() -> list[str]:
+    """Names of the stand-ins that others would see."""
+    found = ((name, sys.modules.get(name)) for name in _contents())
+    return [name for name, module in found if isinstance(getattr(module, "__loader__", None), _StandIns)]

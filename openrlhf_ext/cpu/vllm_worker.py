@@ -1,4 +1,4 @@
-"""Weight sync into vLLM on the CPU: the worker extension that `openrlhf_ext.engine_args` names.
+"""Weight sync into vLLM on the CPU: the worker extension that `worker_class` names.
 
 Stands in for `openrlhf/trainer/ray/vllm_worker_wrap.py`, which receives on "cuda" (line 41) and writes each
 weight into the live model. vLLM's CPU back end packs every Linear weight when it loads it and drops the

@@ -3,6 +3,8 @@
 #   recipes/openrlhf/train_toy_p_grpo.sh --actor.model_name_or_path … --data.prompt_dataset rl.parquet --ckpt.output_dir …
 set -euo pipefail
 
+export DS_ACCELERATOR="${DS_ACCELERATOR:-cpu}"  # cuda: on a GPU
+
 ARGS=(
    --actor.num_nodes 1
    --actor.num_gpus_per_node 1

@@ -3,6 +3,8 @@
 #   recipes/openrlhf/train_toy_sft.sh --model.model_name_or_path … --data.dataset sft.parquet --ckpt.output_dir …
 set -euo pipefail
 
+export DS_ACCELERATOR="${DS_ACCELERATOR:-cpu}"  # cuda: on a GPU
+
 ARGS=(
    --data.input_key prompt
    --data.output_key response

@@ -6,13 +6,15 @@ import os
 import sys
 from pathlib import Path
 
-from openrlhf_ext.cpu.detect import on_cpu
-from openrlhf_ext.launcher import CPU_ENVIRONMENT
+from openrlhf_ext.device import VARIABLE, chosen_device
 from recipes.quickstart.jobs import ENVIRONMENT, Job
 from recipes.quickstart.settings import SFT_CHECKPOINTS, Settings
+from tw_plugins.adapter.device import has_accelerator
 
-if on_cpu():  # transformers imports DeepSpeed where it is there: in this process, in the evaluations
-    os.environ.update(CPU_ENVIRONMENT)
+# The one place that looks for a device: what is started here runs here. It holds for every job, and for this
+# process, in whose evaluations transformers imports DeepSpeed.
+os.environ.setdefault(VARIABLE, "cuda" if has_accelerator() else "cpu")
+chosen_device().export()
 
 SCRIPTS = Path(__file__).parents[1] / "openrlhf"
 

@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
@@ -37,6 +38,23 @@ class Seam:
     piece: str
     register: str
     in_place: Callable[[Any], bool]
+
+
+def wrapped_by(owner: str, dotted: str) -> Callable[[Any], bool]:
+    """`in_place` of a function: is it one of `owner`, or upstream's with one of `owner` around it?
+
+    Args:
+        owner: a module of ours. Other wrappers may stand around its own: Ray's, a CPU port's.
+        dotted: the function's name in the framework's module.
+    """
+
+    def in_place(module: Any) -> bool:
+        function = attrgetter(dotted)(module)
+        while function is not None and getattr(function, "__globals__", {}).get("__name__") != owner:
+            function = getattr(function, "__wrapped__", None)
+        return function is not None
+
+    return in_place
 
 
 def seam_check(section: str, seam: Seam) -> Check:

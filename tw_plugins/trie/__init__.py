@@ -7,6 +7,7 @@ from tw_plugins.trie.row import (
     row_from_ids,
     row_from_rollout,
     rows_from_rollout,
+    trained_ranges,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "row_from_ids",
     "row_from_rollout",
     "rows_from_rollout",
+    "trained_ranges",
 ]

@@ -95,6 +95,12 @@ class TrieRow:
         return len(self.input_ids)
 
 
+def trained_ranges(loss_mask: Sequence[int]) -> list[tuple[int, int]]:
+    """Half-open ranges of the ones in a mask."""
+    edges = [i for i, (a, b) in enumerate(zip([0, *loss_mask], [*loss_mask, 0], strict=True)) if a != b]
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
 def position_ids_from_branches(length: int, branches: Sequence[Branch]) -> list[int]:
     """Position of each of ``length`` tokens: 0, 1, … on the main path, fork, fork + 1, … in each branch.
 

@@ -1,9 +1,5 @@
-"""Every piece of openrlhf_ext is in place before OpenRLHF is imported, as in a run."""
+"""Every piece of openrlhf_ext is in place before OpenRLHF is imported, as in a run on the CPU."""
 
-import os
+from tests.support.openrlhf.pieces import put_in_place
 
-from openrlhf_ext import hooks
-from openrlhf_ext.launcher import CPU_ENVIRONMENT
-
-os.environ.update(CPU_ENVIRONMENT)
-hooks.install()
+put_in_place()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from openrlhf_ext.launcher import CPU_ENVIRONMENT
+from openrlhf_ext.cpu.port import ENVIRONMENT
 from tests.support.own_tests import passed
 
 
 def test_they_pass() -> None:
     hooked = "from openrlhf_ext import hooks; hooks.install()"
-    assert passed("openrlhf", r"(.*/)?tests/test_[^/]+\.py", hooked, **CPU_ENVIRONMENT) > 200
+    assert passed("openrlhf", r"(.*/)?tests/test_[^/]+\.py", hooked, **ENVIRONMENT) > 200

@@ -1,7 +1,6 @@
 """OpenRLHF's own commands, end to end: SFT of a small model, then RL with real vLLM, Ray and DeepSpeed."""
 
 from __future__ import annotations
-from tests.support.root import ROOT
 
 import json
 import re
@@ -19,6 +18,7 @@ from tests.support.commands import METRICS_FILE, logged_in, run
 from tests.support.float_error import Error, check_fidelity, float32_error
 from tests.support.openrlhf import faulty_workers, recording_agent
 from tests.support.openrlhf.flags import flags_of, upstreams
+from tests.support.root import ROOT
 from tests.support.vital_signs import check_vital_signs
 from tw_plugins.adapter.run_start import FILE
 from tw_plugins.toy.preset import FORKING_PRESET, write_files

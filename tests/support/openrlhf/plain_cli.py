@@ -8,11 +8,11 @@ import runpy
 import ray
 
 from openrlhf_ext import hooks
-from openrlhf_ext.launcher import CPU_ENVIRONMENT, CPU_RAY
+from openrlhf_ext.cpu.port import ENVIRONMENT, RAY
 
 if __name__ == "__main__":
-    os.environ.update(CPU_ENVIRONMENT)
-    hooks.install_for_cpu()
-    hook = {"worker_process_setup_hook": "openrlhf_ext.hooks.install_for_cpu"}
-    ray.init(runtime_env={"env_vars": CPU_ENVIRONMENT, **hook}, **CPU_RAY)  # type: ignore[arg-type]
+    os.environ.update(ENVIRONMENT)
+    hooks.install_for_device()
+    hook = {"worker_process_setup_hook": "openrlhf_ext.hooks.install_for_device"}
+    ray.init(runtime_env={"env_vars": ENVIRONMENT, **hook}, **RAY)  # type: ignore[arg-type]
     runpy.run_module("openrlhf.cli.train_ppo_ray", run_name="__main__", alter_sys=True)

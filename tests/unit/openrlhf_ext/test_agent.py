@@ -10,13 +10,14 @@ import pytest
 from vllm import SamplingParams
 
 from openrlhf_ext import agent, hooks
-from openrlhf_ext.agent import AgentExecutor, PromptTooLong, trained_ranges
+from openrlhf_ext.agent import AgentExecutor
 from openrlhf_ext.experience import ROW_FIELD
 from openrlhf_ext.row_codes import decode
 from openrlhf_ext.settings import ENVIRONMENT, METRICS
 from tests.support.fakes import EOS, ScriptedEngine, StoryEngine
 from tests.support.openrlhf.actors import FakeActor
 from tests.support.openrlhf.models import TAGS, TOKENIZER, generator
+from tw_plugins.adapter.prompt import PromptTooLong
 from tw_plugins.rollout import Completion, EngineError
 from tw_plugins.trie import row_from_rollout
 
@@ -145,11 +146,6 @@ def test_an_empty_label_names_the_flag() -> None:
 def test_images_are_refused() -> None:
     with pytest.raises(ValueError, match="max_images_per_prompt"):
         execute(scripted(), images=["x.png"])
-
-
-def test_ranges_of_a_mask() -> None:
-    assert trained_ranges([0, 1, 1, 0, 1]) == [(1, 3), (4, 5)]
-    assert trained_ranges([0, 0]) == []
 
 
 def test_the_file_is_what_upstream_loads() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import openrlhf.models.ring_attn_utils as ring
 import openrlhf.trainer.ppo_utils.replay_buffer as replay_buffer
@@ -13,10 +16,12 @@ import openrlhf.utils.deepspeed.deepspeed as deepspeed
 import openrlhf.utils.distributed_util as distributed_util
 import pytest
 import torch
-from openrlhf.trainer.ray import vllm_worker_wrap
+from openrlhf.trainer.ray import vllm_engine, vllm_worker_wrap
 
-from openrlhf_ext.cpu import flash_attn
+from openrlhf_ext import engine_args
+from openrlhf_ext.cpu import flash_attn, worker_class
 from openrlhf_ext.cpu.vllm_worker import CPUWorkerExtension, with_tied_head
+from openrlhf_ext.settings import ENVIRONMENT
 from tw_plugins.adapter.device import has_accelerator
 
 pytestmark = pytest.mark.skipif(has_accelerator(), reason="for machines without an accelerator")
@@ -61,6 +66,7 @@ def test_upstream_still_has_the_line_that_is_worked_around(where: object, line: 
 
 
 def test_without_the_stand_ins_openrlhf_cannot_be_imported() -> None:
+    """The first error of whoever has not asked for the CPU: the launcher turns it into one line."""
     done = subprocess.run(
         [sys.executable, "-c", "import openrlhf.models"], capture_output=True, text=True, timeout=200
     )
@@ -89,3 +95,29 @@ def test_a_tied_head_is_sent_as_the_embedding_it_is() -> None:
     untied = [("model.embed_tokens.weight", embedding), ("lm_head.weight", head)]
     assert with_tied_head(untied) is untied
     assert with_tied_head([("w", head)]) == [("w", head)]
+
+
+@pytest.mark.parametrize("users", [None, "users.Worker"])
+async def test_upstreams_worker_is_replaced_and_a_users_stays(
+    monkeypatch: pytest.MonkeyPatch, users: str | None
+) -> None:
+    """In the order of the hooks: the device's first."""
+    arguments = {} if users is None else {worker_class.ARGUMENT: users}
+    monkeypatch.setenv(ENVIRONMENT, json.dumps({"vllm_args": json.dumps(arguments)}))
+    found: dict[str, Any] = {}
+
+    class Actor:
+        async def __init__(self, **given: Any) -> None:  # type: ignore[misc]
+            found.update(given)
+
+    handle = SimpleNamespace(__ray_metadata__=SimpleNamespace(modified_class=Actor))
+    module = SimpleNamespace(RolloutRayActor=handle)
+    worker_class.register(module)
+    engine_args.register(module)
+    await Actor.__init__(Actor.__new__(Actor), worker_extension_cls=worker_class.UPSTREAMS)  # type: ignore[misc]
+    assert found[worker_class.ARGUMENT] == (users or worker_class.OURS)
+
+
+def test_upstream_still_names_its_worker_so() -> None:
+    assert f'"{worker_class.ARGUMENT}": "{worker_class.UPSTREAMS}"' in inspect.getsource(vllm_engine)
+    assert f"{CPUWorkerExtension.__module__}.{CPUWorkerExtension.__name__}" == worker_class.OURS

@@ -12,9 +12,9 @@ import torch
 from openrlhf.trainer import ppo_trainer
 from openrlhf.trainer.ppo_utils.experience import Experience
 
+from openrlhf_ext.metrics import register_sft
 from openrlhf_ext.probability_difference import probability_differences
 from openrlhf_ext.settings import ENVIRONMENT, append_metrics
-from openrlhf_ext.sft_metrics import register as register_sft
 
 
 def sample(prompt: str, reward: float, correct: float, longest: float) -> Experience:

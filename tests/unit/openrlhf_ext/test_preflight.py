@@ -19,6 +19,7 @@ from tests.support.messages import assert_message
 from tests.support.openrlhf import recording_agent
 from tests.support.openrlhf.flags import flags_of, namespace, upstreams
 from tw_plugins.adapter import versions
+from tw_plugins.errors import UserError
 
 Toy = dict[str, Path]
 
@@ -76,7 +77,7 @@ def test_the_toy_recipe_passes_without_a_word(rl: Any, caplog: pytest.LogCapture
 )
 def test_flags_that_cannot_work(rl: Any, flag: str, value: Any, message: str) -> None:
     set_flag(rl, flag, value)
-    with pytest.raises(preflight.USER_ERRORS) as error:
+    with pytest.raises(UserError) as error:
         check(rl)
     assert_message(error.value, message)
 
@@ -84,7 +85,7 @@ def test_flags_that_cannot_work(rl: Any, flag: str, value: Any, message: str) ->
 def test_all_problems_are_said_at_once(rl: Any) -> None:
     set_flag(rl, "ds.ring_attn_size", 2)
     set_flag(rl, "data.label_key", None)
-    with pytest.raises(preflight.USER_ERRORS) as error:
+    with pytest.raises(UserError) as error:
         check(rl)
     assert len(str(error.value).splitlines()) == 2
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import stat
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openrlhf_ext import preflight
+from openrlhf_ext.device import GPU, VARIABLE
 from openrlhf_ext.settings import RLSettings, SFTSettings
 from tests.support.openrlhf.flags import RECIPES, flags_of, namespace, upstreams
 
@@ -20,7 +24,7 @@ SEQUENTIAL = ("train_toy_grpo_sequential.sh", "train_qwen3_8b_grpo_sequential.sh
 
 @pytest.fixture(autouse=True)
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "on_cpu", lambda: False)
+    monkeypatch.setattr(preflight, "chosen_device", lambda: GPU)
 
 
 def rl_args(toy: Toy, script: str) -> Any:
@@ -70,3 +74,25 @@ def test_the_baseline_differs_in_mode_and_bonus_only(script: str) -> None:
     assert last.startswith('exec "$(dirname "$0")/train_') and "_p_grpo.sh" in last
     flags = last.split("_p_grpo.sh", 1)[1].replace('"', "").split()
     assert flags == ["--tw.mode", "autoregressive", "--tw.acceleration", "none", "$@"]
+
+
+@pytest.mark.parametrize("asked", [None, "cuda"])
+def test_the_toy_scripts_ask_for_the_cpu(tmp_path: Path, asked: str | None) -> None:
+    """Unless the user asks for another device."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$DS_ACCELERATOR"\n')
+    python.chmod(0o755)
+    environment = {"PATH": os.environ["PATH"], "PYTHON": str(python), **({VARIABLE: asked} if asked else {})}
+    for script in filter(lambda name: "_toy_" in name, (*RL, *SFT, *SEQUENTIAL)):
+        done = subprocess.run([RECIPES / script], env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == (asked or "cpu")
+
+
+@pytest.mark.parametrize(("accelerator", "device"), [(True, "cuda"), (False, "cpu")])
+def test_the_quickstart_asks_for_the_device_it_finds(
+    monkeypatch: pytest.MonkeyPatch, accelerator: bool, device: str
+) -> None:
+    monkeypatch.setattr("tw_plugins.adapter.device.has_accelerator", lambda: accelerator)
+    monkeypatch.delenv(VARIABLE)
+    importlib.reload(importlib.import_module("recipes.quickstart.openrlhf_jobs"))
+    assert os.environ[VARIABLE] == device

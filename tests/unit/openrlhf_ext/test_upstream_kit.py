@@ -1,4 +1,4 @@
-"""The examples for OpenRLHF's repository: upstream's parsers take them, and the smoke job runs."""
+"""The examples for OpenRLHF's repository: upstream's parsers and linters take them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from openrlhf_ext import agent, preflight
+from openrlhf_ext.device import GPU
 from openrlhf_ext.settings import RLSettings, SFTSettings
-from tests.support.kits import check_scripts, check_steps, copy_kit, recorded, run_smoke
+from tests.support.kits import check_scripts, copy_kit, recorded
 from tests.support.openrlhf.flags import flags_of, namespace, upstreams
 
 KIT = "openrlhf/examples"
@@ -28,7 +29,7 @@ def kit(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "on_cpu", lambda: False)
+    monkeypatch.setattr(preflight, "chosen_device", lambda: GPU)
 
 
 def flags(kit: Path, cwd: Path, script: str, toy: Toy, *more: str) -> list[str]:
@@ -130,11 +131,3 @@ def test_the_description_names_the_version_it_was_run_with(kit: Path) -> None:
     from tests.support.kits import KITS
 
     assert f"OpenRLHF {importlib.metadata.version('openrlhf')}" in (KITS / "openrlhf" / "PR.md").read_text()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_smoke_job(kit: Path, tmp_path: Path) -> None:
-    steps = run_smoke(kit / "scripts" / "train_threadweaver_smoke.sh", tmp_path)
-    check_steps(steps)
-    assert all(step["rollout/num_samples"] == 16 for step in steps)

@@ -23,6 +23,7 @@ from tw_plugins.trie import (
     row_from_ids,
     row_from_rollout,
     rows_from_rollout,
+    trained_ranges,
 )
 from tw_plugins.trie.row import MalformedRow
 
@@ -247,3 +248,8 @@ def test_malformed_ids_name_the_place_and_the_reason(text: str, before: str, rea
 def test_a_prompt_length_outside_the_ids_is_refused(prompt_length: int) -> None:
     with pytest.raises(ValueError, match="prompt_length"):
         row_from_ids([1, 2, 3, 4], TAGS, prompt_length)
+
+
+def test_ranges_of_a_mask() -> None:
+    assert trained_ranges([0, 1, 1, 0, 1]) == [(1, 3), (4, 5)]
+    assert trained_ranges([0, 0]) == []

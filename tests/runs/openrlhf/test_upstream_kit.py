@@ -1,0 +1,17 @@
+"""The smoke job of the examples for OpenRLHF's repository, from an empty folder and a clean environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.kits import check_steps, copy_kit, run_smoke
+
+
+@pytest.mark.timeout(900)
+def test_the_smoke_job(tmp_path: Path) -> None:
+    kit = copy_kit("openrlhf/examples", tmp_path / "upstream")
+    steps = run_smoke(kit / "scripts" / "train_threadweaver_smoke.sh", tmp_path)
+    check_steps(steps)
+    assert all(step["rollout/num_samples"] == 16 for step in steps)
