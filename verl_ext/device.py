@@ -1,4 +1,4 @@
-"""`trainer.device: cpu` without VERL_PLATFORM=cpu ends in one line instead of a run on another device.
+"""Which device verl is asked for; `trainer.device: cpu` alone ends in one line instead of a run on another.
 
 Seam: `auto_set_device`, verl's trainers' first call with the config. verl has fixed its platform by then, and
 this function writes the platform's device over the user's; wrapped, it still sees what the user wrote. Runs
@@ -9,13 +9,23 @@ it refuses that.
 
 from __future__ import annotations
 
+import os
 from functools import wraps
 from typing import Any
 
-from verl_ext.settings import SettingsError
+from tw_plugins.errors import UserError
 
-KEY = "trainer.device"
-RAY_KEY = "+ray_kwargs.ray_init.runtime_env.env_vars.VERL_PLATFORM=cpu"
+KEY, VARIABLE = "trainer.device", "VERL_PLATFORM"
+RAY_KEY = f"+ray_kwargs.ray_init.runtime_env.env_vars.{VARIABLE}"
+
+
+class DeviceError(UserError, ValueError):
+    """A run that would not go where its settings say; the message names the variable to set."""
+
+
+def chosen_platform() -> str:
+    """What the environment asks verl for, as verl reads it; empty where it is left to verl."""
+    return os.environ.get(VARIABLE, "").strip().lower()
 
 
 def check(config: Any, device: str) -> None:
@@ -26,13 +36,13 @@ def check(config: Any, device: str) -> None:
         device: of verl's platform, as `verl.utils.device.get_device_name` says.
 
     Raises:
-        SettingsError: names the variable to set.
+        DeviceError: verl's platform is another.
     """
     if config.trainer.get("device") == "cpu" and device != "cpu" and _is_ours(config):
-        also = f", and {RAY_KEY} for a Ray that runs already" if "ray_kwargs" in config else ""
-        raise SettingsError(
-            f"{KEY}=cpu needs VERL_PLATFORM=cpu in the environment, or verl takes {device} in silence: set "
-            f"it there{also}"
+        also = f", and {RAY_KEY}=cpu for a Ray that runs already" if "ray_kwargs" in config else ""
+        raise DeviceError(
+            f"{KEY}=cpu needs {VARIABLE}=cpu in the environment, or verl takes {device} in silence: set it "
+            f"there{also}"
         )
 
 
@@ -52,7 +62,7 @@ def register(verl_device: Any) -> None:
     def checked(config: Any) -> None:
         try:
             check(config, verl_device.get_device_name())
-        except SettingsError as error:  # Hydra would print fifteen lines of traceback around it
+        except DeviceError as error:  # Hydra would print fifteen lines of traceback around it
             raise SystemExit(f"error: {error}") from error
         auto_set_device(config)
 

@@ -16,6 +16,7 @@ from tw_plugins.adapter.check import Check, first_line
 from tw_plugins.adapter.device import has_accelerator
 from tw_plugins.adapter.seams import in_ray, seam_check, version_checks
 from tw_plugins.adapter.versions import installed
+from verl_ext.device import chosen_platform
 from verl_ext.seams import SEAMS, SUPPORTED
 
 PLUGIN = "verl_ext.plugin"
@@ -38,22 +39,16 @@ def process_checks(section: str) -> list[Check]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # verl warns of every engine that is not installed
         checks = [_plugin(section, PLUGIN), *(seam_check(section, seam) for seam in SEAMS)]
-        if _platform() == "cpu":
+        if chosen_platform() == "cpu":
             seams = importlib.import_module(CPU_SEAMS).SEAMS
             checks += [_plugin(section, CPU_PLUGIN), *(seam_check(section, seam) for seam in seams)]
         return checks
 
 
 def _device(section: str) -> Iterator[Check]:
-    if not _platform() and not has_accelerator():
-        detail = (
-            "no accelerator: set VERL_PLATFORM=cpu to train here (nothing to set to submit jobs to others)"
-        )
+    if not chosen_platform() and not has_accelerator():
+        detail = "no accelerator: set VERL_PLATFORM=cpu to train here (not to submit jobs to other machines)"
         yield Check(section, "device", "note", detail)
-
-
-def _platform() -> str:
-    return os.environ.get("VERL_PLATFORM", "").strip().lower()
 
 
 def _plugin(section: str, plugin: str) -> Check:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 from recipes.quickstart.jobs import ENVIRONMENT, Job
 from recipes.quickstart.settings import SFT_CHECKPOINTS, Settings
 from tw_plugins.adapter.device import has_accelerator
+from verl_ext.device import VARIABLE, chosen_platform
 
 CONFIGS = Path(__file__).parents[1] / "verl"
-PLATFORM = "VERL_PLATFORM"
 
 
 def sft_job(name: str, folder: Path, model: Path, data: Path, settings: Settings) -> Job:
@@ -72,9 +71,7 @@ def metrics_file(folder: Path) -> Path:
 
 def on_cpu() -> bool:
     """Whether verl is asked for the CPU: by its own variable, else because there is nothing better here."""
-    if chosen := os.environ.get(PLATFORM, "").strip().lower():
-        return chosen == "cpu"
-    return not has_accelerator()
+    return (chosen_platform() or ("cuda" if has_accelerator() else "cpu")) == "cpu"
 
 
 def free_port() -> int:
@@ -124,7 +121,7 @@ def _job(
         overwrites=True,  # as verl's file logger does
         env={
             **ENVIRONMENT,
-            **({PLATFORM: "cpu"} if on_cpu() else {}),
+            **({VARIABLE: "cpu"} if on_cpu() else {}),
             **env,
             "VERL_FILE_LOGGER_PATH": str(metrics_file(folder)),
         },

@@ -8,10 +8,10 @@ head of a cluster, a laptop that submits jobs) runs verl as it is.
 from __future__ import annotations
 
 import logging
-import os
 
 from tw_plugins.adapter.hooks import register_on_import
 from verl_ext.cpu.seams import SEAMS
+from verl_ext.device import VARIABLE, chosen_platform
 from verl_ext.seams import SUPPORTED
 
 logger = logging.getLogger(__name__)
@@ -22,12 +22,12 @@ def install() -> None:
 
     With versions that they were not checked against verl knows no such platform, and says only that.
     """
-    if os.environ.get("VERL_PLATFORM", "").strip().lower() != "cpu":
+    if chosen_platform() != "cpu":
         return
     if found := SUPPORTED.problems():
         reason = "; ".join(found)
         logger.error(
-            "VERL_PLATFORM=cpu is ThreadWeaver's platform, which is off, so verl has none: %s", reason
+            "%s=cpu is ThreadWeaver's platform, which is off, so verl has none: %s", VARIABLE, reason
         )
         return
     register_on_import(SEAMS)
