@@ -61,7 +61,7 @@ def run(name: str, version: str) -> Result:
     found = subprocess.run(where, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
     if found.stdout.split() != [version, str(folder / name / "__init__.py")]:
         return Result(version, False, f"another one was imported: {found.stdout.strip()}")
-    tests = [sys.executable, "-m", "pytest", "-q", "--no-header", f"tests/{name}/test_contracts.py"]
+    tests = [sys.executable, "-m", "pytest", "-q", "--no-header", f"tests/unit/{name}_ext/test_contracts.py"]
     done = subprocess.run(tests, env=environment, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         sys.stderr.write(done.stdout)
@@ -84,7 +84,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("framework", choices=VERSIONS)
     name = parser.parse_args().framework
-    supported: str = importlib.import_module(f"{name}_ext.versions").SUPPORTED.versions[name]
+    supported: str = importlib.import_module(f"{name}_ext.seams").SUPPORTED.versions[name]
     results = [run(name, version) for version in VERSIONS[name]]
     print("\n".join(table(name, supported, results)))
     return int(

@@ -9,15 +9,18 @@ import importlib
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 
 from tw_plugins.adapter.check import Check, first_line
+from tw_plugins.adapter.device import has_accelerator
 from tw_plugins.adapter.seams import in_ray, seam_check, version_checks
 from tw_plugins.adapter.versions import installed
-from verl_ext.seams import SEAMS
-from verl_ext.versions import SUPPORTED
+from verl_ext.device import chosen_platform
+from verl_ext.seams import SEAMS, SUPPORTED
 
 PLUGIN = "verl_ext.plugin"
+CPU_PLUGIN, CPU_SEAMS = "verl_ext.cpu.plugin", "verl_ext.cpu.seams"
 
 
 def doctor(with_ray: bool) -> list[Check]:
@@ -27,35 +30,47 @@ def doctor(with_ray: bool) -> list[Check]:
     versions = list(version_checks("verl · versions", SUPPORTED))
     if SUPPORTED.problems():
         return versions  # nothing is registered then, which is no further finding
-    checks = [*versions, *process_checks("verl · driver")]
+    checks = [*versions, *_device("verl · driver"), *process_checks("verl · driver")]
     return [*checks, *in_ray("verl · Ray worker", process_checks)] if with_ray else checks
 
 
 def process_checks(section: str) -> list[Check]:
-    """Plug-in and seams of the process that calls it."""
+    """Plug-ins and seams of the process that calls it; the CPU's where verl is asked for the CPU."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # verl warns of every engine that is not installed
-        return [_plugin(section), *(seam_check(section, seam) for seam in SEAMS)]
+        checks = [_plugin(section, PLUGIN), *(seam_check(section, seam) for seam in SEAMS)]
+        if chosen_platform() == "cpu":
+            seams = importlib.import_module(CPU_SEAMS).SEAMS
+            checks += [_plugin(section, CPU_PLUGIN), *(seam_check(section, seam) for seam in seams)]
+        return checks
 
 
-def _plugin(section: str) -> Check:
+def _device(section: str) -> Iterator[Check]:
+    if not chosen_platform() and not has_accelerator():
+        detail = "no accelerator: set VERL_PLATFORM=cpu to train here (not to submit jobs to other machines)"
+        yield Check(section, "device", "note", detail)
+
+
+def _plugin(section: str, plugin: str) -> Check:
+    name = "plug-in" if plugin == PLUGIN else "plug-in for the CPU"
     try:
         importlib.import_module("verl")
     except Exception as error:  # a verl that cannot be imported is a finding, not a crash
-        return Check(section, "plug-in", "fail", f"verl cannot be imported: {first_line(error)}")
-    if PLUGIN in sys.modules:
-        return Check(section, "plug-in", "ok", f"{PLUGIN} was loaded by verl")
-    return Check(section, "plug-in", "fail", f"verl did not load {PLUGIN}: {_why_not_loaded()}")
+        return Check(section, name, "fail", f"verl cannot be imported: {first_line(error)}")
+    if plugin in sys.modules:
+        return Check(section, name, "ok", f"{plugin} was loaded by verl")
+    return Check(section, name, "fail", f"verl did not load {plugin}: {_why_not_loaded(plugin)}")
 
 
-def _why_not_loaded() -> str:
+def _why_not_loaded(plugin: str) -> str:
     """verl itself only logs at DEBUG why a plug-in is not there."""
+    entries = {entry.value: entry.name for entry in entry_points(group="verl.plugins")}
     if policy := os.environ.get("VERL_USE_EXTERNAL_PLUGINS"):
-        return f"VERL_USE_EXTERNAL_PLUGINS={policy}: unset it, or add threadweaver"
-    if PLUGIN not in {entry.value for entry in entry_points(group="verl.plugins")}:
+        return f"VERL_USE_EXTERNAL_PLUGINS={policy}: unset it, or add {entries.get(plugin, 'threadweaver')}"
+    if plugin not in entries:
         return "its entry point is missing, install the project (make setup, or pip install -e .)"
     try:
-        importlib.import_module(PLUGIN)
+        importlib.import_module(plugin)
     except Exception as error:
         return first_line(error)
     return "it loads now, but was not there when verl was imported"

@@ -17,13 +17,10 @@ from tw_plugins.adapter.vocabulary import check_vocabulary
 from tw_plugins.attention import usable_attention
 from tw_plugins.attention.span import check_span
 from tw_plugins.errors import UserError
-from verl_ext.cpu.detect import on_cpu
-from verl_ext.cpu.shared_memory import check_shared_memory
-from verl_ext.cpu.weight_socket import name_run
 from verl_ext.files import check_prompt_files
+from verl_ext.seams import SUPPORTED
 from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
 from verl_ext.verl_settings import ESTIMATOR, NAME, run_deviations, run_problems, uses_threadweaver
-from verl_ext.versions import SUPPORTED
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +51,12 @@ def check(config: Any) -> None:
     model_config = check_vocabulary(model.path, model.get("trust_remote_code", False))
     if settings.layout == "trie":
         check_span(model_config, config.data.max_prompt_length + limits.max_tokens)
-    check_shared_memory(config)
 
 
 def _row_problems(config: Any, layout: str) -> Iterator[str]:
     """Trie rows need a mask; rows per request need an estimator that knows the trajectory."""
+    from verl.utils.device import get_device_name  # of the platform that verl has fixed
+
     model, actor = config.actor_rollout_ref.model, config.actor_rollout_ref.actor
     if layout == "rows":
         if config.algorithm.adv_estimator == ESTIMATOR:
@@ -70,7 +68,7 @@ def _row_problems(config: Any, layout: str) -> Iterator[str]:
     if actor.strategy not in ("fsdp", "fsdp2"):
         yield f"layout=trie needs actor.strategy=fsdp2 (or fsdp), not {actor.strategy}; or {KEY}.layout=rows"
     attention = (model.get("override_config") or {}).get("attn_implementation", "flash_attention_2")
-    if attention not in usable_attention("cpu" if on_cpu() else "cuda"):
+    if attention not in usable_attention(get_device_name()):
         yield (
             f"layout=trie needs attention that takes a mask, not {attention}: set "
             "+actor_rollout_ref.model.override_config.attn_implementation=sdpa "
@@ -136,7 +134,7 @@ def _deviations(config: Any, layout: str) -> Iterator[str]:
             yield "algorithm.norm_adv_by_std_in_grpo=True: P-GRPO does not divide by the standard deviation"
     if reward_settings(config) is None:
         yield (
-            "reward.custom_reward_function is not pkg://verl_ext.reward: one of your own must grade "
+            "reward.custom_reward_function is not pkg://tw_plugins.reward: one of your own must grade "
             "extra_info['threadweaver']['text']; verl's solution_str holds branch copies of the threads"
         )
 
@@ -148,7 +146,6 @@ def register(verl_config: Any) -> None:
     @wraps(validate)
     def validate_config(config: Any, *args: Any, **kwargs: Any) -> None:
         validate(config, *args, **kwargs)
-        name_run()
         if uses_threadweaver(config):
             try:
                 check(config)

@@ -1,6 +1,8 @@
-"""Every place in verl that verl_ext hangs on to, for the doctor: what is used there, and is our piece in it?
+"""Every place in verl that verl_ext hangs on to, and the versions it was checked against: the one table.
 
-One entry per registration of `verl_ext.plugin`, in the same order. Importing this module imports no verl.
+The plug-in hangs each registrar on the import of its module, the doctor asks whether its piece is in place,
+the contract tests hold what is used there. Importing this module imports no verl. The CPU port has a table of
+its own (`verl_ext.cpu.seams`).
 """
 
 from __future__ import annotations
@@ -8,20 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from tw_plugins.adapter.seams import Seam
+from tw_plugins.adapter.versions import Supported
 
-
-def _platform(module: Any) -> bool:
-    from verl_ext.cpu.detect import on_cpu
-
-    return not on_cpu() or "cpu" in module.PlatformRegistry.registered_names()
-
-
-def _process_group(module: Any) -> bool:
-    from verl_ext.cpu.detect import on_cpu
-    from verl_ext.cpu.process_group import BACKEND
-
-    patched = getattr(module.initialize_global_process_group_ray, "keywords", {})
-    return not on_cpu() or patched.get("backend") == BACKEND
+SUPPORTED = Supported(
+    "verl_ext",
+    {"verl": "~=0.9.1", "transformers": ">=5.0,<5.11", "torch": ">=2.9", "vllm": ">=0.20"},
+    optional=frozenset({"vllm"}),  # SGLang rollouts, SFT only
+)
+"""The versions that the seams were checked against."""
 
 
 def _engine(module: Any) -> bool:
@@ -46,37 +42,66 @@ def _trainer(module: Any) -> bool:
     return {"threadweaver_sync", "threadweaver_colocate_async"} <= module.TRAINER_REGISTRY.keys()
 
 
-def _weight_socket(module: Any) -> bool:
-    from verl_ext.cpu.detect import on_cpu
+def wrapped_by(function: Any, wrapper: str) -> bool:
+    """Whether one of the wrappers around a function, or it itself, was written in the module ``wrapper``."""
+    while function is not None:
+        if function.__globals__["__name__"] == wrapper:
+            return True
+        function = getattr(function, "__wrapped__", None)
+    return False
 
-    return not on_cpu() or hasattr(module.ServerAdapter.__init__, "__wrapped__")
+
+def _config(module: Any) -> bool:
+    return "threadweaver_rl.yaml" in module.ConfigStore.instance().repo
 
 
-def _preflight(module: Any) -> bool:
-    return bool(module.validate_config.__globals__["__name__"] == "verl_ext.preflight")
-
-
-SEAMS = (
-    Seam("verl.plugin.platform.platform_manager", ("PlatformRegistry.register",), "CPU platform", _platform),
+SETTINGS = (
     Seam(
-        "verl.utils.distributed",
-        ("initialize_global_process_group", "initialize_global_process_group_ray"),
-        "CPU process group",
-        _process_group,
+        "hydra.core.config_store",
+        ("ConfigStore.instance", "ConfigStore.store"),
+        "config threadweaver",
+        "verl_ext.config:register",
+        _config,
     ),
     Seam(
+        "verl.utils.device",
+        ("auto_set_device", "get_device_name"),
+        "check of the device",
+        "verl_ext.device:register",
+        lambda module: wrapped_by(module.auto_set_device, "verl_ext.device"),
+    ),
+    Seam(
+        "verl.utils.config",
+        ("validate_config",),
+        "check of settings",
+        "verl_ext.preflight:register",
+        lambda module: wrapped_by(module.validate_config, "verl_ext.preflight"),
+    ),
+)
+"""Stay with any version: where the others are left out, a run that asks for ThreadWeaver is refused."""
+
+SEAMS = (
+    Seam(
         "verl.workers.engine.fsdp.transformer_impl",
-        ("FSDPEngineWithLMHead.prepare_model_inputs", "EngineRegistry.register", "CPUOffloadPolicy"),
+        ("FSDPEngineWithLMHead.prepare_model_inputs", "EngineRegistry.register"),
         "engine of trie rows",
+        "verl_ext.trie_engine:register",
         _engine,
     ),
     Seam(
         "verl.experimental.agent_loop.agent_loop",
         ("register", "AgentLoopBase", "AgentLoopOutput"),
         "agent loop threadweaver",
+        "verl_ext.agent_loop:register",
         _agent_loop,
     ),
-    Seam("verl.trainer.ppo.core_algos", ("register_adv_est",), "estimator p_grpo", _estimator),
+    Seam(
+        "verl.trainer.ppo.core_algos",
+        ("register_adv_est",),
+        "estimator p_grpo",
+        "verl_ext.estimator:register",
+        _estimator,
+    ),
     Seam(
         "verl.trainer.ppo.v1.trainer_base",
         (
@@ -97,13 +122,8 @@ SEAMS = (
             "ReplayBuffer._evict_terminal_groups",
         ),
         "trainer modes",
+        "verl_ext.trainer:register",
         _trainer,
     ),
-    Seam(
-        "verl.workers.rollout.vllm_rollout.vllm_rollout",
-        ("ServerAdapter",),
-        "weights' socket of this run",
-        _weight_socket,
-    ),
-    Seam("verl.utils.config", ("validate_config",), "check of settings", _preflight),
+    *SETTINGS,
 )

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 KEY = "actor_rollout_ref.rollout.custom.threadweaver"
-OUR_REWARD = "verl_ext.reward"
+OUR_REWARD = "tw_plugins.reward"
 REWARD_KEY = "reward.custom_reward_function.reward_kwargs"
 
 
@@ -81,7 +81,7 @@ def settings_from(config: Any) -> Settings:
 
 def reward_is_ours(path: str | None) -> bool:
     """Whether `reward.custom_reward_function.path` is our module, as a package or as a file."""
-    return str(path).endswith((OUR_REWARD, "verl_ext/reward", "verl_ext/reward.py"))
+    return str(path).endswith((OUR_REWARD, "tw_plugins/reward", "tw_plugins/reward/__init__.py"))
 
 
 def reward_settings(config: Any) -> RewardSettings | None:

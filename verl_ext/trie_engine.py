@@ -20,7 +20,6 @@ from tw_plugins.adapter.vocabulary import check_embedding
 from tw_plugins.attention import has_branches, mask_for, masks_every_row, trie_attention, usable_attention
 from tw_plugins.errors import UserError
 from tw_plugins.trajectory import TAGS
-from verl_ext.cpu import offload
 from verl_ext.row_positions import with_branch_positions
 
 
@@ -87,8 +86,7 @@ class TrieEngine(FSDPEngineWithLMHead):
 
 def register(transformer_impl: ModuleType) -> None:
     """Called by `verl_ext.plugin` once verl's FSDP engine is imported."""
-    offload.patch(transformer_impl)
     trie_attention.register()
-    register_for = EngineRegistry.register
-    register_for("language_model", ["fsdp", "fsdp2"], device="cuda", vendor=["nvidia", "amd"])(TrieEngine)
-    register_for("language_model", ["fsdp", "fsdp2"], device="cpu")(TrieEngine)
+    EngineRegistry.register("language_model", ["fsdp", "fsdp2"], device="cuda", vendor=["nvidia", "amd"])(
+        TrieEngine
+    )

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tw_plugins.settings import closest
-from verl_ext.cpu.detect import on_cpu
 from verl_ext.settings import OUR_REWARD, reward_is_ours
 
 NAME, ESTIMATOR = "threadweaver", "p_grpo"
@@ -17,6 +16,8 @@ AGENT_KEY = "actor_rollout_ref.rollout.agent.default_agent_loop"
 CUSTOM_KEY = "actor_rollout_ref.rollout.custom"
 MODE_KEY, ESTIMATOR_KEY = "trainer.v1.trainer_mode", "algorithm.adv_estimator"
 REWARD_PATH, REWARD_NAME = f"pkg://{OUR_REWARD}", "compute_score"
+OLD_REWARD = ("verl_ext.reward", "verl_ext/reward", "verl_ext/reward.py")
+"""Ends of paths under which the reward function was found once."""
 
 VERLS_LOOPS = ("single_turn_agent", "tool_agent")
 MODES = ("sync", "colocate_async", "threadweaver_sync", "threadweaver_colocate_async")
@@ -34,7 +35,7 @@ def uses_threadweaver(config: Any) -> bool:
     return (
         any(_meant(name, [NAME]) for name in names)
         or _meant(estimator, [ESTIMATOR, *_estimators()]) == ESTIMATOR
-        or reward_is_ours(path)
+        or _known_reward(path)
         or _meant(path, [REWARD_PATH]) is not None
     )
 
@@ -68,8 +69,6 @@ def run_problems(config: Any, layout: str) -> Iterator[str]:
             "actor_rollout_ref.rollout.multi_turn.enable=True is for verl's tool calls, which the agent loop "
             "does not make: set it to False"
         )
-    if on_cpu() and _lora_rank(actor_rollout.model) > 0:
-        yield "LoRA weights do not reach vLLM on the CPU: set actor_rollout_ref.model.lora_rank=0"
 
 
 def run_deviations(config: Any, layout: str) -> Iterator[str]:
@@ -98,14 +97,20 @@ def _misspelt(config: Any) -> Iterator[str]:
         if name != NAME and _meant(name, [NAME]):
             yield f"{CUSTOM_KEY}.{name}: nobody reads it; did you mean {NAME}? Mend or remove it"
     path = config.reward.custom_reward_function.get("path")
+    if str(path).endswith(OLD_REWARD):
+        yield f"reward.custom_reward_function.path={path} is no more: set {REWARD_PATH}"
     for key, name, known in (
         (AGENT_KEY, rollout.agent.get("default_agent_loop"), [NAME, *VERLS_LOOPS]),
         (MODE_KEY, config.trainer.v1.trainer_mode, [*MODES, "separate_async"]),
         (ESTIMATOR_KEY, config.algorithm.adv_estimator, [ESTIMATOR, *_estimators()]),
-        ("reward.custom_reward_function.path", None if reward_is_ours(path) else path, [REWARD_PATH]),
+        ("reward.custom_reward_function.path", None if _known_reward(path) else path, [REWARD_PATH]),
     ):
         if name not in known and (meant := _meant(name, known)):
             yield f"{key}={name}: there is none of that name; did you mean {meant}? Set {key}={meant}"
+
+
+def _known_reward(path: str | None) -> bool:
+    return reward_is_ours(path) or str(path).endswith(OLD_REWARD)
 
 
 def _numbers(config: Any) -> Iterator[str]:
@@ -122,10 +127,6 @@ def _numbers(config: Any) -> Iterator[str]:
     ):
         if value < least:
             yield f"{key}={value}: {why}, set it to at least {least}"
-
-
-def _lora_rank(model: Any) -> int:
-    return int((model.get("lora") or {}).get("rank") or model.get("lora_rank") or 0)
 
 
 def _meant(name: str | None, known: Iterable[str]) -> str | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from recipes.quickstart.jobs import ENVIRONMENT, Job
 from recipes.quickstart.settings import SFT_CHECKPOINTS, Settings
-from verl_ext.cpu.detect import on_cpu
+from tw_plugins.adapter.device import has_accelerator
+from verl_ext.device import VARIABLE, chosen_platform
 
 CONFIGS = Path(__file__).parents[1] / "verl"
 
@@ -68,6 +69,11 @@ def metrics_file(folder: Path) -> Path:
     return folder / "metrics.jsonl"
 
 
+def on_cpu() -> bool:
+    """Whether verl is asked for the CPU: by its own variable, else because there is nothing better here."""
+    return (chosen_platform() or ("cuda" if has_accelerator() else "cpu")) == "cpu"
+
+
 def free_port() -> int:
     """A port that is free now, for the trainer's rendezvous."""
     with socket.socket() as probe:
@@ -93,7 +99,10 @@ def _job(
     }
     arguments = [f"{key}={value}" for key, value in {**overrides, **ours}.items()]
     if not on_cpu() and config != "toy_sft":
-        arguments += ["~actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls"]
+        arguments += [
+            "~actor_rollout_ref.rollout.engine_kwargs.vllm.worker_extension_cls",
+            "~ray_kwargs.ray_init.runtime_env.env_vars",
+        ]
     return Job(
         name=name,
         command=[
@@ -110,5 +119,10 @@ def _job(
         counters=(metrics_file(folder),),
         steps=steps,
         overwrites=True,  # as verl's file logger does
-        env={**ENVIRONMENT, **env, "VERL_FILE_LOGGER_PATH": str(metrics_file(folder))},
+        env={
+            **ENVIRONMENT,
+            **({VARIABLE: "cpu"} if on_cpu() else {}),
+            **env,
+            "VERL_FILE_LOGGER_PATH": str(metrics_file(folder)),
+        },
     )

@@ -51,9 +51,16 @@ def compute_score(
     solution_str: str,
     ground_truth: str | int,
     extra_info: Mapping[str, Any] | None = None,
+    reward_router_address: str | None = None,
+    reward_model_tokenizer: Any = None,
     **settings: Any,
 ) -> dict[str, float]:
     """verl's reward function: grades the joined text that the agent loop kept, never ``solution_str``.
+
+        reward.custom_reward_function:
+          path: pkg://tw_plugins.reward
+          name: compute_score
+          reward_kwargs: {rho: 0.5, rho_clip: 0.2}
 
     (``solution_str`` is the decoded row: special tokens are gone from it and branches repeated in it.)
 
@@ -62,6 +69,8 @@ def compute_score(
         solution_str: not used, see above.
         ground_truth: the reference answer.
         extra_info: must hold "threadweaver", the dict with FIELDS that the agent loop makes.
+        reward_router_address, reward_model_tokenizer: not used; of a reward model, verl hands them to every
+            function where the run has one (`experimental/reward_loop/reward_manager/naive.py`).
         settings: fields of RewardSettings.
 
     Returns:
@@ -72,7 +81,7 @@ def compute_score(
         ValueError: "threadweaver" or one of its fields is missing, or the reference answer is.
         TypeError: a setting that RewardSettings does not have.
     """
-    del data_source, solution_str
+    del data_source, solution_str, reward_router_address, reward_model_tokenizer
     chosen = RewardSettings(**settings)
     facts = _facts(extra_info)
     correct = _is_correct(facts["text"], ground_truth)

@@ -1,6 +1,6 @@
 """ThreadWeaver trajectories for verl's SFT trainer.
 
-    data.custom_cls.path=pkg://tw_plugins.sft.dataset  data.custom_cls.name=TrieSFTDataset
+    data.custom_cls.path=pkg://tw_plugins.sft  data.custom_cls.name=TrieSFTDataset
 
 Seam: `create_sft_dataset` (`verl/trainer/sft_trainer.py`). verl's collator makes every per-token tensor
 jagged and the engine sees it, so a row's restarted `position_ids` are all that the mask needs

@@ -1,1 +1,1 @@
-"""What verl needs to run on a machine without an accelerator; inert where there is one."""
+"""What verl needs to run on a machine without an accelerator; asleep unless VERL_PLATFORM=cpu."""

@@ -1,9 +1,8 @@
 """The CPU as a verl platform.
 
-Seam: `PlatformRegistry` (`verl/plugin/platform/platform_manager.py`). verl asks each registered platform
-whether it is there, the accelerators first, so this one answers only on a machine without any (or with
-VERL_PLATFORM=cpu). A *logical* Ray GPU (`ray_kwargs.ray_init.num_gpus: 1`) stands for verl's slot per rank;
-no device is touched.
+Seam: `PlatformRegistry` (`verl/plugin/platform/platform_manager.py`), in which VERL_PLATFORM=cpu looks the
+name up. A *logical* Ray GPU (`ray_kwargs.ray_init.num_gpus: 1`) stands for verl's slot per rank; no device is
+touched.
 Works around `verl/plugin/platform/__init__.py` (verl 0.9.1), whose platforms are cuda, npu and rocm: the
 probe in `platform_manager.py:104` finds no other; can go once verl has a platform of the CPU.
 """
@@ -19,8 +18,6 @@ from typing import Any
 
 import torch
 from verl.plugin.platform.platform_base import PlatformBase
-
-from verl_ext.cpu.detect import on_cpu
 
 CPU = torch.device("cpu")
 
@@ -79,7 +76,7 @@ class CPUPlatform(PlatformBase):
         return True
 
     def is_platform_available(self, use_smi_check: bool = False) -> bool:
-        return on_cpu()
+        return True  # registered only where it was asked for
 
     def current_device(self) -> torch.device:
         return CPU  # verl does `tensor.to(get_device_id())`: an int would mean cuda:N
@@ -134,6 +131,5 @@ class CPUPlatform(PlatformBase):
 
 
 def register(platform_manager: ModuleType) -> None:
-    """Called by `verl_ext.plugin` once `verl.plugin.platform.platform_manager` is imported."""
-    if on_cpu():
-        platform_manager.PlatformRegistry.register(platform="cpu")(CPUPlatform)
+    """Called by `verl_ext.cpu.plugin` once `verl.plugin.platform.platform_manager` is imported."""
+    platform_manager.PlatformRegistry.register(platform="cpu")(CPUPlatform)

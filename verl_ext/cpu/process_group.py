@@ -12,15 +12,11 @@ import os
 from functools import partial
 from typing import Any
 
-from verl_ext.cpu.detect import on_cpu
-
 BACKEND = "cpu:gloo"
 
 
 def register(distributed: Any) -> None:
-    """Called by `verl_ext.plugin` once `verl.utils.distributed` is imported; CPU only."""
-    if not on_cpu():
-        return
+    """Called by `verl_ext.cpu.plugin` once `verl.utils.distributed` is imported."""
     in_ray = partial(distributed.initialize_global_process_group_ray, backend=BACKEND)
 
     def under_torchrun(timeout_second: int = 36000) -> tuple[int, int, int]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.errors import UserError
-from verl_ext.cpu.detect import on_cpu
 
 SHARED_MEMORY = Path("/dev/shm")
 MEBIBYTE = 1 << 20
@@ -23,7 +22,7 @@ def check_shared_memory(config: Any) -> None:
     Raises:
         SharedMemoryTooSmall: names both sizes and the settings that lower them.
     """
-    if not on_cpu() or not SHARED_MEMORY.exists():
+    if not SHARED_MEMORY.exists():
         return
     transfer = config.actor_rollout_ref.rollout.checkpoint_engine
     bucket = int(transfer.update_weights_bucket_megabytes) * MEBIBYTE

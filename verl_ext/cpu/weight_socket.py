@@ -14,8 +14,6 @@ import uuid
 from functools import wraps
 from typing import Any
 
-from verl_ext.cpu.detect import on_cpu
-
 RUN_ID = "THREADWEAVER_RUN_ID"
 
 
@@ -31,9 +29,7 @@ def of_this_run(handle: str) -> str:
 
 
 def register(vllm_rollout: Any) -> None:
-    """Called by `verl_ext.plugin` once verl's vLLM rollout is imported; does nothing with an accelerator."""
-    if not on_cpu():
-        return
+    """Called by `verl_ext.cpu.plugin` once verl's vLLM rollout is imported."""
     adapter = vllm_rollout.ServerAdapter
     init = adapter.__init__
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import verl  # noqa: F401  (its plug-ins tell Hydra of threadweaver_rl)
 import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir

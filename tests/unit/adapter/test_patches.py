@@ -16,7 +16,8 @@ PATCHES = (
     ),
     "openrlhf_ext/ray_start.py",
     *(f"openrlhf_ext/cpu/{name}.py" for name in ("flash_attn", "mesh", "torch_cuda", "weight_group")),
-    *(f"verl_ext/cpu/{name}.py" for name in ("platform", "vllm_worker", "weight_socket")),
+    *(f"verl_ext/cpu/{name}.py" for name in ("engine", "platform", "vllm_worker", "weight_socket")),
+    "verl_ext/device.py",
     "verl_ext/dumps.py",
 )
 

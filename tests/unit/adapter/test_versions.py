@@ -16,7 +16,7 @@ CHOSEN_BY_USERS = {"vllm"}  # builds for CUDA and for the CPU
 
 @pytest.mark.parametrize("name", VERSIONS)
 def test_the_extra_asks_for_the_supported_versions(name: str) -> None:
-    supported = importlib.import_module(f"{name}_ext.versions").SUPPORTED.versions
+    supported = importlib.import_module(f"{name}_ext.seams").SUPPORTED.versions
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     asked = {wanted.name: wanted.specifier for wanted in map(Requirement, extras[name])}
     expected = {part: SpecifierSet(spec) for part, spec in supported.items() if part not in CHOSEN_BY_USERS}
@@ -25,7 +25,7 @@ def test_the_extra_asks_for_the_supported_versions(name: str) -> None:
 
 @pytest.mark.parametrize("name", VERSIONS)
 def test_the_pinned_version_is_supported_and_in_the_matrix(name: str) -> None:
-    supported = importlib.import_module(f"{name}_ext.versions").SUPPORTED.versions[name]
+    supported = importlib.import_module(f"{name}_ext.seams").SUPPORTED.versions[name]
     for file in (ROOT / "requirements").glob(f"{name}-*.txt"):
         (pinned,) = (
             line[len(name) + 2 :] for line in file.read_text().splitlines() if line.startswith(f"{name}==")

@@ -152,6 +152,11 @@ def test_missing_reference_answer_is_an_error(ground_truth: Any) -> None:
         score(ground_truth)
 
 
+def test_what_verl_hands_over_of_a_reward_model_is_not_a_setting() -> None:
+    extra = {"reward_router_address": "localhost:1", "reward_model_tokenizer": object()}
+    assert score(**extra) == score()
+
+
 def test_settings_are_checked() -> None:
     with pytest.raises(ValueError, match="rho=-1"):
         RewardSettings(rho=-1)

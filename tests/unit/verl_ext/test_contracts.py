@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from tests.support.contracts import check
+from tw_plugins.adapter.seams import Seam
 from verl_ext import watch
+from verl_ext.cpu import seams as cpu
 from verl_ext.seams import SEAMS
 
 V1, ENGINE = "verl.trainer.ppo.v1", "verl.workers.engine.fsdp.transformer_impl"
@@ -62,6 +65,8 @@ PARAMETERS = {
         "self peft_config base_sync_done use_shm"
     ),
     ("verl.utils.config", "validate_config"): "config use_reference_policy use_critic",
+    ("verl.utils.device", "auto_set_device"): "config",
+    ("hydra.core.config_store", "ConfigStore.store"): "self name node group package provider",
 }
 FIELDS = {
     (LOOP, "AgentLoopOutput"): {
@@ -164,5 +169,11 @@ def test_our_modes_ask_the_replay_buffer_more_often() -> None:
     assert waits == [watch.POLL_S]
 
 
-def test_no_seam_of_a_registration_is_left_out() -> None:
-    assert {seam.module for seam in SEAMS} - {module for module, _ in PARAMETERS} == set()
+@pytest.mark.parametrize("seam", (*SEAMS, *cpu.SEAMS), ids=lambda seam: seam.piece)
+def test_what_a_seam_names_is_there(seam: Seam) -> None:
+    """In verl, and its registrar in ours; of each module the parameters of something are held above."""
+    module, _, function = seam.register.partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    upstream = importlib.import_module(seam.module)
+    assert all(attrgetter(name)(upstream) is not None for name in seam.attributes)
+    assert seam.module in {module for module, _ in PARAMETERS}

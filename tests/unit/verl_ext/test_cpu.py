@@ -1,27 +1,37 @@
-"""The CPU pieces: in place, inert with an accelerator, and a failing test when verl needs one no more."""
+"""The CPU pieces: in place where they are asked for, and a failing test when verl needs one no more."""
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
+import logging
+import os
 import re
+from collections import namedtuple
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
+import verl.utils.config as verl_config
 import verl.utils.device as verl_device
 import verl.utils.distributed as verl_distributed
 import verl.workers.engine.fsdp.transformer_impl as verl_fsdp
+from omegaconf import OmegaConf
 from verl.plugin.platform.platform_manager import PlatformRegistry, get_platform
+from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 
-from tests.support.verl.configs import free_port
-from verl_ext.cpu import offload, platform, process_group
-from verl_ext.cpu.detect import on_cpu
+from tests.support.messages import assert_message
+from tests.support.verl.configs import compose, free_port, rl_config
+from verl_ext.cpu import platform, plugin, preflight, process_group
+from verl_ext.cpu.shared_memory import SharedMemoryTooSmall
+from verl_ext.cpu.weight_socket import RUN_ID, name_run, of_this_run
+from verl_ext.seams import SUPPORTED
 
-needs_cpu = pytest.mark.skipif(not on_cpu(), reason="there is an accelerator")
+Toy = dict[str, Path]
+needs_cpu = pytest.mark.skipif(os.environ.get("VERL_PLATFORM") != "cpu", reason="there is an accelerator")
 
 
 @pytest.fixture
@@ -56,7 +66,7 @@ def test_verl_still_names_the_cpu_twice(name: str, torchrun_environment: None) -
 
 
 def test_verl_still_pins_the_reference_models_memory() -> None:
-    """Once this fails, verl_ext/cpu/offload.py can go."""
+    """Once this fails, the policy of verl_ext/cpu/engine.py can go."""
     assert len(re.findall(r"= CPUOffloadPolicy\(pin_memory=True\)", inspect.getsource(verl_fsdp))) == 1
 
 
@@ -104,37 +114,79 @@ def test_the_reference_models_memory_is_not_pinned() -> None:
     assert verl_fsdp.CPUOffloadPolicy(pin_memory=True).pin_memory is False
 
 
-# ------------------------------------------------------------- inert with an accelerator
+# ------------------------------------------------------------- asleep unless asked for
 
 
-def test_chosen_by_verls_own_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    for chosen in ("nvidia", "CPU", "amd"):
+def woken(monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> list[Any]:
+    """The seams that the plug-in registers."""
+    registered = list[Any]()
+    monkeypatch.setattr(plugin, "register_on_import", registered.extend)
+    monkeypatch.setenv("PATH", "")  # no driver tool, no GPU
+    if chosen is None:
+        monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    else:
         monkeypatch.setenv("VERL_PLATFORM", chosen)
-        assert on_cpu() == (chosen == "CPU")
+    plugin.install()
+    return registered
 
 
-@pytest.mark.parametrize("tool", ["nvidia-smi", "rocm-smi", "npu-smi", "another"])
-def test_found_by_the_drivers_tool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tool: str) -> None:
-    (tmp_path / tool).write_text("#!/bin/sh\n")
-    (tmp_path / tool).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("VERL_PLATFORM", raising=False)
-    assert on_cpu() == (tool == "another")
+@pytest.mark.parametrize("chosen", ["cpu", "CPU", " cpu "])
+def test_verls_own_variable_wakes_it(monkeypatch: pytest.MonkeyPatch, chosen: str) -> None:
+    assert woken(monkeypatch, chosen) == list(plugin.SEAMS)
 
 
-def test_nothing_is_touched_with_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VERL_PLATFORM", "nvidia")
-    untouched: dict[str, Any] = {
-        "initialize_global_process_group": object(),
-        "initialize_global_process_group_ray": object(),
-        "CPUOffloadPolicy": object(),
-        "PlatformRegistry": object(),  # has no `register`: calling it would raise
-    }
-    verl_module: Any = SimpleNamespace(**untouched)
-    process_group.register(verl_module)
-    offload.patch(verl_module)
-    platform.register(verl_module)
-    assert vars(verl_module) == untouched
+@pytest.mark.parametrize("chosen", [None, "", "nvidia", "amd"])
+def test_nothing_else_does(monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> None:
+    assert woken(monkeypatch, chosen) == []
+
+
+def test_off_it_says_why_verl_has_no_such_platform(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(type(SUPPORTED), "problems", lambda self: ["torch 1.0 is installed"])
+    with caplog.at_level(logging.ERROR):
+        assert woken(monkeypatch, "cpu") == []
+    assert caplog.messages == [
+        "VERL_PLATFORM=cpu is ThreadWeaver's platform, which is off, so verl has none: torch 1.0 is installed"
+    ]
+
+
+# ------------------------------------------------------------- settings
+
+
+def test_too_little_shared_memory(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(
+        "verl_ext.cpu.shared_memory.shutil.disk_usage", lambda path: usage(64 << 20, 0, 64 << 20)
+    )
+    with pytest.raises(SharedMemoryTooSmall) as error:
+        preflight.check(rl_config(toy))
+    assert_message(error.value, "64 MiB free, the run needs 492 MiB: enlarge it .*--shm-size")
+
+
+@needs_cpu
+@pytest.mark.parametrize("setting", ["lora_rank=8", "lora.rank=8"])
+def test_lora_ends_the_command_in_one_line(toy: Toy, setting: str) -> None:
+    config = rl_config(toy, f"actor_rollout_ref.model.{setting}")
+    with pytest.raises(SystemExit) as stopped:
+        verl_config.validate_config(config, use_reference_policy=False, use_critic=False)
+    assert str(stopped.value) == (
+        "error: LoRA weights do not reach vLLM on the CPU: set actor_rollout_ref.model.lora_rank=0"
+    )
+
+
+@needs_cpu
+def test_the_driver_names_the_run(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUN_ID, "before")
+    verl_config.validate_config(rl_config(toy), use_reference_policy=False, use_critic=False)
+    assert os.environ[RUN_ID] != "before"
+
+
+def test_rays_workers_are_told_of_the_platform() -> None:
+    """verl merges the recipe's `runtime_env` into its own, for a Ray that does not inherit ours."""
+    ours = compose("toy_p_grpo").ray_kwargs.ray_init.runtime_env
+    merged = OmegaConf.merge(get_ppo_ray_runtime_env(), ours)
+    assert merged.env_vars.VERL_PLATFORM == "cpu" and len(merged.env_vars) > 1
 
 
 # ------------------------------------------------------------- weights into vLLM
@@ -188,8 +240,6 @@ def test_verl_still_gives_every_run_on_a_machine_the_same_socket() -> None:
 
 @needs_cpu
 def test_runs_have_sockets_of_their_own_and_both_ends_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    from verl_ext.cpu.weight_socket import RUN_ID, name_run, of_this_run
-
     monkeypatch.setenv(RUN_ID, "before")
     handles = set()
     for _ in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,24 +12,27 @@ import pytest
 from tw_plugins.adapter import versions
 from tw_plugins.adapter.seams import Seam, in_ray
 from verl_ext import doctor as verl_doctor
-from verl_ext import plugin
+from verl_ext.cpu import seams as cpu
 from verl_ext.doctor import SEAMS, doctor, process_checks
 
-
-def test_every_registration_has_a_seam() -> None:
-    assert [seam.module for seam in SEAMS] == list(plugin.REGISTRATIONS)
+ON_CPU = os.environ.get("VERL_PLATFORM") == "cpu"
+LOOKED_AT = [
+    "plug-in",
+    *(seam.piece for seam in SEAMS),
+    *(["plug-in for the CPU", *(seam.piece for seam in cpu.SEAMS)] if ON_CPU else []),
+]
 
 
 def test_all_is_well_in_this_process() -> None:
     checks = doctor(with_ray=False)
     assert [check for check in checks if check.status == "fail"] == []
-    assert {check.name for check in checks} >= {"verl", "plug-in", *(seam.piece for seam in SEAMS)}
+    assert {check.name for check in checks} >= {"verl", *LOOKED_AT}
 
 
 @pytest.mark.slow
 def test_all_is_well_inside_a_ray_worker() -> None:
     checks = [check for check in doctor(with_ray=True) if check.section == "verl · Ray worker"]
-    assert [check.name for check in checks] == ["plug-in", *(seam.piece for seam in SEAMS)]
+    assert [check.name for check in checks] == LOOKED_AT
     assert [check for check in checks if check.status != "ok"] == []
 
 
@@ -55,6 +59,27 @@ def test_of_a_verl_without_our_seam_only_the_version_is_said(monkeypatch: pytest
     assert [check for check in others if check.status == "fail"] == []
 
 
+def test_where_there_is_no_accelerator_it_says_how_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    monkeypatch.setattr(verl_doctor, "process_checks", lambda section: [])
+    monkeypatch.setattr(verl_doctor, "has_accelerator", lambda: False)
+    (device,) = (check for check in doctor(with_ray=False) if check.name == "device")
+    assert device.status == "note" and "set VERL_PLATFORM=cpu to train here" in device.detail
+    monkeypatch.setattr(verl_doctor, "has_accelerator", lambda: True)
+    assert "device" not in {check.name for check in doctor(with_ray=False)}
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    monkeypatch.setattr(verl_doctor, "has_accelerator", lambda: False)
+    assert "device" not in {check.name for check in doctor(with_ray=False)}
+
+
+def test_a_port_that_is_not_loaded_fails_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    monkeypatch.delitem(sys.modules, "verl_ext.cpu.plugin", raising=False)
+    monkeypatch.setenv("VERL_USE_EXTERNAL_PLUGINS", "threadweaver")
+    (found,) = (check for check in process_checks("here") if check.name == "plug-in for the CPU")
+    assert found.status == "fail" and "unset it, or add threadweaver_cpu" in found.detail
+
+
 def test_a_plugin_that_is_not_loaded_fails_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "verl_ext.plugin")
     monkeypatch.setenv("VERL_USE_EXTERNAL_PLUGINS", "none")
@@ -78,7 +103,7 @@ def test_a_missing_seam_fails(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, object], reason: str
 ) -> None:
     monkeypatch.setattr(verl_doctor, "SEAMS", (replace(SEAMS[-1], **change),))  # type: ignore[arg-type]
-    found = process_checks("here")[-1]
+    found = process_checks("here")[1]
     assert found.status == "fail" and reason in found.detail
 
 
@@ -93,7 +118,13 @@ def empty_module() -> SimpleNamespace:
     return SimpleNamespace(
         PlatformRegistry=SimpleNamespace(registered_names=lambda: ["nvidia"]),
         initialize_global_process_group_ray=untouched,
-        EngineRegistry=SimpleNamespace(get_engine_cls=lambda model, backend: OtherEngine),
+        EngineRegistry=SimpleNamespace(
+            get_engine_cls=lambda model, backend: OtherEngine,
+            _engines={"language_model": {"fsdp2": {"cuda": OtherEngine}}},
+        ),
+        CPUOffloadPolicy=OtherEngine,
+        ConfigStore=SimpleNamespace(instance=lambda: SimpleNamespace(repo={})),
+        auto_set_device=untouched,
         _agent_loop_registry={"single_turn_agent": {}},
         ADV_ESTIMATOR_REGISTRY={"grpo": untouched},
         TRAINER_REGISTRY={"sync": object},
@@ -102,9 +133,8 @@ def empty_module() -> SimpleNamespace:
     )
 
 
-@pytest.mark.parametrize("seam", SEAMS, ids=lambda seam: seam.piece)
-def test_each_seam_sees_that_nothing_is_registered(seam: Seam, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+@pytest.mark.parametrize("seam", (*SEAMS, *cpu.SEAMS), ids=lambda seam: seam.piece)
+def test_each_seam_sees_that_nothing_is_registered(seam: Seam) -> None:
     assert not seam.in_place(empty_module())
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from verl_ext import plugin
+from verl_ext.seams import wrapped_by
 
 HEAVY = ("vllm", "math_verify", "pyarrow.parquet", "verl.trainer.ppo", "verl.workers.engine")
 LOADED = "print(sorted(m for m in sys.modules if m.startswith('verl_ext')))"
@@ -47,8 +48,10 @@ def test_an_unsupported_version_is_said_and_only_runs_that_ask_for_threadweaver_
         "print('engine' in str(sys.modules.keys() & {'verl_ext.trie_engine', 'verl_ext.cpu.platform'}))\n"
         "from verl_ext import preflight\n"
         "try: preflight.check(None)\n"
-        "except Exception as e: print(type(e).__name__, e, sep=': ')"
+        "except Exception as e: print(type(e).__name__, e, sep=': ')",
+        VERL_PLATFORM="cpu",
     )
+    assert "VERL_PLATFORM=cpu is ThreadWeaver's platform, which is off, so verl has none" in done.stderr
     assert "the ThreadWeaver plug-in is off: transformers 1.0 is installed" in done.stderr
     assert "Traceback" not in done.stderr
     registered, message = done.stdout.splitlines()[-2:]
@@ -61,6 +64,6 @@ def test_each_piece_is_registered_once() -> None:
     import verl.utils.config as verl_config
 
     validate = verl_config.validate_config
-    assert validate.__globals__["__name__"] == "verl_ext.preflight"
+    assert wrapped_by(validate, "verl_ext.preflight") and not wrapped_by(validate, "verl_ext.nothing")
     __import__(plugin.__name__)
     assert verl_config.validate_config is validate

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,8 @@ from tw_plugins.adapter.vocabulary import VocabularyError
 from tw_plugins.storage.parquet import DataFileError
 from tw_plugins.trajectory import TAGS, ControlTokenError
 from verl_ext import preflight
-from verl_ext.cpu.shared_memory import SharedMemoryTooSmall
+from verl_ext.seams import SUPPORTED
 from verl_ext.settings import KEY, REWARD_KEY, SettingsError
-from verl_ext.versions import SUPPORTED
 
 Toy = dict[str, Path]
 ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
@@ -261,17 +259,7 @@ def test_the_models_vocabulary(toy: Toy, tmp_path: Path, rows: int, caplog: pyte
         assert any("log-probs differ" in message for message in caplog.messages)
 
 
-# ---------------------------------------------------------------- machine
-
-
-def test_too_little_shared_memory(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(
-        "verl_ext.cpu.shared_memory.shutil.disk_usage", lambda path: usage(64 << 20, 0, 64 << 20)
-    )
-    with pytest.raises(SharedMemoryTooSmall) as error:
-        preflight.check(rl_config(toy))
-    assert_message(error.value, "64 MiB free, the run needs 492 MiB: enlarge it .*--shm-size")
+# ---------------------------------------------------------------- versions
 
 
 @pytest.mark.parametrize("name", ["verl", "vllm", "transformers", "torch"])
@@ -321,26 +309,34 @@ def test_a_wrong_setting_ends_the_command_in_one_line(toy: Toy, override: str, m
 
 
 @pytest.mark.slow
-def test_verls_own_command_stops_before_ray(toy: Toy, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("override", "platform", "message"),
+    [
+        (f"{KEY}.layout=rows", "cpu", "error: algorithm.adv_estimator=p_grpo needs one row per trajectory"),
+        ("trainer.device=cpu", "", "error: trainer.device=cpu needs VERL_PLATFORM=cpu in the environment"),
+    ],
+    ids=["a wrong setting", "the CPU, not asked for"],
+)
+def test_verls_own_command_stops_before_ray(
+    toy: Toy, tmp_path: Path, override: str, platform: str, message: str
+) -> None:
     """In one line; Hydra leaves `SystemExit` alone, with HYDRA_FULL_ERROR=1 too."""
-    arguments = [
-        "--config-path",
-        str(RECIPES),
-        "--config-name",
-        "toy_p_grpo",
-        *rl_files(toy),
-        f"{KEY}.layout=rows",
-    ]
+    recipe = ["--config-path", str(RECIPES), "--config-name", "toy_p_grpo"]
     ray_folder = tmp_path / "ray"
     done = subprocess.run(
-        [sys.executable, "-m", "verl.trainer.main_ppo", *arguments],
-        env={**os.environ, "RAY_TMPDIR": str(ray_folder), "HYDRA_FULL_ERROR": "1"},
+        [sys.executable, "-m", "verl.trainer.main_ppo", *recipe, *rl_files(toy), override],
+        env={
+            **os.environ,
+            "RAY_TMPDIR": str(ray_folder),
+            "HYDRA_FULL_ERROR": "1",
+            "VERL_PLATFORM": platform,
+        },
         cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=200,
     )
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith("error: algorithm.adv_estimator=p_grpo needs one")
+    assert done.stderr.strip().splitlines()[-1].startswith(message)
     assert "Traceback" not in done.stderr
     assert not ray_folder.exists() and "ray init kwargs" not in done.stdout

@@ -28,7 +28,7 @@ from tests.support.verl.engines import (
     tiny_model,
 )
 from tests.support.verl.loops import TAGS, Client, run
-from verl_ext.reward import compute_score
+from tw_plugins.reward import compute_score
 from verl_ext.settings import KEY
 
 

@@ -32,7 +32,7 @@ def with_reward(folder: Path | None = None, mode: str = "parallel", **settings: 
     Args:
         folder: of checkpoints; None for a run that keeps none.
     """
-    function = {"path": "pkg://verl_ext.reward", "reward_kwargs": settings}
+    function = {"path": "pkg://tw_plugins.reward", "reward_kwargs": settings}
     return OmegaConf.create(
         {
             "reward": {"custom_reward_function": function},

@@ -9,7 +9,7 @@ from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 
 from tests.support.messages import assert_message
 from tests.support.verl.configs import rl_config
-from verl_ext import preflight, verl_settings
+from verl_ext import preflight
 from verl_ext.settings import SettingsError
 from verl_ext.verl_settings import MODES, VERLS_LOOPS, uses_threadweaver
 
@@ -54,14 +54,20 @@ WRONG = {
         f"{FUNCTION}.name=compute_scor",
         "name=compute_scor: .* has only compute_score, set it",
     ),
-    "reward's path": (f"{FUNCTION}.path=pkg://verl_ext.rewards", "Set .*path=pkg://verl_ext.reward$"),
+    "reward's path": (f"{FUNCTION}.path=pkg://tw_plugins.rewards", "Set .*path=pkg://tw_plugins.reward$"),
+    "reward's old path": (
+        f"{FUNCTION}.path=pkg://verl_ext.reward",
+        "path=pkg://verl_ext.reward is no more: set pkg://tw_plugins.reward$",
+    ),
+    "reward's old file": (
+        f"{FUNCTION}.path=/x/verl_ext/reward.py",
+        "is no more: set pkg://tw_plugins.reward$",
+    ),
     "group of one": (f"{ROLLOUT}.n=1", "rollout.n=1: answers .* P-GRPO compares, set it to at least 2"),
     "group of none": (f"{ROLLOUT}.n=0", "rollout.n=0: answers .* P-GRPO compares, set it to at least 2"),
     "empty batch": ("data.train_batch_size=0", "train_batch_size=0: prompts a step, set it to at least 1"),
     "no prompt": ("data.max_prompt_length=0", "max_prompt_length=0: .*, set it to at least 1"),
     "tools": (f"{ROLLOUT}.multi_turn.enable=true", "multi_turn.enable=True is for .*: set it to False"),
-    "LoRA": (f"{MODEL}.lora_rank=8", "LoRA .* on the CPU: set actor_rollout_ref.model.lora_rank=0"),
-    "LoRA of Megatron's kind": (f"{MODEL}.lora.rank=8", "LoRA .* on the CPU: set"),
 }
 ALLOWED = {
     "a subclass's loop": ([f"{AGENT}=mine", f"{FUNCTION}.path=pkg://mine"], "nothing forks unless"),
@@ -96,7 +102,13 @@ def test_what_is_not_p_grpo_is_allowed_but_said(
 
 
 @pytest.mark.parametrize(
-    "override", [f"{ROLLOUT}.custom.threadweavr.x=1", f"{AGENT}=thread_weaver", f"{ESTIMATOR}=pgrpo"]
+    "override",
+    [
+        f"{ROLLOUT}.custom.threadweavr.x=1",
+        f"{AGENT}=thread_weaver",
+        f"{ESTIMATOR}=pgrpo",
+        f"{FUNCTION}.path=pkg://verl_ext.reward",
+    ],
 )
 def test_a_misspelt_run_is_one_of_ours(toy: Toy, override: str) -> None:
     plain = [
@@ -109,8 +121,8 @@ def test_a_misspelt_run_is_one_of_ours(toy: Toy, override: str) -> None:
     assert uses_threadweaver(rl_config(toy, *plain, override))
 
 
-def test_a_gpu_may_have_lora(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verl_settings, "on_cpu", lambda: False)
+def test_a_gpu_may_have_lora(toy: Toy) -> None:
+    """What the CPU cannot do is the CPU port's to say (`test_cpu.py`)."""
     preflight.check(rl_config(toy, f"{MODEL}.lora_rank=8"))
 
 

@@ -9,6 +9,7 @@ FOLDER="${1:-$(mktemp -d)}"
 export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false RAY_USAGE_STATS_ENABLED=0
 # one vLLM engine inside the actor's process, on cores that others use too, with 1 GB for its cache
 export VLLM_ENABLE_V1_MULTIPROCESSING=0 VLLM_CPU_OMP_THREADS_BIND=nobind VLLM_CPU_KVCACHE_SPACE=1
+export VERL_PLATFORM=cpu  # of tw-plugins: verl itself has no platform of the CPU
 export TORCH_COMPILE_DISABLE=1  # takes longer here than it saves
 export CONFIG=smoke NNODES=1 NGPUS_PER_NODE=1 CKPTS_DIR="${FOLDER}"
 

@@ -13,8 +13,8 @@ MODEL="${MODEL:?folder of a model that has the control tokens, see README.md}"
 TRAIN_FILES="${TRAIN_FILES:?Parquet file to train on}"
 NNODES="${NNODES:-1}"
 NGPUS_PER_NODE="${NGPUS_PER_NODE:-8}"
-CONFIG="${CONFIG:-threadweaver}"  # config/${CONFIG}_${STAGE}.yaml
-CKPTS_DIR="${CKPTS_DIR:-${HOME}/verl/ckpts/${CONFIG}}/${STAGE}"
+CONFIG="${CONFIG:-qwen3_8b}"  # config/${CONFIG}_${STAGE}.yaml
+CKPTS_DIR="${CKPTS_DIR:-${HOME}/verl/ckpts/threadweaver}/${STAGE}"
 
 mkdir -p "${CKPTS_DIR}"
 export VERL_FILE_LOGGER_PATH="${VERL_FILE_LOGGER_PATH:-${CKPTS_DIR}/metrics.jsonl}"

@@ -1,1 +1,0 @@
-"""verl recipes: YAMLs that stand on verl's own (`hydra.searchpath: [pkg://verl.trainer.config]`)."""
