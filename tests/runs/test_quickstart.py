@@ -11,31 +11,15 @@ import sys
 import time
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
-from typer import BadParameter
 
-from recipes.quickstart.__main__ import FRAMEWORKS, _stages
-from recipes.quickstart.eval_jobs import MODES
-from recipes.quickstart.jobs import JobFailed
+from recipes.quickstart.__main__ import FRAMEWORKS
 from recipes.quickstart.leftovers import Session
-from recipes.quickstart.pipeline import STAGES
-from recipes.quickstart.report_data import curve, evaluations, mean_reward, read_metrics, samples
-from recipes.quickstart.selftrain_jobs import take
+from recipes.quickstart.report_data import curve, read_metrics
 from recipes.quickstart.settings import FAST
 from tw_plugins.adapter.versions import installed
-from tw_plugins.evaluation.records import EvalRecord, Span
 from tw_plugins.pages.report import check
-
-
-
-
-
-
-
-
 
 
 @pytest.mark.timeout(1200)

@@ -133,6 +133,7 @@ def test_a_killed_sft_goes_on_with_its_weights_and_its_optimizer(trained: Toy, t
     sft(files, tmp_path, *flags, kill_when=latest.exists)
     step = int(latest.read_text().removeprefix("global_step"))
     metrics.unlink()
+
     def enough() -> bool:
         return len(losses_of(logged_in(metrics))) >= 8
 
@@ -198,7 +199,9 @@ def test_killed_and_resumed_with_filtering_evaluation_and_best_checkpoint(
 
 def trained_on(prompts: Path, toy: Toy) -> list[str]:
     """Prompts of the rollouts in order, one line a sample, those of the evaluation left out."""
-    held_out = {messages[0]["content"].strip() for messages in pq.read_table(toy["eval"])["prompt"].to_pylist()}
+    held_out = {
+        messages[0]["content"].strip() for messages in pq.read_table(toy["eval"])["prompt"].to_pylist()
+    }
     asked = map(json.loads, prompts.read_text().splitlines())
     return [prompt for prompt in asked if not any(problem in prompt for problem in held_out)]
 
