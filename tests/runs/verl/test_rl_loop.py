@@ -56,7 +56,7 @@ def verl(
     how: Mapping[str, Any] | None = None,
     **environment: str,
 ) -> list[dict[str, Any]]:
-    """Run one of verl's commands, `how` as of `tests.support.commands.run`; returns the metrics of each step."""
+    """Run one of verl's commands, `how` as of `commands.run`; returns the metrics of each step."""
     arguments = ["-m", module, "--config-path", str(RECIPES), "--config-name", config, *settings]
     metrics = {"VERL_FILE_LOGGER_PATH": str(folder / METRICS_FILE)}
     return run(folder, sys.executable, *arguments, **(how or {}), **metrics, **environment)
