@@ -48,3 +48,8 @@ def upstreams(flags: list[str]) -> list[str]:
 
     _, theirs = RLSettings.parser().parse_known_args(flags)
     return with_estimator(theirs)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What openrlhf_ext has logged: the check of `--tw.vllm_args` may import vLLM first, which logs too."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("openrlhf_ext")]

@@ -14,7 +14,7 @@ import pytest
 from openrlhf_ext import preflight
 from openrlhf_ext.device import GPU, VARIABLE
 from openrlhf_ext.settings import RLSettings, SFTSettings
-from tests.support.openrlhf.flags import RECIPES, flags_of, namespace, upstreams
+from tests.support.openrlhf.flags import RECIPES, flags_of, namespace, said, upstreams
 
 Toy = dict[str, Path]
 RL = ("train_toy_p_grpo.sh", "train_qwen3_8b_p_grpo.sh")
@@ -46,7 +46,7 @@ def test_rl_passes_and_is_eq_4(toy: Toy, script: str, caplog: pytest.LogCaptureF
     args = rl_args(toy, script)
     settings = RLSettings(**vars(RLSettings.parser().parse_known_args(flags_of(script))[0]))
     preflight.check_rl(args, settings)
-    assert caplog.messages == []  # nothing departs from Eq. 4
+    assert said(caplog) == []  # nothing departs from Eq. 4
     assert (args.algo.advantage.estimator, args.rollout.n_samples_per_prompt) == ("dr_grpo", 8)
     assert (settings.mode, settings.rho, settings.rho_clip) == ("parallel", 0.5, 0.2)
     assert args.reward.remote_url == ["agent"]

@@ -14,7 +14,7 @@ from openrlhf_ext import agent, preflight
 from openrlhf_ext.device import GPU
 from openrlhf_ext.settings import RLSettings, SFTSettings
 from tests.support.kits import check_scripts, copy_kit, recorded
-from tests.support.openrlhf.flags import flags_of, namespace, upstreams
+from tests.support.openrlhf.flags import flags_of, namespace, said, upstreams
 
 KIT = "openrlhf/examples"
 RL, SFT = "train_threadweaver_p_grpo.sh", "train_threadweaver_sft.sh"
@@ -81,7 +81,7 @@ def test_rl_is_accepted_and_is_eq_4(
     args = namespace("openrlhf.cli.train_ppo_ray", *upstreams(found))
     preflight.keep_padding(args, found)
     preflight.check_rl(args, settings_of(found))
-    assert caplog.messages == []  # nothing departs from Eq. 4
+    assert said(caplog) == []  # nothing departs from Eq. 4
     assert args.algo.advantage.estimator == "dr_grpo"
     assert args.ds.attn_implementation == ("sdpa" if smoke else "flex_attention")
     assert args.train.agent_func_path == str(kit / "python" / "threadweaver_agent.py")
