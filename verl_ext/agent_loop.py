@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
-from tw_plugins.errors import UserError
+from tw_plugins.adapter.prompt import PromptTooLong
 from tw_plugins.reward.facts import EXTRA_FIELD, summarise
 from tw_plugins.rollout import Rollout, fork_join
 from tw_plugins.rollout.deadline import WithDeadline
@@ -26,10 +26,6 @@ from verl_ext.server_engine import ServerEngine
 from verl_ext.settings import KEY, settings_from
 
 NAME = "threadweaver"
-
-
-class PromptTooLong(UserError, ValueError):
-    """A prompt that does not fit `data.max_prompt_length`; cutting it would train on another problem."""
 
 
 @lru_cache(maxsize=4)
@@ -82,11 +78,8 @@ class ThreadWeaverAgentLoop(AgentLoopBase):
         build = self.continuous_token_builder.build_initial_tokens
         prompt_ids = list(await self.loop.run_in_executor(None, lambda: build(messages)))
         if len(prompt_ids) > (limit := self.rollout_config.prompt_length):
-            raise PromptTooLong(
-                f"a prompt has {len(prompt_ids)} tokens, data.max_prompt_length is {limit}: raise it, or set "
-                "data.filter_overlong_prompts=True. The prompt begins: "
-                f"{str(messages[0].get('content'))[:80]!r}"
-            )
+            why = f", data.max_prompt_length is {limit}: raise it, or set data.filter_overlong_prompts=True"
+            raise PromptTooLong.of(len(prompt_ids), why, str(messages[0].get("content")))
         return prompt_ids
 
     def _output(self, row: TrieRow, cut: int, rollout: Rollout, summary: dict[str, Any]) -> AgentLoopOutput:

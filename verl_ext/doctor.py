@@ -8,14 +8,12 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 
 from tw_plugins.adapter.check import Check, first_line
 from tw_plugins.adapter.device import has_accelerator
-from tw_plugins.adapter.seams import in_ray, seam_check, version_checks
-from tw_plugins.adapter.versions import installed
+from tw_plugins.adapter.doctor import framework_checks, seam_checks
 from verl_ext.device import chosen_platform
 from verl_ext.seams import SEAMS, SUPPORTED
 
@@ -25,30 +23,22 @@ CPU_PLUGIN, CPU_SEAMS = "verl_ext.cpu.plugin", "verl_ext.cpu.seams"
 
 def doctor(with_ray: bool) -> list[Check]:
     """All checks; none where verl is not installed."""
-    if installed("verl") is None:
-        return []
-    versions = list(version_checks("verl · versions", SUPPORTED))
-    if SUPPORTED.problems():
-        return versions  # nothing is registered then, which is no further finding
-    checks = [*versions, *_device("verl · driver"), *process_checks("verl · driver")]
-    return [*checks, *in_ray("verl · Ray worker", process_checks)] if with_ray else checks
+    return framework_checks("verl", SUPPORTED, process_checks, with_ray, _device)
 
 
 def process_checks(section: str) -> list[Check]:
     """Plug-ins and seams of the process that calls it; the CPU's where verl is asked for the CPU."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # verl warns of every engine that is not installed
-        checks = [_plugin(section, PLUGIN), *(seam_check(section, seam) for seam in SEAMS)]
-        if chosen_platform() == "cpu":
-            seams = importlib.import_module(CPU_SEAMS).SEAMS
-            checks += [_plugin(section, CPU_PLUGIN), *(seam_check(section, seam) for seam in seams)]
-        return checks
+    checks = [_plugin(section, PLUGIN), *seam_checks(section, SEAMS)]
+    if chosen_platform() == "cpu":
+        seams = importlib.import_module(CPU_SEAMS).SEAMS
+        checks += [_plugin(section, CPU_PLUGIN), *seam_checks(section, seams)]
+    return checks
 
 
-def _device(section: str) -> Iterator[Check]:
+def _device() -> Iterator[Check]:
     if not chosen_platform() and not has_accelerator():
         detail = "no accelerator: set VERL_PLATFORM=cpu to train here (not to submit jobs to other machines)"
-        yield Check(section, "device", "note", detail)
+        yield Check("verl · driver", "device", "note", detail)
 
 
 def _plugin(section: str, plugin: str) -> Check:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tw_plugins.adapter.seams import Seam
+from tw_plugins.adapter.seams import Seam, wrapped_by
 from tw_plugins.adapter.versions import Supported
 
 SUPPORTED = Supported(
@@ -42,15 +42,6 @@ def _trainer(module: Any) -> bool:
     return {"threadweaver_sync", "threadweaver_colocate_async"} <= module.TRAINER_REGISTRY.keys()
 
 
-def wrapped_by(function: Any, wrapper: str) -> bool:
-    """Whether one of the wrappers around a function, or it itself, was written in the module ``wrapper``."""
-    while function is not None:
-        if function.__globals__["__name__"] == wrapper:
-            return True
-        function = getattr(function, "__wrapped__", None)
-    return False
-
-
 def _config(module: Any) -> bool:
     return "threadweaver_rl.yaml" in module.ConfigStore.instance().repo
 
@@ -68,14 +59,14 @@ SETTINGS = (
         ("auto_set_device", "get_device_name"),
         "check of the device",
         "verl_ext.device:register",
-        lambda module: wrapped_by(module.auto_set_device, "verl_ext.device"),
+        wrapped_by("verl_ext.device", "auto_set_device"),
     ),
     Seam(
         "verl.utils.config",
         ("validate_config",),
         "check of settings",
         "verl_ext.preflight:register",
-        lambda module: wrapped_by(module.validate_config, "verl_ext.preflight"),
+        wrapped_by("verl_ext.preflight", "validate_config"),
     ),
 )
 """Stay with any version: where the others are left out, a run that asks for ThreadWeaver is refused."""

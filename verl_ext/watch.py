@@ -26,8 +26,8 @@ import httpx
 import ray
 from ray.exceptions import RayActorError
 
+from tw_plugins.adapter.bounded import bounded, reason
 from tw_plugins.rollout import EngineError
-from tw_plugins.rollout.deadline import OutOfTime, within
 from verl_ext.settings import KEY, settings_from
 
 FAILED_BATCHES = 4
@@ -36,22 +36,6 @@ LOOK_EVERY_S = 10.0
 POLL_S = 0.5
 """Pause between questions whether a step's prompts have ended; verl's 2 s are long in a short step."""
 AGAIN = "See its log; run the same command again to go on from the last checkpoint (trainer.save_freq)"
-
-
-def bounded(seconds: float, what: str, call: Callable[[], Any], look: Callable[[], None]) -> Any:
-    """What `call` returns or raises, if it ends in time and `look` finds nothing amiss meanwhile.
-
-    Raises:
-        EngineError: it has not, or it found an engine dead.
-    """
-    try:
-        return within(seconds, what, call, look, LOOK_EVERY_S)
-    except RayActorError as error:
-        raise EngineError(f"{what}: a process of the run died ({_reason(error)}). {AGAIN}.") from error
-    except OutOfTime as error:
-        raise EngineError(
-            f"{error} ({KEY}.engine_timeout_s): the engine hangs, or refused and did not say so. {AGAIN}."
-        ) from error
 
 
 class Bounded:
@@ -65,7 +49,14 @@ class Bounded:
         if not callable(found):
             return found
         return lambda *args, **kwargs: bounded(
-            self._seconds, name, lambda: found(*args, **kwargs), self._look
+            self._seconds,
+            name,
+            lambda: found(*args, **kwargs),
+            late=f"{name} has not ended within {self._seconds:g} s ({KEY}.engine_timeout_s): the engine "
+            f"hangs, or refused and did not say so. {AGAIN}.",
+            died=lambda why: f"{name}: a process of the run died ({why}). {AGAIN}.",
+            look=self._look,
+            every_s=LOOK_EVERY_S,
         )
 
 
@@ -85,7 +76,7 @@ def check_alive(actors: Mapping[str, Any]) -> None:
         try:
             ray.get(answer)
         except RayActorError as error:
-            raise EngineError(f"{asked[answer]} died in the rollout ({_reason(error)}). {AGAIN}.") from error
+            raise EngineError(f"{asked[answer]} died in the rollout ({reason(error)}). {AGAIN}.") from error
 
 
 def check_engines(addresses: Iterable[str]) -> None:
@@ -174,10 +165,3 @@ class WatchedTrainer:
         return {f"vLLM server {number}": actor for number, actor in servers} | {
             f"agent loop worker {number}": actor for number, actor in loops
         }
-
-
-def _reason(error: RayActorError) -> str:
-    """Ray's reason on one line; the rest of its message is about Ray."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith(("The actor is dead", "The actor died", "Worker"))]
-    return (told or lines or [type(error).__name__])[0].rstrip(".")[:200]

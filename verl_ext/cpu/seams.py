@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tw_plugins.adapter.seams import Seam
-from verl_ext.seams import wrapped_by
+from tw_plugins.adapter.seams import Seam, wrapped_by
 
 
 def _platform(module: Any) -> bool:
@@ -63,6 +62,6 @@ SEAMS = (
         ("validate_config",),
         "check of CPU settings",
         "verl_ext.cpu.preflight:register",
-        lambda module: wrapped_by(module.validate_config, "verl_ext.cpu.preflight"),
+        wrapped_by("verl_ext.cpu.preflight", "validate_config"),
     ),
 )

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
+from tw_plugins.adapter.seams import wrapped_by
 from verl_ext import plugin
-from verl_ext.seams import wrapped_by
 
 HEAVY = ("vllm", "math_verify", "pyarrow.parquet", "verl.trainer.ppo", "verl.workers.engine")
 LOADED = "print(sorted(m for m in sys.modules if m.startswith('verl_ext')))"
@@ -64,6 +64,7 @@ def test_each_piece_is_registered_once() -> None:
     import verl.utils.config as verl_config
 
     validate = verl_config.validate_config
-    assert wrapped_by(validate, "verl_ext.preflight") and not wrapped_by(validate, "verl_ext.nothing")
+    assert wrapped_by("verl_ext.preflight", "validate_config")(verl_config)
+    assert not wrapped_by("verl_ext.nothing", "validate_config")(verl_config)
     __import__(plugin.__name__)
     assert verl_config.validate_config is validate

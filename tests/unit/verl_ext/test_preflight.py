@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.support.fakes import char_tokenizer
 from tests.support.messages import assert_message
-from tests.support.verl.configs import RECIPES, compose, rl_config, rl_files
+from tests.support.verl.configs import compose, rl_config
 from tw_plugins.adapter import versions
 from tw_plugins.adapter.vocabulary import VocabularyError
 from tw_plugins.storage.parquet import DataFileError
@@ -306,37 +303,3 @@ def test_a_wrong_setting_ends_the_command_in_one_line(toy: Toy, override: str, m
         verl_config.validate_config(rl_config(toy, override), use_reference_policy=False, use_critic=False)
     assert_message(str(stopped.value), f"^{message}")
     assert len(str(stopped.value).splitlines()) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("override", "platform", "message"),
-    [
-        (f"{KEY}.layout=rows", "cpu", "error: algorithm.adv_estimator=p_grpo needs one row per trajectory"),
-        ("trainer.device=cpu", "", "error: trainer.device=cpu needs VERL_PLATFORM=cpu in the environment"),
-    ],
-    ids=["a wrong setting", "the CPU, not asked for"],
-)
-def test_verls_own_command_stops_before_ray(
-    toy: Toy, tmp_path: Path, override: str, platform: str, message: str
-) -> None:
-    """In one line; Hydra leaves `SystemExit` alone, with HYDRA_FULL_ERROR=1 too."""
-    recipe = ["--config-path", str(RECIPES), "--config-name", "toy_p_grpo"]
-    ray_folder = tmp_path / "ray"
-    done = subprocess.run(
-        [sys.executable, "-m", "verl.trainer.main_ppo", *recipe, *rl_files(toy), override],
-        env={
-            **os.environ,
-            "RAY_TMPDIR": str(ray_folder),
-            "HYDRA_FULL_ERROR": "1",
-            "VERL_PLATFORM": platform,
-        },
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith(message)
-    assert "Traceback" not in done.stderr
-    assert not ray_folder.exists() and "ray init kwargs" not in done.stdout

@@ -1,4 +1,4 @@
-"""The folder for verl-recipe: complete, composes against the installed verl, and its smoke job runs."""
+"""The folder for verl-recipe: complete, and it composes against the installed verl."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from verl.utils.config import omega_conf_to_dataclass
 
-from tests.support.kits import check_scripts, check_steps, copy_kit, recorded, run_smoke
+from tests.support.kits import check_scripts, copy_kit, recorded
 from tests.support.verl.configs import RECIPES, rl_config, sft_config
 from verl_ext import preflight
 
@@ -111,11 +111,3 @@ def test_what_is_missing_is_said(kit: Path, tmp_path: Path) -> None:
         recorded(kit / SCRIPT, "python3", "rl", cwd=tmp_path)
     with pytest.raises(AssertionError, match="no stage rlhf: sft or rl"):
         recorded(kit / SCRIPT, "python3", "rlhf", cwd=tmp_path, MODEL="m", TRAIN_FILES="t")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_smoke_job(kit: Path, tmp_path: Path) -> None:
-    steps = run_smoke(kit / "run_smoke.sh", tmp_path)
-    check_steps(steps)
-    assert all(step["threadweaver/trajectories"] == 16 for step in steps)

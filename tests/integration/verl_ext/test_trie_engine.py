@@ -201,7 +201,6 @@ def sft_batch(rows: Sequence[TrieRow | Pack], **how: Any) -> Any:
     return tu.get_tensordict(tensor_dict=collated, non_tensor_dict={**settings, **how})
 
 
-@pytest.mark.slow  # compiles a kernel for each shape
 @pytest.mark.parametrize("how", ["padded", "packed"])
 def test_flex_attention(model: Path, trie: Any, wanted: Any, how: str) -> None:
     """Forward only: torch has no FlexAttention backward on the CPU."""
