@@ -6,7 +6,7 @@ import pytest
 
 from recipes.quickstart.eval_jobs import MODES
 from recipes.quickstart.report_data import evaluations, mean_reward, samples
-from tw_plugins.evaluation.decode import EvalRecord, Span
+from tw_plugins.evaluation.records import EvalRecord, Span
 
 
 def _record(index: int, mode: str, longest: int, total: int, blocks: int, correct: bool = True) -> EvalRecord:
