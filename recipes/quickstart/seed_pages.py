@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from tw_plugins.evaluation.report import markdown_table
-
 from recipes.quickstart.seed_figures import Column, Entry, reached, share, table, times
+from tw_plugins.evaluation.report import markdown_table
 from tw_plugins.storage.atomic import write_text
 
 ROOT = Path(__file__).parents[2]
