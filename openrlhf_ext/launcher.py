@@ -23,7 +23,7 @@ from openrlhf_ext.arguments import (
 from openrlhf_ext.device import ON_THE_CPU, chosen_device
 from openrlhf_ext.seams import SUPPORTED
 from openrlhf_ext.settings import ENVIRONMENT, Common, SettingsError
-from tw_plugins.errors import UserError
+from tw_plugins.errors import in_one_line
 
 NO_FLASH_ATTN = f"OpenRLHF imports flash-attn, which is not installed: install it, or {ON_THE_CPU}"
 
@@ -70,7 +70,7 @@ def read(flags: type[Common], arguments: list[str], agent: str | None) -> tuple[
     Raises:
         SystemExit: a version that is not supported, a flag that cannot work, or one that is not ours.
     """
-    try:
+    with in_one_line():
         SUPPORTED.check()
         known, theirs = _parser(flags).parse_known_args(arguments)
         ours = vars(known)
@@ -82,8 +82,6 @@ def read(flags: type[Common], arguments: list[str], agent: str | None) -> tuple[
         if agent is not None:
             check_samples(theirs)
             theirs = with_executor(theirs, agent)
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from error
     return settings, with_estimator(theirs)
 
 

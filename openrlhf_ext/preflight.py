@@ -24,7 +24,7 @@ from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
 from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary
 from tw_plugins.attention import usable_attention
 from tw_plugins.attention.span import check_span
-from tw_plugins.errors import UserError
+from tw_plugins.errors import in_one_line
 from tw_plugins.settings import closest
 from tw_plugins.storage.parquet import DataFileError, check_columns
 
@@ -186,10 +186,8 @@ def register(utils: Any) -> None:
     @wraps(upstream)
     def get_strategy(args: Any) -> Any:
         if launcher.argv is not None:  # in the driver, not where Ray's workers unpickle things
-            try:
+            with in_one_line():
                 prepare(args, launcher.argv)
-            except UserError as error:
-                raise SystemExit(f"error: {error}") from error
             ray_start.start()
         return upstream(args)
 

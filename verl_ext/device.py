@@ -13,7 +13,7 @@ import os
 from functools import wraps
 from typing import Any
 
-from tw_plugins.errors import UserError
+from tw_plugins.errors import UserError, in_one_line
 
 KEY, VARIABLE = "trainer.device", "VERL_PLATFORM"
 RAY_KEY = f"+ray_kwargs.ray_init.runtime_env.env_vars.{VARIABLE}"
@@ -60,10 +60,8 @@ def register(verl_device: Any) -> None:
 
     @wraps(auto_set_device)
     def checked(config: Any) -> None:
-        try:
+        with in_one_line():
             check(config, verl_device.get_device_name())
-        except DeviceError as error:  # Hydra would print fifteen lines of traceback around it
-            raise SystemExit(f"error: {error}") from error
         auto_set_device(config)
 
     verl_device.auto_set_device = checked

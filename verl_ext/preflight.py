@@ -16,7 +16,7 @@ from typing import Any
 from tw_plugins.adapter.vocabulary import check_vocabulary
 from tw_plugins.attention import usable_attention
 from tw_plugins.attention.span import check_span
-from tw_plugins.errors import UserError
+from tw_plugins.errors import in_one_line
 from verl_ext.files import check_prompt_files
 from verl_ext.seams import SUPPORTED
 from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
@@ -147,9 +147,7 @@ def register(verl_config: Any) -> None:
     def validate_config(config: Any, *args: Any, **kwargs: Any) -> None:
         validate(config, *args, **kwargs)
         if uses_threadweaver(config):
-            try:
+            with in_one_line():
                 check(config)
-            except UserError as error:  # Hydra would print fifteen lines of traceback around it
-                raise SystemExit(f"error: {error}") from error
 
     verl_config.validate_config = validate_config

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
-from tw_plugins.errors import UserError
+from tw_plugins.errors import UserError, in_one_line
 from verl_ext.cpu.shared_memory import check_shared_memory
 from verl_ext.cpu.weight_socket import name_run
 
@@ -42,10 +42,8 @@ def register(verl_config: Any) -> None:
     @wraps(validate)
     def validate_config(config: Any, *args: Any, **kwargs: Any) -> None:
         validate(config, *args, **kwargs)
-        try:
+        with in_one_line():
             check(config)
-        except UserError as error:  # Hydra would print fifteen lines of traceback around it
-            raise SystemExit(f"error: {error}") from error
         name_run()
 
     verl_config.validate_config = validate_config
