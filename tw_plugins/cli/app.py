@@ -124,20 +124,21 @@ def rollout(
 
     On a server a text is shown when it is whole. A server's key is read from OPENAI_API_KEY.
     """
-    from tw_plugins.cli.eval_run import parse_engine_args
+    from tw_plugins.cli.decoding import decoding
     from tw_plugins.cli.rollout import run
-    from tw_plugins.engines.choice import server_of
-    from tw_plugins.evaluation.run import EvalSettings
 
-    settings = EvalSettings(
+    settings, where = decoding(
+        model,
+        base_url,
+        served_model_name,
+        server,
+        seed,
+        engine_arg,
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,
         max_thread_tokens=max_thread_tokens,
-        seed=seed or 0,
-        engine_args=parse_engine_args(engine_arg or []),
     )
-    where = server_of(base_url, served_model_name or model, server, seed, engine_arg)
     run(model, prompt, mode, settings, Console(), where)
 
 

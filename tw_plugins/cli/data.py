@@ -99,20 +99,22 @@ def selftrain(
 
     Broken off, the same command goes on where it was; other constraints sift the same samples again.
     """
-    from tw_plugins.cli.eval_run import parse_engine_args
+    from tw_plugins.cli.decoding import decoding
     from tw_plugins.cli.selftrain import run
     from tw_plugins.data.selftrain import Keep
-    from tw_plugins.engines.choice import server_of
-    from tw_plugins.evaluation.run import EvalSettings
 
-    settings = EvalSettings(
+    settings, where = decoding(
+        model,
+        base_url,
+        served_model_name,
+        server,
+        seed,
+        engine_arg,
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,
         max_thread_tokens=max_thread_tokens,
         concurrency=concurrency,
-        seed=seed or 0,
-        engine_args=parse_engine_args(engine_arg or []),
     )
     if per_prompt is not None and per_prompt > samples:
         raise typer.BadParameter(
@@ -120,7 +122,6 @@ def selftrain(
             param_hint="--per-prompt",
         )
     keep = Keep(keep_tokens, min_acceleration, per_prompt)
-    where = server_of(base_url, served_model_name or model, server, seed, engine_arg)
     run(model, prompts, out, settings, samples, keep, limit, Console(), where)
 
 

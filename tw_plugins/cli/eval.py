@@ -71,13 +71,18 @@ def eval_run(
     Prints accuracy, format, token latency and activation; the last line is a summary. Broken off, the same
     command goes on where it was. A server's key is read from OPENAI_API_KEY.
     """
-    from tw_plugins.cli.eval_run import parse_engine_args, parse_modes, run
-    from tw_plugins.engines.choice import server_of
+    from tw_plugins.cli.decoding import decoding
+    from tw_plugins.cli.eval_run import parse_modes, run
     from tw_plugins.evaluation.benchmarks import sampling_of
-    from tw_plugins.evaluation.run import EvalSettings
 
     samples, temperature = sampling_of(data, samples, temperature)
-    settings = EvalSettings(
+    settings, where = decoding(
+        model,
+        base_url,
+        served_model_name,
+        server,
+        seed,
+        engine_arg,
         instruction=instruction,
         temperature=temperature,
         top_p=top_p,
@@ -88,10 +93,7 @@ def eval_run(
         concurrency=concurrency,
         wall_clock_problems=wall_clock,
         samples=samples,
-        seed=seed or 0,
-        engine_args=parse_engine_args(engine_arg or []),
     )
-    where = server_of(base_url, served_model_name or model, server, seed, engine_arg)
     run(model, data, parse_modes(mode), out, settings, limit, Console(), where)
 
 
@@ -155,7 +157,7 @@ def eval_clock(
     command goes on where it was.
     """
     from tw_plugins.cli.clock import run
-    from tw_plugins.cli.eval_run import parse_engine_args
+    from tw_plugins.cli.decoding import parse_engine_args
     from tw_plugins.evaluation.run import EvalSettings
 
     settings = EvalSettings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,7 +20,7 @@ from tw_plugins.evaluation.scores import EvaluationError, summarise
 from tw_plugins.rollout import Mode
 from tw_plugins.storage.atomic import write_text
 
-__all__ = ["parse_engine_args", "parse_modes", "run", "summary_line", "table"]
+__all__ = ["parse_modes", "run", "summary_line", "table"]
 
 Summary = dict[str, Any]
 SUMMARY = "summary.json"
@@ -37,26 +37,6 @@ def parse_modes(mode: str) -> list[Mode]:
     if mode not in allowed:
         raise EvaluationError(f"--mode is {mode!r}: choose one of {', '.join(allowed)}")
     return allowed[mode]
-
-
-def parse_engine_args(given: Iterable[str]) -> dict[str, Any]:
-    """``["dtype=float32", "block_size=32"]`` as a dict; values are JSON where they can be, else text.
-
-    Raises:
-        EvaluationError: an entry without "=", or the model again.
-    """
-    found: dict[str, Any] = {}
-    for entry in given:
-        name, separator, value = entry.partition("=")
-        if not separator:
-            raise EvaluationError(f"--engine-arg {entry!r} is not NAME=VALUE: write it as in dtype=float32")
-        if name == "model":
-            raise EvaluationError("--engine-arg model is not needed: give the model as --model")
-        try:
-            found[name] = json.loads(value)
-        except json.JSONDecodeError:
-            found[name] = value
-    return found
 
 
 def run(

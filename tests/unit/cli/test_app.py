@@ -19,7 +19,8 @@ from tests.support.report_data import report
 from tw_plugins import doctor
 from tw_plugins.cli import app as cli
 from tw_plugins.cli import eval_run
-from tw_plugins.cli.eval_run import parse_engine_args, parse_modes, run, summary_line, table
+from tw_plugins.cli.decoding import parse_engine_args
+from tw_plugins.cli.eval_run import parse_modes, run, summary_line, table
 from tw_plugins.evaluation.records import read_records, write_records
 from tw_plugins.evaluation.run import EvalSettings, record_file
 from tw_plugins.evaluation.scores import EvaluationError, summarise
