@@ -15,6 +15,7 @@ import pytest
 
 from openrlhf_ext import agent
 from tests.support.commands import METRICS_FILE, logged_in, run
+from tests.support.dying import DIED
 from tests.support.float_error import Error, check_fidelity, float32_error
 from tests.support.openrlhf import faulty_workers, recording_agent
 from tests.support.openrlhf.flags import flags_of, upstreams
@@ -239,7 +240,7 @@ def test_an_engine_that_fails_ends_the_run_with_one_error(trained: Toy, tmp_path
     worker, seconds, message = FAULTS[fault]
     flags = [*worker_flags(worker), "--tw.engine_timeout_s", str(seconds), "--vllm.num_engines", "2"]
     began = time.monotonic()
-    died = {faulty_workers.DIED: str(tmp_path / "died")}
+    died = {DIED: str(tmp_path / "died")}
     steps = steps_of(rl(trained, tmp_path, *flags, fails=True, **died))
     assert len(steps) < 2 and time.monotonic() - began < 240
     log = (tmp_path / "log.txt").read_text()

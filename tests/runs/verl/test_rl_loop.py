@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import METRICS_FILE, logged_in, run
+from tests.support.dying import DIED
 from tests.support.float_error import Error, check_fidelity, float32_error
 from tests.support.verl import faulty_workers
 from tests.support.verl.configs import RECIPES, free_port, rl_files
@@ -197,7 +198,7 @@ def test_an_engine_that_fails_ends_the_run_with_one_error(
     worker, seconds, message = FAULTS[fault]
     settings = [worker_setting(worker), f"++{KEY}.engine_timeout_s={seconds}"]
     began = time.monotonic()
-    died = {faulty_workers.DIED: str(tmp_path / "died")}
+    died = {DIED: str(tmp_path / "died")}
     assert not steps_of(rl(trained, tmp_path, ray_folder, *settings, fails=True, **died))
     assert time.monotonic() - began < 240
     log = (tmp_path / "log.txt").read_text()

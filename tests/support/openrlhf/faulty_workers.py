@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
-import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from openrlhf_ext.cpu.vllm_worker import CPUWorkerExtension
-
-DIED = "TW_TEST_DIED"
-"""Environment variable: the file that the one that dies leaves."""
+from tests.support.dying import die_in_rollout
 
 
 class DeafWorker(CPUWorkerExtension):
@@ -29,15 +22,7 @@ class DyingWorker(CPUWorkerExtension):
 
     def init_process_group(self, *args: Any, **kwargs: Any) -> None:
         super().init_process_group(*args, **kwargs)
-        threading.Thread(target=self._die_in_rollout, daemon=True).start()
-
-    def _die_in_rollout(self) -> None:
-        worker: Any = self
-        while not worker.model_runner.requests:
-            time.sleep(0.01)
-        with contextlib.suppress(FileExistsError):
-            Path(os.environ[DIED]).touch(exist_ok=False)
-            os._exit(137)
+        die_in_rollout(self)
 
 
 class RefusingWorker(CPUWorkerExtension):

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
-import time
-from pathlib import Path
 from typing import Any
 
 import torch
 from verl.workers.rollout.vllm_rollout.bucketed_weight_transfer import BucketedWeightReceiver
 
+from tests.support.dying import die_in_rollout
 from verl_ext.cpu.vllm_worker import CPUWorkerExtension
-
-DIED = "TW_TEST_DIED"
-"""Environment variable: the file that the one that dies leaves."""
 
 
 class DeafWorker(CPUWorkerExtension):
@@ -31,15 +24,7 @@ class DyingWorker(CPUWorkerExtension):
 
     def update_weights_from_ipc(self, *args: Any, **kwargs: Any) -> None:
         super().update_weights_from_ipc(*args, **kwargs)
-        threading.Thread(target=self._die_in_rollout, daemon=True).start()
-
-    def _die_in_rollout(self) -> None:
-        worker: Any = self
-        while not worker.model_runner.requests:
-            time.sleep(0.01)
-        with contextlib.suppress(FileExistsError):
-            Path(os.environ[DIED]).touch(exist_ok=False)
-            os._exit(137)
+        die_in_rollout(self)
 
 
 class RefusingWorker(CPUWorkerExtension):
