@@ -29,8 +29,8 @@ ADAPTERS = (*FOLDERS["verl"], *FOLDERS["openrlhf"])
 collect_ignore = [folder for name in FOLDERS if installed(name) is None for folder in FOLDERS[name]]
 
 BOTH = (
-    "unit/attention/", "unit/data/test_add_tokens.py", "unit/sft/", "unit/test_advantage.py",
-    "unit/test_collator.py", "unit/trajectory/test_encoding.py", "unit/trie/test_packing.py",
+    "unit/attention/", "unit/data/test_add_tokens.py", "unit/test_advantage.py", "unit/test_collator.py",
+    "unit/trajectory/test_encoding.py", "unit/trie/test_packing.py",
     "integration/attention/", "integration/engines/test_vllm.py", "runs/test_quickstart.py",
 )  # fmt: skip
 

@@ -20,9 +20,8 @@ ENVIRONMENT = {
     VARIABLE: "cpu",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's name for: listen on loopback only
-    "TORCH_EXTENSIONS_DIR": str(
-        Path(sys.prefix) / "torch_extensions"
-    ),  # `make setup` compiles DeepSpeed's there
+    # `make setup` compiles DeepSpeed's there
+    "TORCH_EXTENSIONS_DIR": str(Path(sys.prefix) / "torch_extensions"),
 }
 RAY = {
     "address": "local",

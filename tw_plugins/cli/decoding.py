@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tw_plugins.engines.choice import Server, server_of
-from tw_plugins.evaluation.run import EvalSettings
 from tw_plugins.evaluation.scores import EvaluationError
+from tw_plugins.evaluation.settings import EvalSettings
 
 __all__ = ["decoding", "parse_engine_args"]
 
