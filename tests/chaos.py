@@ -23,12 +23,12 @@ from pathlib import Path
 
 import psutil
 
-from recipes.quickstart.jobs import earlier
-from recipes.quickstart.leftovers import SEGMENTS, SHARED_MEMORY, Session
 from recipes.quickstart.seed_figures import table
 from recipes.quickstart.seeds import read_entry
 from recipes.quickstart.settings import FAST, FULL, SFT_CHECKPOINTS, Settings
 from tests.support.commands import ROOT
+from tw_plugins.pipeline.jobs import earlier
+from tw_plugins.pipeline.leftovers import SEGMENTS, SHARED_MEMORY, Session
 
 ENDS_WITHIN_S = 300  # of a killed process: an error, or nothing that waits for ever
 ENGINES = ("VLLM::EngineCore", "ray::RolloutRayActor", "ray::vLLMHttpServer")

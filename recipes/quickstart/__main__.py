@@ -11,10 +11,10 @@ from rich.console import Console
 
 from recipes.quickstart import pipeline
 from recipes.quickstart.choices import FRAMEWORKS, OUT, check_framework, run_folder
-from recipes.quickstart.jobs import JobFailed
 from recipes.quickstart.pipeline import DEFAULT_STAGES, STAGES
 from recipes.quickstart.settings import settings_of
 from recipes.quickstart.summary import judged, summary, verdict
+from tw_plugins.pipeline.jobs import JobFailed
 
 
 def main(

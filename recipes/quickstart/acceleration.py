@@ -19,12 +19,13 @@ import typer
 from rich.console import Console
 
 from recipes.quickstart.eval_jobs import eval_job
-from recipes.quickstart.jobs import run_side_by_side
 from recipes.quickstart.pipeline import Framework
 from recipes.quickstart.settings import Settings, settings_of
-from recipes.quickstart.stages import Pipeline, Stage
+from tw_plugins.cli.progress import progress_bars
 from tw_plugins.evaluation.records import EvalRecord, read_records
 from tw_plugins.evaluation.run import record_file
+from tw_plugins.pipeline.jobs import run_side_by_side
+from tw_plugins.pipeline.stages import Pipeline, Stage
 from tw_plugins.reward import Acceleration
 from tw_plugins.storage.parquet import write_parquet
 from tw_plugins.toy.dataset import Mixture, make_dataset
@@ -73,7 +74,7 @@ def compare(name: str, folder: Path, settings: Settings, console: Console) -> di
 
     def train_sft(to: Path) -> None:
         job = framework.sft_job("SFT with threads", to, data / "model", data / "sft.parquet", settings)
-        run_side_by_side([job], console)
+        run_side_by_side([job], progress_bars(console))
 
     def train_rl(to: Path) -> None:
         jobs = [
@@ -83,7 +84,7 @@ def compare(name: str, folder: Path, settings: Settings, console: Console) -> di
             )
             for bonus in BONUSES
         ]  # fmt: skip
-        run_side_by_side(jobs, console)
+        run_side_by_side(jobs, progress_bars(console))
 
     models = {"SFT": start, **{bonus: framework.rl_model(rl / bonus, settings) for bonus in BONUSES}}
 
@@ -92,7 +93,7 @@ def compare(name: str, folder: Path, settings: Settings, console: Console) -> di
             eval_job(title, to / title, model, held_out, settings, settings.rl_temperature)
             for title, model in models.items()
         ]
-        run_side_by_side(jobs, console)
+        run_side_by_side(jobs, progress_bars(console))
 
     pipeline.run(
         [

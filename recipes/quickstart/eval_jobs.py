@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recipes.quickstart.jobs import ENVIRONMENT, Job
+from recipes.quickstart.environment import ENVIRONMENT
 from recipes.quickstart.settings import Settings
 from tw_plugins.cli.clock import SUMMARY
 from tw_plugins.evaluation.clock.file import clock_file
 from tw_plugins.evaluation.records import EvalRecord, read_records
 from tw_plugins.evaluation.run import record_file
+from tw_plugins.pipeline.jobs import Job
 from tw_plugins.rollout import Mode
 
 MODES: tuple[Mode, ...] = ("parallel", "autoregressive")

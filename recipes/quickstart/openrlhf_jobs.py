@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from openrlhf_ext.device import VARIABLE, chosen_device
-from recipes.quickstart.jobs import ENVIRONMENT, Job
+from recipes.quickstart.environment import ENVIRONMENT
 from recipes.quickstart.settings import SFT_CHECKPOINTS, Settings
 from tw_plugins.adapter.device import has_accelerator
+from tw_plugins.pipeline.jobs import Job
 
 # The one place that looks for a device: what is started here runs here. It holds for every job, and for this
 # process, in whose evaluations transformers imports DeepSpeed.

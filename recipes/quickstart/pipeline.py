@@ -10,12 +10,13 @@ from typing import Any, Protocol, cast
 from rich.console import Console
 
 from recipes.quickstart.eval_jobs import clock_job, eval_job, read_all, read_clock
-from recipes.quickstart.jobs import Job, run_side_by_side
 from recipes.quickstart.made import write_made
 from recipes.quickstart.report_data import build_report
 from recipes.quickstart.selftrain_jobs import funnel, sample_job, sft_settings, take
 from recipes.quickstart.settings import Settings
-from recipes.quickstart.stages import Pipeline, Stage
+from tw_plugins.cli.progress import progress_bars
+from tw_plugins.pipeline.jobs import Job, run_side_by_side
+from tw_plugins.pipeline.stages import Pipeline, Stage
 from tw_plugins.toy.preset import write_files
 
 
@@ -85,13 +86,15 @@ def run(
                 ("SFT sequential", "sequential", "sft_sequential.parquet"),
             )
         ]
-        run_side_by_side(jobs, console)
+        run_side_by_side(jobs, progress_bars(console))
 
     def train_self(to: Path) -> None:
-        run_side_by_side([sample_job(samples, models["sft"], data / "rl.parquet", settings)], console)
+        run_side_by_side(
+            [sample_job(samples, models["sft"], data / "rl.parquet", settings)], progress_bars(console)
+        )
         kept = take(samples, again.preset.sft_rows)
         job = framework.sft_job("SFT on own samples", to / "threads", models["sft"], kept, again)
-        run_side_by_side([job], console)
+        run_side_by_side([job], progress_bars(console))
 
     def train_rl(to: Path) -> None:
         files = (data / "rl.parquet", data / "eval.parquet", settings)
@@ -102,7 +105,7 @@ def run(
                 ("P-GRPO, fork-join", "GRPO, sequential"), ("threads", "sequential"), start, strict=True
             )
         ]
-        run_side_by_side(jobs, console)
+        run_side_by_side(jobs, progress_bars(console))
 
     models = {
         "sft": framework.sft_model(sft / "threads", settings),
@@ -116,9 +119,11 @@ def run(
             eval_job(f"evaluate {name}", to / name, model, data / "eval.parquet", settings)
             for name, model in models.items()
         ]
-        run_side_by_side(jobs, console)
+        run_side_by_side(jobs, progress_bars(console))
         compared = models["rl"], models["baseline"]
-        run_side_by_side([clock_job(to / CLOCK, *compared, data / "eval.parquet", settings)], console)
+        run_side_by_side(
+            [clock_job(to / CLOCK, *compared, data / "eval.parquet", settings)], progress_bars(console)
+        )
         write_made(to)
 
     stages = {

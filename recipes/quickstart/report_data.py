@@ -11,10 +11,10 @@ from statistics import fmean
 from typing import Any
 
 from recipes.quickstart.eval_jobs import Records
-from recipes.quickstart.jobs import earlier
 from recipes.quickstart.settings import Settings
 from tw_plugins.evaluation.records import EvalRecord
 from tw_plugins.evaluation.scores import speedup, speedups, summarise
+from tw_plugins.pipeline.jobs import earlier
 from tw_plugins.reward import reward
 
 DISTRIBUTIONS = ("tw-plugins", "verl", "openrlhf", "torch", "transformers", "vllm", "ray", "deepspeed")

@@ -25,8 +25,8 @@ from recipes.quickstart.made import made_here, read_made
 from recipes.quickstart.pipeline import DEFAULT_STAGES
 from recipes.quickstart.seed_figures import Entry, entry_of, failed, reached, table
 from recipes.quickstart.settings import settings_of
-from recipes.quickstart.stages import DONE, Pipeline
 from tw_plugins.pages.report import JSON_NAME, read_report
+from tw_plugins.pipeline.stages import DONE, Pipeline
 from tw_plugins.storage.atomic import write_text
 
 Runner = Callable[[Sequence[str]], int]

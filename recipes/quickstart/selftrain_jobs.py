@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from recipes.quickstart.jobs import ENVIRONMENT, Job, JobFailed
+from recipes.quickstart.environment import ENVIRONMENT
 from recipes.quickstart.settings import Settings
 from tw_plugins.data.selftrain import FUNNEL, SAMPLES, SFT
+from tw_plugins.pipeline.jobs import Job, JobFailed
 from tw_plugins.storage.parquet import write_parquet
 
 

@@ -6,9 +6,10 @@ import socket
 import sys
 from pathlib import Path
 
-from recipes.quickstart.jobs import ENVIRONMENT, Job
+from recipes.quickstart.environment import ENVIRONMENT
 from recipes.quickstart.settings import SFT_CHECKPOINTS, Settings
 from tw_plugins.adapter.device import has_accelerator
+from tw_plugins.pipeline.jobs import Job
 from verl_ext.device import VARIABLE, chosen_platform
 
 CONFIGS = Path(__file__).parents[1] / "verl"

@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from recipes.quickstart.__main__ import FRAMEWORKS
-from recipes.quickstart.leftovers import Session
 from recipes.quickstart.report_data import curve, read_metrics
 from recipes.quickstart.settings import FAST
 from tw_plugins.adapter.versions import installed
 from tw_plugins.pages.report import check
+from tw_plugins.pipeline.leftovers import Session
 
 
 @pytest.mark.timeout(1200)

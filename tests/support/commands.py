@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from recipes.quickstart.jobs import ENVIRONMENT
+from recipes.quickstart.environment import ENVIRONMENT
 from tests.support.root import ROOT
 
 TIME_LIMIT_S = 600

@@ -1,4 +1,4 @@
-"""A job of Python code, and a console that is silent."""
+"""A job of Python code, and bars that nobody sees."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress
 
-from recipes.quickstart.jobs import Job
+from tw_plugins.pipeline.jobs import Job
 
-QUIET = Console(quiet=True)
+
+def quiet_bars() -> Progress:
+    return Progress(console=Console(quiet=True))
 
 
 def make_job(folder: Path, name: str, code: str, **settings: float) -> Job:

@@ -18,9 +18,9 @@ from recipes.quickstart.made import commit, made_here, write_made
 from recipes.quickstart.pipeline import DEFAULT_STAGES
 from recipes.quickstart.seed_figures import entry_of, failed, reached, table
 from recipes.quickstart.settings import settings_of
-from recipes.quickstart.stages import Pipeline, Stage
 from recipes.quickstart.summary import judged, summary
 from tests.support.reports import finished_report
+from tw_plugins.pipeline.stages import Pipeline, Stage
 
 
 class Runner:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recipes.quickstart.jobs import JobFailed
 from recipes.quickstart.selftrain_jobs import take
+from tw_plugins.pipeline.jobs import JobFailed
 
 
 def test_own_samples_are_cut_to_what_sft_takes(tmp_path: Path) -> None:

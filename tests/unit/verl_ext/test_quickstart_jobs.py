@@ -10,8 +10,8 @@ from hydra import compose, initialize_config_dir
 
 import tests.support.verl.configs  # noqa: F401  (its import of verl tells Hydra of threadweaver_rl)
 from recipes.quickstart import verl_jobs
-from recipes.quickstart.jobs import Job
 from recipes.quickstart.settings import FAST
+from tw_plugins.pipeline.jobs import Job
 
 STAGES = ("sft", "rl")
 

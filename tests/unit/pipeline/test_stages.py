@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from recipes.quickstart.stages import BEGUN, Pipeline, Stage
+from tw_plugins.pipeline.stages import BEGUN, Pipeline, Stage
 
 
 def _stages(calls: list[str], fail: str = "", resumable: str = "") -> list[Stage]:

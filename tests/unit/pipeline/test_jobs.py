@@ -15,18 +15,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recipes.quickstart.jobs import JobFailed, _count_lines, run_side_by_side
-from recipes.quickstart.leftovers import SETTLED_S, SHARED_MEMORY, Session
 from recipes.quickstart.report_data import curve, read_metrics
 from tests.support.commands import ROOT
-from tests.support.jobs import QUIET, make_job
+from tests.support.jobs import make_job, quiet_bars
+from tw_plugins.pipeline.jobs import JobFailed, _count_lines, run_side_by_side
+from tw_plugins.pipeline.leftovers import SETTLED_S, SHARED_MEMORY, Session
 
 
 def test_output_and_environment_reach_the_log(tmp_path: Path) -> None:
     jobs = [
         make_job(tmp_path, name, "import os; print('hello', os.environ['GREETING'])") for name in ("a", "b")
     ]
-    run_side_by_side(jobs, QUIET)
+    run_side_by_side(jobs, quiet_bars())
     assert [job.log.read_text() for job in jobs] == ["hello a\n", "hello b\n"]
 
 
@@ -44,7 +44,7 @@ def test_failure_names_the_job_and_stops_the_others(tmp_path: Path) -> None:
         "print('why'); raise SystemExit(3)",
     )
     with pytest.raises(JobFailed, match=r"fails ended with exit status 3(.|\n)*why"):
-        run_side_by_side([waiting, failing], QUIET)
+        run_side_by_side([waiting, failing], quiet_bars())
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
 
@@ -52,14 +52,16 @@ def test_failure_names_the_job_and_stops_the_others(tmp_path: Path) -> None:
 def test_a_job_that_makes_no_progress_is_stopped(tmp_path: Path) -> None:
     start = time.monotonic()
     with pytest.raises(JobFailed, match="made no progress for 1 s"):
-        run_side_by_side([make_job(tmp_path, "hangs", "import time; time.sleep(600)", stall_s=1.0)], QUIET)
+        run_side_by_side(
+            [make_job(tmp_path, "hangs", "import time; time.sleep(600)", stall_s=1.0)], quiet_bars()
+        )
     assert time.monotonic() - start < 60
 
 
 def test_a_job_that_ended_well_is_passed_over(tmp_path: Path) -> None:
     job = make_job(tmp_path, "once", "print('ran')")
-    run_side_by_side([job], QUIET)
-    run_side_by_side([job], QUIET)
+    run_side_by_side([job], quiet_bars())
+    run_side_by_side([job], quiet_bars())
     assert job.log.read_text() == "ran\n"
 
 
@@ -73,9 +75,8 @@ def test_what_a_killed_run_left_running_is_stopped_first(tmp_path: Path) -> None
         f"if os.path.exists({str(tmp_path / 'again')!r}): child.kill(); sys.exit(0)\ntime.sleep(600)"
     )
     driver = (
-        "from pathlib import Path; from rich.console import Console; "
-        "import tests.unit.recipes.test_jobs as t; "
-        f"t.run_side_by_side([t.make_job(Path({str(tmp_path)!r}), 'left', {work!r})], Console(quiet=True))"
+        "from pathlib import Path; import tests.unit.pipeline.test_jobs as t; "
+        f"t.run_side_by_side([t.make_job(Path({str(tmp_path)!r}), 'left', {work!r})], t.quiet_bars())"
     )
     process = subprocess.Popen([sys.executable, "-c", driver], cwd=ROOT)
     while not pids.exists() or len(pids.read_text().split()) < 2:
@@ -85,7 +86,7 @@ def test_what_a_killed_run_left_running_is_stopped_first(tmp_path: Path) -> None
     left = [int(pid) for pid in pids.read_text().split()]
     assert all(map(psutil.pid_exists, left))
     (tmp_path / "again").touch()
-    run_side_by_side([make_job(tmp_path, "left", work)], QUIET)
+    run_side_by_side([make_job(tmp_path, "left", work)], quiet_bars())
     assert not any(_runs(pid) for pid in left)
 
 
@@ -102,7 +103,7 @@ def test_a_job_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     )
     job = make_job(tmp_path, "killed", work)
     with pytest.raises(JobFailed, match="killed ended with exit status -9"):
-        run_side_by_side([job], QUIET)
+        run_side_by_side([job], quiet_bars())
     child, semaphore, folder = left.read_text().split()
     assert not _runs(int(child))
     assert not Path(f"/dev/shm/sem.{semaphore.removeprefix('/')}").exists()
@@ -127,7 +128,7 @@ def test_the_process_of_another_with_that_number_is_left_alone(tmp_path: Path) -
     other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     job = make_job(tmp_path, "new", "print('ran')")
     Session(other.pid, 1.0, str(tmp_path / "none")).write(job.running)
-    run_side_by_side([job], QUIET)
+    run_side_by_side([job], quiet_bars())
     assert other.poll() is None
     other.kill()
     other.wait()
@@ -139,7 +140,7 @@ def test_counted_lines_of_a_broken_run_are_kept(tmp_path: Path) -> None:
     lines = [{"step": 1, "data": {"a": 1.0}}, {"step": 2, "data": {"a": 2.0}}]
     counter.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 3, "da')
     code = f'open({str(counter)!r}, \'w\').write(\'{{"step": 2, "data": {{"a": 3.0}}}}\\n\')'
-    run_side_by_side([replace(job, command=[sys.executable, "-c", code])], QUIET)
+    run_side_by_side([replace(job, command=[sys.executable, "-c", code])], quiet_bars())
     assert curve(read_metrics(counter), "a") == [1.0, 3.0]
 
 

@@ -17,25 +17,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
-from recipes.quickstart.leftovers import Session, scratch_folder
-from tw_plugins.cli.progress import progress_bars
 from tw_plugins.errors import UserError
-
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",  # two jobs on two cores
-    "HF_HUB_OFFLINE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's name for: listen on loopback only
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # else vLLM turns `uni` into two processes that wait in loops
-    "TORCH_COMPILE_DISABLE": "1",  # seconds at each start of an engine, for one small function
-}
-"""What every job gets, whatever its framework."""
+from tw_plugins.pipeline.leftovers import Session, scratch_folder
 
 POLL_S = 0.5
 _STEP = re.compile(rb'^\{"step": ?(\d+),.*\n', re.MULTILINE)
@@ -85,13 +70,16 @@ class JobFailed(UserError, RuntimeError):
     """A command that ended with an error or made no progress; the message has the end of its log."""
 
 
-def run_side_by_side(jobs: Sequence[Job], console: Console) -> None:
+def run_side_by_side(jobs: Sequence[Job], bars: Progress) -> None:
     """Run all jobs at once and wait for them; when one fails the others are stopped.
+
+    Args:
+        bars: gets a bar for each job, and is shown while they run.
 
     Raises:
         JobFailed: names the job, its exit status and its log.
     """
-    with ExitStack() as stack, progress_bars(console) as bars:
+    with ExitStack() as stack, bars:
         running = [_Running(job, stack, bars) for job in jobs if not job.ended.exists()]
         while any([job.poll() for job in running]):
             time.sleep(POLL_S)
