@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from typing import Any, Self
 
 from tw_plugins.data.stage1.endpoint_errors import KEY_VARIABLE, EndpointError, Refused, explained
 from tw_plugins.data.stage1.journal import Answer, Journal
+from tw_plugins.settings import Settings, setting
 
 __all__ = ["Chat", "ChatSettings"]
 
@@ -16,30 +17,20 @@ REFUSALS = 8  # so many at first, and nothing answered yet: it is not the record
 
 
 @dataclass(frozen=True)
-class ChatSettings:
-    """How to ask.
+class ChatSettings(Settings):
+    """How to ask. The endpoint's ``Retry-After`` is kept to."""
 
-    Attributes:
-        base_url: up to and including the version, e.g. ``http://localhost:8000/v1``.
-        model: name under which the endpoint serves the model.
-        temperature: of sampling; None leaves it to the endpoint.
-        max_tokens: of one answer; None leaves it to the endpoint.
-        concurrency: requests at a time.
-        timeout: seconds for one answer.
-        retries: after a time-out, a rate limit or an error of the server, with growing pauses; the endpoint's
-            ``Retry-After`` is kept to.
-        price_in, price_out: dollars per million tokens of prompts and of answers.
-    """
-
-    base_url: str
-    model: str
-    temperature: float | None = None
-    max_tokens: int | None = None
-    concurrency: int = 16
-    timeout: float = 600.0
-    retries: int = 4
-    price_in: float = 0.0
-    price_out: float = 0.0
+    base_url: str = setting(MISSING, "OpenAI-compatible, as http://localhost:8000/v1; key: OPENAI_API_KEY")
+    model: str = setting(MISSING, "name under which the endpoint serves the model")
+    temperature: float | None = setting(None, "the endpoint's own when not given", least=0)
+    max_tokens: int | None = setting(None, "of one answer; the endpoint's own when not given", least=1)
+    concurrency: int = setting(16, "records at a time", least=1)
+    timeout: float = setting(600.0, "seconds for one answer", least=0.1)
+    retries: int = setting(
+        4, "after a time-out, a rate limit or a server's error, with growing pauses", least=0
+    )
+    price_in: float = setting(0.0, "dollars per million tokens of prompts", least=0)
+    price_out: float = setting(0.0, "dollars per million tokens of answers", least=0)
 
 
 @dataclass

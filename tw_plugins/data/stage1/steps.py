@@ -19,6 +19,7 @@ from tw_plugins.data.stage1.step1_structure import structure
 from tw_plugins.data.stage1.step2_extract import extract
 from tw_plugins.data.stage1.step3_rewrite import rewrite
 from tw_plugins.data.stage1.step4_outline import outline
+from tw_plugins.settings import Settings, setting
 from tw_plugins.storage.jsonl import InputError, Record
 
 __all__ = ["ANSWERS", "STEPS", "USAGE", "Options", "run", "run_all", "write_data_set"]
@@ -30,20 +31,12 @@ Progress = Callable[[str, Tally], None]
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the steps can be told.
+class Options(Settings):
+    """What the steps can be told."""
 
-    Attributes:
-        attempts: answers of the model per question, before the record is rejected.
-        min_gain: characters that a block must take off the critical path.
-        min_left: share of a thread that edits must leave.
-        concurrency: records at a time.
-    """
-
-    attempts: int = 3
-    min_gain: int = 200
-    min_left: float = 0.5
-    concurrency: int = 16
+    attempts: int = setting(3, "answers per question before a record is rejected", least=1)
+    min_gain: int = setting(200, "characters that a block must take off the critical path", least=0)
+    min_left: float = setting(0.5, "share of a thread that edits must leave", least=0, most=1)
 
 
 async def run(
@@ -65,7 +58,8 @@ async def run(
     """
     if source.resolve() == out.resolve():
         raise InputError(f"{out} is the file that is read: give another --out")
-    walk = partial(run_step, source, out, concurrency=options.concurrency, progress=progress)
+    at_a_time = chat_settings.concurrency if chat_settings else 1
+    walk = partial(run_step, source, out, concurrency=at_a_time, progress=progress)
     if step == "extract":
         made = {"step": step, "min_gain": options.min_gain}
         return await walk(partial(extract, min_gain=options.min_gain), options=made, redo=True)
