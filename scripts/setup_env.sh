@@ -105,8 +105,10 @@ pip_install() {
              /^Installing collected/ && n > 20 { print "      unpacking " n " packages"; fflush() }'
 }
 
+# Compiled once here, as pip does it, and not by each process of a run: where PYTHONDONTWRITEBYTECODE is set, as in
+# many images, each of Ray's workers would compile torch, transformers and vLLM again, 10 s at a time.
 uv_install() {
-    "$uv" pip install --python "$venv/bin/python" "$@" 2>&1 |
+    "$uv" pip install --compile-bytecode --python "$venv/bin/python" "$@" 2>&1 |
         tee -a "$log" |
         awk '/^ *Downloaded/ && ++n % 20 == 0 { print "      " n " large packages fetched"; fflush() }
              /^(Prepared|Installed)/ && $2 > 20 { print "      " tolower($0); fflush() }'
