@@ -8,7 +8,7 @@ from typing import Any
 
 from tw_plugins.storage.parquet import DataFileError
 
-__all__ = ["ANSWERS", "CONVERSATIONS", "PROMPTS", "RESPONSES", "Columns", "find"]
+__all__ = ["ANSWERS", "CONVERSATIONS", "PROMPTS", "RESPONSES", "USUAL", "Columns", "find"]
 
 PROMPTS = ("prompt", "problem", "question", "query", "instruction", "messages", "conversations")
 ANSWERS = (
@@ -30,6 +30,10 @@ class Columns:
     prompt: str | None = None
     answer: str | None = None
     response: str | None = None
+
+
+USUAL = Columns()
+"""The usual names."""
 
 
 def find(

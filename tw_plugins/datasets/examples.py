@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tw_plugins.datasets.columns import ANSWERS, CONVERSATIONS, PROMPTS, RESPONSES, Columns, find
+from tw_plugins.datasets.columns import ANSWERS, CONVERSATIONS, PROMPTS, RESPONSES, USUAL, Columns, find
 from tw_plugins.datasets.holes import BadRow, Hole
 from tw_plugins.datasets.messages import Message, messages_of, split_response, text_of
 from tw_plugins.datasets.references import reference_of
@@ -40,7 +40,7 @@ class Example:
 
 
 def read_examples(
-    sources: Iterable[str | Path], wanted: Wanted, columns: Columns = Columns(), split: str = "train"
+    sources: Iterable[str | Path], wanted: Wanted, columns: Columns = USUAL, split: str = "train"
 ) -> Iterator[Example | Hole]:
     """All examples of all sources, in their order, with a hole for each row that is none.
 
@@ -51,15 +51,21 @@ def read_examples(
         DataFileError: a source that cannot be read, has no rows, or lacks a column.
     """
     for source in sources:
-        empty = True
+        found = False  # a row that has the columns: those after it that lack one are holes
         for row in read_rows(source, split):
-            empty = False
-            yield row if isinstance(row, Hole) else example_of(row, wanted, columns)
-        if empty:
+            try:
+                example = row if isinstance(row, Hole) else example_of(row, wanted, columns)
+            except DataFileError as error:
+                if not found:
+                    raise
+                example = Hole(row.where, "lacks a column that rows before it have", str(error))
+            found = True
+            yield example
+        if not found:
             raise DataFileError(f"{source} has no rows: give a file that has some")
 
 
-def example_of(row: Row, wanted: Wanted, columns: Columns = Columns()) -> Example | Hole:
+def example_of(row: Row, wanted: Wanted, columns: Columns = USUAL) -> Example | Hole:
     """One row as an example, or why it is none.
 
     Raises:

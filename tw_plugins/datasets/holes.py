@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class BadRow(Exception):
-    """Why a row cannot be used: `reason` is one of few, for counting; `detail` says what is so in this row."""
+    """Why a row cannot be used: `reason` is one of few, for counting; `detail` is of this row."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason, self.detail = reason, detail

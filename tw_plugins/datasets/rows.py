@@ -88,10 +88,10 @@ def _file(path: Path) -> Iterator[Row | Hole]:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """The bytes of a file, unpacked."""
-    opened = cast(BinaryIO, gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb"))
-    with opened as file:
+    packed = path.suffix.lower() == ".gz"
+    with gzip.open(path) if packed else path.open("rb") as file:
         try:
-            yield file
+            yield cast(BinaryIO, file)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataFileError(f"{path} is no whole gzip file: {error}. Fetch it again") from error
 
@@ -198,7 +198,7 @@ def _hub(source: str, split: str) -> Iterator[Row]:
         found = load_dataset(name, config or None, split=asked or split)
     except Exception as error:  # of the network, of the hub and of readers, which share no base
         raise DataFileError(
-            f"{source} is no file here, and as a data set of the hub it cannot be loaded: {_first_line(error)}"
+            f"{source} is no file here, and no data set of the hub that can be loaded: {_first_line(error)}"
         ) from error
     yield from _numbered(source, found)
 
