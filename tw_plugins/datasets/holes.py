@@ -14,6 +14,7 @@ __all__ = ["BadRow", "BadRowError", "Hole", "Holes"]
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+NAMED = 5
 
 
 class BadRow(Exception):
@@ -41,7 +42,7 @@ class Hole:
     detail: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.reason}{f' ({self.detail})' if self.detail else ''}"
+        return f"{self.where}{f' ({self.detail})' if self.detail else ''}"
 
 
 @dataclass
@@ -50,12 +51,12 @@ class Holes:
 
     Attributes:
         counted: reason → rows.
-        examples: the first hole of each reason.
+        named: reason → its first holes, at most `NAMED`.
     """
 
     strict: bool = False
     counted: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, Hole] = field(default_factory=dict)
+    named: dict[str, list[Hole]] = field(default_factory=dict)
 
     def add(self, hole: Hole) -> None:
         """
@@ -63,9 +64,10 @@ class Holes:
             BadRowError: `strict`.
         """
         if self.strict:
-            raise BadRowError(f"{hole}. Mend the row, or leave out `strict` to go on without it")
+            raise BadRowError(f"{hole.where}: {BadRow(hole.reason, hole.detail)}. Mend or remove the row")
         self.counted[hole.reason] += 1
-        self.examples.setdefault(hole.reason, hole)
+        if self.counted[hole.reason] <= NAMED:
+            self.named.setdefault(hole.reason, []).append(hole)
 
     def out_of(self, items: Iterable[T | Hole]) -> Iterator[T]:
         """The items that are none."""
@@ -81,8 +83,9 @@ class Holes:
         return self.counted.total()
 
     def lines(self) -> list[str]:
-        """For people: a line for each reason, with its first row."""
+        """For people: a line for each reason, with its rows."""
         return [
-            f"{count} left out: {reason}; first {self.examples[reason]}"
+            f"{count} left out, {reason}: {', '.join(map(str, self.named[reason]))}"
+            f"{', …' if count > NAMED else ''}"
             for reason, count in self.counted.most_common()
         ]

@@ -34,6 +34,7 @@ from tw_plugins.reward.score import acceleration_bonus
 from tw_plugins.rollout import Completion, Limits
 from tw_plugins.rollout.deadline import check_deadline
 from tw_plugins.sft import RowMaker, SFTSettings
+from tw_plugins.sft.examples import SFTExample
 from tw_plugins.storage.parquet import check_columns
 from tw_plugins.toy.digits import Sizes
 from tw_plugins.trajectory import ControlTokens
@@ -209,8 +210,8 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
         "pack_tokens is 9, less than the 50 .*raise it",
     ),
     "nothing to train on": (
-        lambda _: maker().rows([([1], "<Parallel>")]),
-        "d.parquet: no example is left; left out: .'unclosed': 1.*Mend the data",
+        lambda _: maker().rows([SFTExample([1], "<Parallel>")]),
+        "d.parquet: no example is left. Mend the data.*1 left out, unclosed",
     ),
     "report without a part": (
         lambda folder: write_report(without("eval"), folder),

@@ -25,6 +25,7 @@ from tw_plugins.evaluation.resume import ResumeError
 from tw_plugins.evaluation.run import EvalSettings, EvaluationError, Prepared
 from tw_plugins.rollout import Completion, Limits
 from tw_plugins.sft import RowMaker, SFTSettings
+from tw_plugins.sft.examples import SFTExample
 
 TAGS = control_tokens()
 GOOD = replace(RECORD, text="<think>\n</think>\\boxed{7}" + EOS)
@@ -111,7 +112,7 @@ def test_the_set_can_be_trained_on(prompts: Path, tmp_path: Path) -> None:
     (row,) = pq.read_table(tmp_path / "out/sft.parquet").to_pylist()
     assert row["prompt"] == [{"role": "user", "content": "problem 0"}]
     maker = RowMaker(TAGS, 1000, "data.max_length", "here", SFTSettings(strict=True))
-    (made,) = maker.rows([(TAGS.encode("problem 0"), row["response"])])
+    (made,) = maker.rows([SFTExample(TAGS.encode("problem 0"), row["response"])])
     assert made.branches and made.input_ids[made.branches[0].start - 1] == TAGS.eos_ids[0]
 
 
