@@ -67,7 +67,7 @@ class RowMaker:
         rows = CompactRows(self.holes.out_of(map(self.row, examples)))
         if not rows:
             raise NoExamples(
-                "\n".join([f"{self.source}: no example is left. Mend the data.", *self.holes.lines()])
+                f"{self.source}: no example is left; {'; '.join(self.holes.lines())}. Mend the data"
             )
         for line in self.holes.lines():
             logger.warning("of %d examples %s", len(rows) + self.holes.total, line)

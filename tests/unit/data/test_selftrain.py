@@ -92,15 +92,15 @@ def test_each_step_of_the_funnel() -> None:
         replace(GOOD, index=2, longest=40),
     ]
     want = Funnel(prompts=3, samples=7, complete=5, correct=4, well_formed=3, kept=3, prompts_kept=3)
-    assert sift(records, EOS, Keep()) == (want, [GOOD, records[5], records[6]])
-    assert sift(records, EOS, Keep(max_tokens=40))[1] == [GOOD, records[6]]
-    assert sift(records, EOS, Keep(min_acceleration=0.5))[1] == [GOOD, records[5]]
+    assert sift(records, (EOS,), Keep()) == (want, [GOOD, records[5], records[6]])
+    assert sift(records, (EOS,), Keep(max_tokens=40))[1] == [GOOD, records[6]]
+    assert sift(records, (EOS,), Keep(min_acceleration=0.5))[1] == [GOOD, records[5]]
 
 
 def test_copies_are_left_out_and_the_fastest_of_a_prompt_kept() -> None:
     slow, fast = replace(GOOD, text="b" + EOS, longest=30), replace(GOOD, text="c" + EOS, longest=10)
-    assert sift([GOOD, GOOD, slow, fast], EOS, Keep())[1] == [fast, GOOD, slow]
-    funnel, kept = sift([GOOD, GOOD, slow, fast], EOS, Keep(per_prompt=2))
+    assert sift([GOOD, GOOD, slow, fast], (EOS,), Keep())[1] == [fast, GOOD, slow]
+    funnel, kept = sift([GOOD, GOOD, slow, fast], (EOS,), Keep(per_prompt=2))
     assert kept == [fast, GOOD] and (funnel.well_formed, funnel.kept, funnel.prompts_kept) == (4, 2, 1)
 
 
