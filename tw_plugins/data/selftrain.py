@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
 
+from tw_plugins.datasets.responses import without_end
 from tw_plugins.engines.choice import Server
 from tw_plugins.evaluation.problems import EvalProblem
 from tw_plugins.evaluation.records import EvalRecord
@@ -150,7 +151,7 @@ def _write(
     rows = [
         {
             "prompt": prompt_of[record.index],
-            "response": record.text,
+            "response": without_end(record.text, ends),
             "extra_info": {"index": record.index, "kind": record.kind},
         }
         for record in kept

@@ -14,7 +14,7 @@ from tw_plugins.datasets.references import reference_of
 from tw_plugins.datasets.rows import Row, read_rows
 from tw_plugins.storage.parquet import DataFileError
 
-__all__ = ["Example", "Wanted", "example_of", "read_examples"]
+__all__ = ["Example", "Wanted", "example_of", "example_with_response", "read_examples"]
 
 Wanted = Literal["answer", "response"]
 """What an example has beside its prompt: the reference answer of RL and evaluation, or SFT's response."""
@@ -73,7 +73,7 @@ def example_of(row: Row, wanted: Wanted, columns: Columns = USUAL) -> Example | 
     """
     try:
         if wanted == "response":
-            return _with_response(row, columns)
+            return example_with_response(row, columns)
         name, prompt = find(row.columns, columns.prompt, PROMPTS, "prompt", row.where)
         messages = _to_answer(messages_of(prompt))
         _, answer = find(row.columns, columns.answer, ANSWERS, "reference answer", row.where)
@@ -82,8 +82,13 @@ def example_of(row: Row, wanted: Wanted, columns: Columns = USUAL) -> Example | 
         return Hole(row.where, bad.reason, bad.detail)
 
 
-def _with_response(row: Row, columns: Columns) -> Example:
-    """SFT's: two columns, or a conversation whose last turn is the response."""
+def example_with_response(row: Row, columns: Columns) -> Example:
+    """SFT's: two columns, or a conversation whose last turn is the response.
+
+    Raises:
+        DataFileError: the row lacks a column.
+        BadRow: it is no example.
+    """
     name, prompt = find(row.columns, columns.prompt, PROMPTS, "prompt", row.where)
     if columns.response is None and name in CONVERSATIONS and isinstance(prompt, list):
         messages, response = split_response(messages_of(prompt))

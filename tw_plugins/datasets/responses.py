@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tw_plugins.datasets.holes import BadRow
 
-__all__ = ["response_after"]
+__all__ = ["response_after", "without_end"]
 
 _TAG = re.compile(r"<[^<>\s]+>")
 
@@ -26,7 +26,7 @@ def response_after(opening: str, response: str, ends: Iterable[str]) -> str:
         BadRow: nothing is left, a turn ends inside, or the template has closed what the response opens.
     """
     rest = _without_overlap(opening, response)
-    rest = _without_end(rest, tuple(ends))
+    rest = without_end(rest, tuple(ends))
     if not rest.strip():
         raise BadRow("empty response")
     if inside := [end for end in ends if end in rest]:
@@ -47,7 +47,7 @@ def _without_overlap(opening: str, response: str) -> str:
     return response
 
 
-def _without_end(response: str, ends: tuple[str, ...]) -> str:
+def without_end(response: str, ends: tuple[str, ...]) -> str:
     """Ends of the turn, and the white space behind them, are cut off."""
     while (kept := response.rstrip()).endswith(ends):
         response = next(kept.removesuffix(end) for end in ends if kept.endswith(end))

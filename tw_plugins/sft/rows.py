@@ -66,9 +66,8 @@ class RowMaker:
         """
         rows = CompactRows(self.holes.out_of(map(self.row, examples)))
         if not rows:
-            raise NoExamples(
-                f"{self.source}: no example is left; {'; '.join(self.holes.lines())}. Mend the data"
-            )
+            why = "; ".join(self.holes.lines())
+            raise NoExamples(f"{self.source}: no example is left; {why}. Mend the data")
         for line in self.holes.lines():
             logger.warning("of %d examples %s", len(rows) + self.holes.total, line)
         if self.settings.pack_tokens is None:
