@@ -124,7 +124,7 @@ def _deviations(args: Any) -> Iterator[str]:
 def _check_model(path: str, max_len: int) -> None:
     """Vocabulary and layers, without running code that the model brings."""
     try:
-        config = check_vocabulary(path)
+        _, config = check_vocabulary(path)
     except VocabularyError as error:
         if "trust_remote_code" not in str(error.__cause__):
             raise

@@ -11,9 +11,9 @@ from typing import Any
 
 from tw_plugins.datasets.columns import USUAL, Columns
 from tw_plugins.datasets.examples import Example, example_of, read_examples
-from tw_plugins.datasets.holes import BadRow, Hole, Holes
-from tw_plugins.datasets.instruction import with_instruction
+from tw_plugins.datasets.holes import Hole, Holes
 from tw_plugins.datasets.messages import Message
+from tw_plugins.datasets.questions import Question, questions
 from tw_plugins.datasets.rows import Row
 from tw_plugins.datasets.template import ChatTemplate
 from tw_plugins.evaluation import benchmarks
@@ -60,17 +60,16 @@ def read_problems(
 
     Args:
         source: see `tw_plugins.datasets.rows.read_rows`, or the name of a benchmark.
-        instruction: follows a problem that is no chat, see `tw_plugins.datasets.instruction`.
+        instruction: follows a problem that is no chat, see `tw_plugins.datasets.questions`.
 
     Raises:
         DataFileError: it cannot be read, lacks a column or has no rows.
         ChatTemplateError: the tokenizer has no chat template.
         EvaluationError: no benchmark of that name, or fewer than ``limit`` problems, or none.
     """
-    template, holes = ChatTemplate(tokenizer), Holes()
-    examples = _examples(source, columns)
-    made = (_problem(place, example, template, instruction) for place, example in enumerate(examples))
-    problems = list(islice(holes.out_of(made), limit))
+    holes = Holes()
+    asked = questions(_examples(source, columns), ChatTemplate(tokenizer), instruction)
+    problems = list(map(_problem, islice(holes.out_of(asked), limit)))
     for line in holes.lines():
         logger.warning("%s", line)
     if not problems:
@@ -104,25 +103,16 @@ def _examples(source: Path | str, columns: Columns) -> Iterator[Example | Hole]:
     yield from read_examples([source], "answer", columns)
 
 
-def _problem(
-    place: int, example: Example | Hole, template: ChatTemplate, instruction: str
-) -> EvalProblem | Hole:
-    if isinstance(example, Hole):
-        return example
-    extra = example.columns.get("extra_info")
+def _problem(asked: Question) -> EvalProblem:
+    extra = asked.example.columns.get("extra_info")
     extra = extra if isinstance(extra, Mapping) else {}
-    messages = with_instruction(example, instruction)
-    try:
-        ids = template.prompt(messages).ids
-    except BadRow as bad:
-        return Hole(example.where, bad.reason, bad.detail)
     return EvalProblem(
-        index=_index(extra.get("index"), place),
+        index=_index(extra.get("index"), asked.place),
         kind=str(extra.get("kind") or "all"),
-        prompt=messages[-1]["content"],
-        prompt_ids=ids,
-        reference=example.target,
-        messages=messages,
+        prompt=asked.messages[-1]["content"],
+        prompt_ids=asked.prompt.ids,
+        reference=asked.example.target,
+        messages=asked.messages,
     )
 
 
