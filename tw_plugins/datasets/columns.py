@@ -10,7 +10,9 @@ from tw_plugins.storage.parquet import DataFileError
 
 __all__ = ["ANSWERS", "CONVERSATIONS", "PROMPTS", "RESPONSES", "USUAL", "Columns", "find"]
 
-PROMPTS = ("prompt", "problem", "question", "query", "instruction", "messages", "conversations")
+PROMPTS = (
+    "prompt", "problem", "question", "query", "instruction", "messages", "conversations", "input",
+)  # fmt: skip
 ANSWERS = (
     "reward_model.ground_truth", "answer", "final_answer", "short_answer", "ground_truth", "reference",
     "expected_answer", "label", "solution",
@@ -51,7 +53,7 @@ def find(
         if not there:
             raise _missing(columns, given, what, where)
         return given, value
-    plain = {name.lower().replace(" ", "_"): value for name, value in reversed(columns.items())}
+    plain = {name.lower().replace(" ", "_"): value for name, value in reversed(list(columns.items()))}
     looked = {name: _inside(plain, name) for name in usual}
     found = {name: value for name, (there, value) in looked.items() if there}
     if not found:

@@ -14,7 +14,7 @@ from tw_plugins.datasets.references import reference_of
 from tw_plugins.datasets.rows import Row, read_rows
 from tw_plugins.storage.parquet import DataFileError
 
-__all__ = ["Example", "Wanted", "example_of", "example_with_response", "read_examples"]
+__all__ = ["Example", "Wanted", "example_of", "example_with_response", "examples_of", "read_examples"]
 
 Wanted = Literal["answer", "response"]
 """What an example has beside its prompt: the reference answer of RL and evaluation, or SFT's response."""
@@ -51,18 +51,32 @@ def read_examples(
         DataFileError: a source that cannot be read, has no rows, or lacks a column.
     """
     for source in sources:
-        found = False  # a row that has the columns: those after it that lack one are holes
-        for row in read_rows(source, split):
-            try:
-                example = row if isinstance(row, Hole) else example_of(row, wanted, columns)
-            except DataFileError as error:
-                if not found:
-                    raise
-                example = Hole(row.where, "lacks a column that rows before it have", str(error))
-            found = True
+        empty = True
+        for example in examples_of(read_rows(source, split), wanted, columns):
+            empty = False
             yield example
-        if not found:
+        if empty:
             raise DataFileError(f"{source} has no rows: give a file that has some")
+
+
+def examples_of(
+    rows: Iterable[Row | Hole], wanted: Wanted, columns: Columns = USUAL
+) -> Iterator[Example | Hole]:
+    """Each row as an example; one that lacks a column, which rows before it have, is a hole.
+
+    Raises:
+        DataFileError: the first row lacks a column.
+    """
+    found = False
+    for row in rows:
+        try:
+            example = row if isinstance(row, Hole) else example_of(row, wanted, columns)
+        except DataFileError as error:
+            if not found:
+                raise
+            example = Hole(row.where, "lacks a column that rows before it have", str(error))
+        found = True
+        yield example
 
 
 def example_of(row: Row, wanted: Wanted, columns: Columns = USUAL) -> Example | Hole:

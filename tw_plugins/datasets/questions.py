@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tw_plugins.datasets.examples import Example
 from tw_plugins.datasets.holes import BadRow, Hole
 from tw_plugins.datasets.messages import Message
-from tw_plugins.datasets.template import ChatTemplate, Prompt
+from tw_plugins.datasets.template import Prompt, Template
 from tw_plugins.settings import Settings, setting
 
 __all__ = ["INSTRUCTION", "PromptSettings", "Question", "questions"]
@@ -48,7 +48,7 @@ class Question:
 
 
 def questions(
-    examples: Iterable[Example | Hole], template: ChatTemplate, instruction: str
+    examples: Iterable[Example | Hole], template: Template, instruction: str
 ) -> Iterator[Question | Hole]:
     """Each through the template; what that loses or doubles is a hole."""
     for place, example in enumerate(examples):

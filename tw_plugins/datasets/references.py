@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from numbers import Real
 from typing import Any
 
 from tw_plugins.datasets.holes import BadRow
@@ -29,7 +28,7 @@ def reference_of(value: Any) -> str:
         value = value[0] if value else None
     if value is None or (isinstance(value, float) and math.isnan(value)):
         raise BadRow("no reference answer")
-    if isinstance(value, Real) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         if not math.isfinite(value):
             raise BadRow("reference answer is not finite", repr(value))
         return str(value)

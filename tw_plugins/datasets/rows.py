@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from tw_plugins.datasets.holes import Hole
 from tw_plugins.storage.parquet import DataFileError
 
-__all__ = ["FORMATS", "Row", "read_rows"]
+__all__ = ["FORMATS", "Row", "is_source_of_files", "read_rows"]
 
 LINES, JSON, PARQUET, TABLES = (
     (".jsonl", ".ndjson"),
@@ -55,12 +55,16 @@ def read_rows(source: str | Path, split: str = "train") -> Iterator[Row | Hole]:
         yield from _folder(path, split)
     elif path.is_file():
         yield from _file(path)
-    elif (
-        _form(path) or path.is_absolute() or str(source).startswith((".", "~")) or str(source).count("/") != 1
-    ):
+    elif is_source_of_files(str(source)):
         raise DataFileError(f"{path} is no file or folder: check the path")
     else:
         yield from _hub(str(source), split)
+
+
+def is_source_of_files(source: str) -> bool:
+    """Whether a source can be no name of the hub, `owner/name` with or without `@config` and `:split`."""
+    path = Path(source).expanduser()
+    return bool(_form(path)) or path.is_absolute() or source.startswith((".", "~")) or source.count("/") != 1
 
 
 def _form(path: Path) -> str:

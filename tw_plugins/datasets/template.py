@@ -22,7 +22,7 @@ from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import Message
 from tw_plugins.errors import UserError
 
-__all__ = ["ChatTemplate", "ChatTemplateError", "Prompt"]
+__all__ = ["ChatTemplate", "ChatTemplateError", "Prompt", "Template", "TextTemplate"]
 
 
 class ChatTemplateError(UserError, ValueError):
@@ -43,22 +43,20 @@ class Prompt(NamedTuple):
     opening: str
 
 
-class ChatTemplate:
-    """Of one tokenizer; `more` is handed to it (`enable_thinking=False`)."""
+class Template:
+    """What writes prompts for one tokenizer; subclasses say how."""
 
-    def __init__(self, tokenizer: Any, more: Mapping[str, Any] | None = None) -> None:
-        """
-        Raises:
-            ChatTemplateError: the tokenizer has none, as those of base models.
-        """
-        if not getattr(tokenizer, "chat_template", None):
-            raise ChatTemplateError(
-                f"the tokenizer of {tokenizer.name_or_path or 'the model'} has no chat template, as a base "
-                "model's: give one with --chat-template FILE (or `chatml`), on verl with "
-                "actor_rollout_ref.model.custom_chat_template, or save the tokenizer with one"
-            )
-        self.tokenizer, self.more = tokenizer, dict(more or {})
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
         self._skeletons: dict[tuple[str, ...], list[str]] = {}
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The text of messages, up to where the response begins.
+
+        Raises:
+            BadRow: they cannot be written.
+        """
+        raise NotImplementedError
 
     def prompt(self, messages: Sequence[Message]) -> Prompt:
         """
@@ -66,26 +64,16 @@ class ChatTemplate:
             BadRow: the template refuses the messages, leaves one out or changes it, or the ids are not its
                 text.
         """
-        text = self._render(messages)
+        text = self.render(messages)
         skeleton = self._skeleton(tuple(message["role"] for message in messages))
         _check_filled(text, skeleton, messages)
         return Prompt(text, self._ids(text, skeleton), skeleton[-1])
-
-    def _render(self, messages: Sequence[Message]) -> str:
-        try:
-            return str(
-                self.tokenizer.apply_chat_template(
-                    list(messages), tokenize=False, add_generation_prompt=True, **self.more
-                )
-            )
-        except TemplateError as error:
-            raise BadRow("the chat template refuses the messages", str(error)) from error
 
     def _skeleton(self, roles: tuple[str, ...]) -> list[str]:
         """What stands before, between and behind the texts of messages of these roles."""
         if roles not in self._skeletons:
             gaps = [_gap(place) for place in range(len(roles))]
-            text = self._render(
+            text = self.render(
                 [{"role": role, "content": gap} for role, gap in zip(roles, gaps, strict=True)]
             )
             parts = []
@@ -104,16 +92,16 @@ class ChatTemplate:
             ids = list(self.tokenizer.encode(text, add_special_tokens=False))
         except Exception as error:  # what `tokenizers` raises where it has no unknown token
             raise BadRow("the tokenizer has no ids for a part of the text", str(error)) from error
-        decoded = self.decode(ids)
+        decoded = self._decode(ids)
         if normalize("NFC", decoded) != normalize("NFC", text):
             raise BadRow("the tokenizer has no ids for a part of the text", _first_difference(text, decoded))
         frame = self.tokenizer.encode("".join(skeleton), add_special_tokens=False)
         for token_id in self._ends & set(ids):
             if ids.count(token_id) > frame.count(token_id):
-                raise BadRow("a message holds a token of the template", repr(self.decode([token_id])))
+                raise BadRow("a message holds a token of the template", repr(self._decode([token_id])))
         return ids
 
-    def decode(self, ids: Sequence[int]) -> str:
+    def _decode(self, ids: Sequence[int]) -> str:
         """As it is: special tokens kept, no clean-up of spaces."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
@@ -124,6 +112,47 @@ class ChatTemplate:
         special = set(self.tokenizer.all_special_ids)
         ids = set(self.tokenizer.encode(frame, add_special_tokens=False))
         return (special & ids) | {self.tokenizer.eos_token_id}
+
+
+class ChatTemplate(Template):
+    """The tokenizer's own; `more` is handed to it (`enable_thinking=False`)."""
+
+    def __init__(self, tokenizer: Any, more: Mapping[str, Any] | None = None) -> None:
+        """
+        Raises:
+            ChatTemplateError: the tokenizer has none, as those of base models.
+        """
+        if not getattr(tokenizer, "chat_template", None):
+            raise ChatTemplateError(
+                f"the tokenizer of {tokenizer.name_or_path or 'the model'} has no chat template, as a base "
+                "model's: give one with --chat-template FILE (or `chatml`), on verl with "
+                "actor_rollout_ref.model.custom_chat_template, or save the tokenizer with one"
+            )
+        super().__init__(tokenizer)
+        self.more = dict(more or {})
+
+    def render(self, messages: Sequence[Message]) -> str:
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    list(messages), tokenize=False, add_generation_prompt=True, **self.more
+                )
+            )
+        except TemplateError as error:
+            raise BadRow("the chat template refuses the messages", str(error)) from error
+
+
+class TextTemplate(Template):
+    """A pattern with `{}` for the one text that is asked, as OpenRLHF's `--data.input_template`."""
+
+    def __init__(self, tokenizer: Any, pattern: str | None = None) -> None:
+        super().__init__(tokenizer)
+        self.pattern = pattern or "{}"
+
+    def render(self, messages: Sequence[Message]) -> str:
+        if len(messages) > 1:
+            raise BadRow("several messages and no chat template", f"{len(messages)} messages")
+        return self.pattern.format(messages[0]["content"])
 
 
 def _gap(place: int) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tw_plugins.datasets.examples import Example
 from tw_plugins.datasets.holes import BadRow, Hole
 from tw_plugins.datasets.responses import response_after
-from tw_plugins.datasets.template import ChatTemplate
+from tw_plugins.datasets.template import Template
 from tw_plugins.trajectory import ControlTokens
 
 __all__ = ["SFTExample", "sft_examples"]
@@ -29,7 +29,7 @@ class SFTExample(NamedTuple):
 
 
 def sft_examples(
-    examples: Iterable[Example | Hole], template: ChatTemplate, tags: ControlTokens
+    examples: Iterable[Example | Hole], template: Template, tags: ControlTokens
 ) -> Iterator[SFTExample | Hole]:
     """Each through the template; what that loses or doubles is a hole."""
     ends = [tags.decode([token_id]) for token_id in tags.eos_ids]
