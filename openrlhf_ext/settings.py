@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-from tw_plugins.datasets.questions import PromptSettings
+from tw_plugins.datasets.settings import PromptSettings
 from tw_plugins.reward import RewardSettings
 from tw_plugins.rollout import RolloutSettings
 from tw_plugins.settings import Setting, Settings, SettingsError, declared, setting

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +23,17 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from tw_plugins.datasets.columns import Columns
 from tw_plugins.datasets.examples import read_examples
 from tw_plugins.datasets.holes import Holes
-from tw_plugins.datasets.questions import PromptSettings, Question, questions
+from tw_plugins.datasets.questions import Question, questions
 from tw_plugins.datasets.template import ChatTemplate
-from tw_plugins.settings import section, setting
 from tw_plugins.storage.parquet import DataFileError, as_paths, write_parquet
+from verl_ext.settings import prompt_settings
 
-__all__ = ["PromptDataset", "VerlPromptSettings", "read_prompts"]
+__all__ = ["PromptDataset", "read_prompts"]
 
 logger = logging.getLogger(__name__)
 
 KEPT = ("ability", "agent_name", "tools_kwargs", "interaction_kwargs")
 """Columns that verl or its reward managers look at, beside those that every row gets."""
-
-
-@dataclass(frozen=True)
-class VerlPromptSettings(PromptSettings):
-    """Under `data.threadweaver`; `data.prompt_key` is verl's own."""
-
-    PREFIX = "data.threadweaver."
-
-    answer_key: str | None = setting(
-        None, "column of the reference answers; `null` takes the first usual name"
-    )
-    split: str = setting("train", "of folders and of data sets of the hub")
 
 
 class PromptDataset(RLHFDataset):  # type: ignore[misc]
@@ -74,7 +61,7 @@ def read_prompts(sources: Any, data: Any, tokenizer: Any) -> tuple[list[dict[str
     Raises:
         see `PromptDataset._download`.
     """
-    settings = VerlPromptSettings.read(section(data.get("threadweaver"), "data.threadweaver", "strict=true"))
+    settings = prompt_settings(data)
     prompt_key = data.get("prompt_key", "prompt")
     columns = Columns(None if prompt_key == "prompt" else prompt_key, settings.answer_key)
     template = ChatTemplate(tokenizer, data.get("apply_chat_template_kwargs"))

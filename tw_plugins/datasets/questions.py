@@ -9,26 +9,11 @@ from tw_plugins.datasets.examples import Example
 from tw_plugins.datasets.holes import BadRow, Hole
 from tw_plugins.datasets.messages import Message
 from tw_plugins.datasets.template import Prompt, Template
-from tw_plugins.settings import Settings, setting
 
-__all__ = ["INSTRUCTION", "PromptSettings", "Question", "questions"]
+__all__ = ["Question", "questions"]
 
-INSTRUCTION = "Let's think step by step and output the final answer within \\boxed{}."
 PROBLEMS = ("problem", "question", "query", "instruction")
 """Columns that state a problem; any other is asked as it is."""
-
-
-@dataclass(frozen=True)
-class PromptSettings(Settings):
-    """How rows become prompts of RL."""
-
-    instruction: str = setting(
-        INSTRUCTION,
-        "follows a problem (`problem`, `question`, …); a `prompt` or a chat is asked as it is",
-    )
-    strict: bool = setting(
-        False, "stop at the first row that cannot be used instead of counting and leaving it out"
-    )
 
 
 @dataclass(frozen=True)

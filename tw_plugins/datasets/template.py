@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
@@ -22,7 +23,14 @@ from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import Message
 from tw_plugins.errors import UserError
 
-__all__ = ["ChatTemplate", "ChatTemplateError", "Prompt", "Template", "TextTemplate"]
+__all__ = ["ChatTemplate", "ChatTemplateError", "Prompt", "Template", "TextTemplate", "with_template"]
+
+
+TEMPLATES = {
+    "chatml": "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+}
+"""For base models, by name."""
 
 
 class ChatTemplateError(UserError, ValueError):
@@ -153,6 +161,22 @@ class TextTemplate(Template):
         if len(messages) > 1:
             raise BadRow("several messages and no chat template", f"{len(messages)} messages")
         return self.pattern.format(messages[0]["content"])
+
+
+def with_template(tokenizer: Any, given: str | None) -> Any:
+    """The tokenizer with another chat template: of a file, or one of `TEMPLATES`.
+
+    Raises:
+        ChatTemplateError: no such file or name.
+    """
+    if given is not None:
+        path = Path(given).expanduser()
+        if given not in TEMPLATES and not path.is_file():
+            raise ChatTemplateError(
+                f"{given} is no file of a chat template: give one, or one of {', '.join(TEMPLATES)}"
+            )
+        tokenizer.chat_template = TEMPLATES.get(given) or path.read_text(encoding="utf-8")
+    return tokenizer
 
 
 def _gap(place: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tw_plugins.datasets.questions import INSTRUCTION
+from tw_plugins.datasets.settings import INSTRUCTION
 from tw_plugins.evaluation.scores import EvaluationError
 
 __all__ = ["BENCHMARKS", "INSTRUCTION", "Benchmark", "load", "sampling_of"]
