@@ -41,6 +41,9 @@ class PromptDataset(UpstreamDataset):  # type: ignore[misc]
         asked, holes = read_prompts(dataset, tokenizer, strategy.args.data, input_template)
         for line in holes.lines():
             logger.warning("of %d rows %s", len(asked) + holes.total, line)
+        longest = max(len(one.prompt.ids) for one in asked)
+        name = str(getattr(strategy.args.data, "prompt_dataset", "the data set"))
+        strategy.print(holes.summary(name, len(asked), "prompts to ask", longest))
         self.prompts = [one.prompt.text for one in asked]
         self.labels = [one.example.target for one in asked]
         self.images = [None] * len(asked)

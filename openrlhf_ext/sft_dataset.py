@@ -55,6 +55,7 @@ class TrieSFTDataset(SFTDataset):  # type: ignore[misc]
         examples = examples_of(rows_in(dataset, maker.source), "response", columns)
         template = template_of(tokenizer, data, input_template)
         rows = maker.rows(sft_examples(examples, template, maker.tags))
+        strategy.print(maker.summary)
         self.left_out = maker.left_out
         self.rows = rows.in_order(unshuffled(len(rows), strategy.seed)) if settings.keep_order else rows
 

@@ -42,7 +42,7 @@ def _check_read(data: Any, setting: str, tokenizer: Any) -> None:
     from verl_ext.prompts import read_prompts
 
     rows, holes = read_prompts(data[setting], data, tokenizer)
-    logger.info("data.%s: %d prompts", setting, len(rows))
+    print(f"data.{holes.summary(setting, len(rows), 'prompts to ask')}")  # as verl's own data sets do
     for line in holes.lines():
         logger.warning("data.%s: of %d rows %s", setting, len(rows) + holes.total, line)
 

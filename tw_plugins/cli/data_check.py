@@ -81,10 +81,7 @@ def run(
     console.rule(style="dim")
     for line in checked.holes.lines():
         console.print(line, style="yellow", markup=False, highlight=False)
-    tokens, where = checked.longest
     what = "rows to train" if use == "sft" else "prompts to ask"
-    longest = f"; the longest has {tokens} tokens ({where})" if where else ""
-    console.print(
-        f"{checked.usable} {what}, {checked.holes.total} left out{longest}", markup=False, highlight=False
-    )
+    line = checked.holes.summary(", ".join(sources), checked.usable, what, *checked.longest)
+    console.print(line, markup=False, highlight=False)
     return checked.usable > 0 and not checked.holes.total

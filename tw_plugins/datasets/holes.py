@@ -82,6 +82,11 @@ class Holes:
         """Rows that are left out."""
         return self.counted.total()
 
+    def summary(self, source: str, usable: int, what: str, longest: int = 0, where: str = "") -> str:
+        """One line: `my.jsonl: 8000 rows to train, 3 left out; the longest has 406 tokens`."""
+        length = f"; the longest has {longest} tokens{f' ({where})' if where else ''}" if longest else ""
+        return f"{source}: {usable} {what}, {self.total} left out{length}"
+
     def lines(self) -> list[str]:
         """For people: a line for each reason, with its rows."""
         return [

@@ -9,6 +9,7 @@ jagged and the engine sees it, so a row's restarted `position_ids` are all that 
 
 from __future__ import annotations
 
+import os
 from itertools import islice
 from typing import Any
 
@@ -62,6 +63,8 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
         )
         template = ChatTemplate(tokenizer, config.get("apply_chat_template_kwargs"))
         rows = maker.rows(sft_examples(examples, template, maker.tags))
+        if os.environ.get("RANK", "0") == "0":
+            print(maker.summary)  # as verl's own data sets do
         self.left_out = maker.left_out
         self.rows = rows.in_order(unshuffled(len(rows))) if self.settings.keep_order else rows
 

@@ -31,7 +31,7 @@ class RowMaker:
         max_length: tokens that a row may have, branches included.
         length_setting: the framework's name of ``max_length``, for messages.
         source: the data's name, for messages.
-        holes: what is left out, after ``rows``.
+        holes, summary: what is left out, and one line of what is not, after ``rows``.
 
     Raises:
         ValueError: packs that could not hold a row of ``max_length``.
@@ -44,7 +44,7 @@ class RowMaker:
     settings: SFTSettings = field(default_factory=SFTSettings)
 
     def __post_init__(self) -> None:
-        self.holes = Holes(self.settings.strict)
+        self.holes, self.summary = Holes(self.settings.strict), ""
         pack_tokens = self.settings.pack_tokens
         if pack_tokens is not None and pack_tokens < self.max_length:
             raise ValueError(
@@ -70,6 +70,7 @@ class RowMaker:
             raise NoExamples(f"{self.source}: no example is left; {why}. Mend the data")
         for line in self.holes.lines():
             logger.warning("of %d examples %s", len(rows) + self.holes.total, line)
+        self.summary = self.holes.summary(self.source, len(rows), "rows to train", max(rows.lengths))
         if self.settings.pack_tokens is None:
             return rows
         packs = plan(rows.lengths, self.settings.pack_tokens, by_length=not self.settings.keep_order)

@@ -36,7 +36,7 @@ def written(path: Path, *rows: Any) -> str:
 
 def prompts(dataset: Any, tokenizer: Any = None, template: str | None = None, **flags: Any) -> Any:
     flags = {"input_key": "input", "label_key": None, "apply_chat_template": template is None, **flags}
-    strategy = SimpleNamespace(args=SimpleNamespace(data=SimpleNamespace(**flags)), is_rank_0=lambda: False)
+    strategy = SimpleNamespace(args=SimpleNamespace(data=SimpleNamespace(**flags)), print=print)
     return upstream.PromptDataset(dataset, tokenizer or chat.chat_tokenizer(), strategy, template)
 
 

@@ -30,7 +30,7 @@ def made(toy: Toy, data: Any, max_length: int = 2048) -> Any:
     settings = SimpleNamespace(
         input_key="prompt", output_key="response", apply_chat_template=True, dataset="sft"
     )
-    strategy = SimpleNamespace(args=SimpleNamespace(data=settings), seed=3)
+    strategy = SimpleNamespace(args=SimpleNamespace(data=settings), seed=3, print=print)
     return upstream.SFTDataset(data, AutoTokenizer.from_pretrained(toy["model"]), max_length, strategy)
 
 
