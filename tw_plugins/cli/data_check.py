@@ -80,8 +80,8 @@ def run(
             console.print(f"reference answer: {shown.target}", style="green", markup=False, highlight=False)
     console.rule(style="dim")
     for line in checked.holes.lines():
-        console.print(line, style="yellow", markup=False, highlight=False)
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     what = "rows to train" if use == "sft" else "prompts to ask"
     line = checked.holes.summary(", ".join(sources), checked.usable, what, *checked.longest)
-    console.print(line, markup=False, highlight=False)
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
     return checked.usable > 0 and not checked.holes.total
