@@ -18,7 +18,7 @@ from typing import Any
 
 from openrlhf_ext import launcher, ray_start
 from openrlhf_ext.arguments import GROUP_ESTIMATORS, UPSTREAM_ESTIMATOR
-from openrlhf_ext.data_check import check_sources, columns_of
+from openrlhf_ext.data_check import check_prompts, check_responses
 from openrlhf_ext.device import chosen_device
 from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
@@ -43,12 +43,12 @@ def check_rl(args: Any, settings: RLSettings) -> None:
         raise SettingsError("\n".join(found))
     for line in _deviations(args):
         logger.warning(line)
-    for name, datasets, split in (
+    tokenizer = _check_model(args.actor.model_name_or_path, args.data.max_len)
+    for flag, datasets, split in (
         ("--data.prompt_dataset", args.data.prompt_dataset, args.data.prompt_split),
         ("--eval.dataset", args.eval.dataset, args.eval.split),
     ):
-        check_sources(name, datasets, split, "answer", columns_of(args.data, answer=args.data.label_key))
-    _check_model(args.actor.model_name_or_path, args.data.max_len)
+        check_prompts(flag, datasets, split, args.data, settings, tokenizer)
 
 
 def check_sft(args: Any) -> None:
@@ -58,9 +58,8 @@ def check_sft(args: Any) -> None:
         found.append("--data.multiturn and --model.pretrain_mode_enable have no trie rows: leave them out")
     if found:
         raise SettingsError("\n".join(found))
-    columns = columns_of(args.data, response=args.data.output_key)
-    check_sources("--data.dataset", args.data.dataset, args.data.dataset_split, "response", columns)
     _check_model(args.model.model_name_or_path, args.data.max_len)
+    check_responses("--data.dataset", args.data.dataset, args.data.dataset_split, args.data)
 
 
 def _attention_problems(args: Any) -> Iterator[str]:
@@ -121,10 +120,10 @@ def _deviations(args: Any) -> Iterator[str]:
         yield f"--algo.kl.init_coef {args.algo.kl.init_coef}: P-GRPO has no KL term, set it to 0"
 
 
-def _check_model(path: str, max_len: int) -> None:
-    """Vocabulary and layers, without running code that the model brings."""
+def _check_model(path: str, max_len: int) -> Any:
+    """Vocabulary and layers, without running code that the model brings; returns its tokenizer, if any."""
     try:
-        _, config = check_vocabulary(path)
+        tokenizer, config = check_vocabulary(path)
     except VocabularyError as error:
         if "trust_remote_code" not in str(error.__cause__):
             raise
@@ -133,8 +132,9 @@ def _check_model(path: str, max_len: int) -> None:
             "do not trust it. Its vocabulary and layers are not checked",
             path,
         )
-        return
+        return None
     check_span(config, max_len)
+    return tokenizer
 
 
 def _check_metrics_file(name: str | None) -> None:

@@ -13,12 +13,11 @@ from typing import Any
 from openrlhf.datasets import PromptDataset as UpstreamDataset
 
 from openrlhf_ext.blending import rows_in
-from openrlhf_ext.data_check import columns_of
+from openrlhf_ext.data_check import columns_of, template_of
 from openrlhf_ext.settings import RLSettings
 from tw_plugins.datasets.examples import examples_of
 from tw_plugins.datasets.holes import Holes
 from tw_plugins.datasets.questions import Question, questions
-from tw_plugins.datasets.template import ChatTemplate, Template, TextTemplate
 from tw_plugins.storage.parquet import DataFileError
 
 logger = logging.getLogger(__name__)
@@ -67,11 +66,6 @@ def read_prompts(
     if not found:
         raise DataFileError(f"{name}: no prompt is left; {'; '.join(holes.lines())}. Mend the data")
     return found, holes
-
-
-def template_of(tokenizer: Any, data: Any, input_template: str | None) -> Template:
-    """The chat template with `--data.apply_chat_template`, else the pattern of `--data.input_template`."""
-    return ChatTemplate(tokenizer) if data.apply_chat_template else TextTemplate(tokenizer, input_template)
 
 
 def register(datasets: Any) -> None:

@@ -12,8 +12,7 @@ import torch
 from openrlhf.datasets.sft_dataset import SFTDataset
 
 from openrlhf_ext.blending import rows_in
-from openrlhf_ext.data_check import columns_of
-from openrlhf_ext.prompts import template_of
+from openrlhf_ext.data_check import columns_of, template_of
 from openrlhf_ext.row_codes import encode
 from openrlhf_ext.settings import SFTSettings
 from tw_plugins.datasets.examples import examples_of
