@@ -27,32 +27,33 @@ def check_prompt_files(data: Any, tokenizer: Any) -> None:
     """
     given = data.get("custom_cls") or {}
     for setting in ("train_files", "val_files"):
-        if not data.get(setting):
+        # What is remote is verl's to copy first.
+        sources = [path for path in as_paths(data.get(setting) or []) if "://" not in path]
+        if not sources:
             continue
         try:
             if given.get("name") == OURS["name"]:
-                _check_read(data, setting, tokenizer)
+                _check_read(sources, data, setting, tokenizer)
             elif given.get("path") is None:
-                _check_as_verl_reads(data, setting)
+                _check_as_verl_reads(sources, data)
         except UserError as error:
             raise DataFileError(f"data.{setting}: {error}") from error
 
 
-def _check_read(data: Any, setting: str, tokenizer: Any) -> None:
+def _check_read(sources: list[str], data: Any, setting: str, tokenizer: Any) -> None:
     from verl_ext.prompts import read_prompts
 
-    rows, holes = read_prompts(data[setting], data, tokenizer)
+    rows, holes = read_prompts(sources, data, tokenizer)
     print(f"data.{holes.summary(setting, len(rows), 'prompts to ask')}")  # as verl's own data sets do
     for line in holes.lines():
         logger.warning("data.%s: of %d rows %s", setting, len(rows) + holes.total, line)
 
 
-def _check_as_verl_reads(data: Any, setting: str) -> None:
+def _check_as_verl_reads(sources: list[str], data: Any) -> None:
     """verl hands on what a row has: a text becomes letters, parts and other roles an empty turn."""
-    paths, prompt_key = as_paths(data[setting]), data.get("prompt_key", "prompt")
-    check_columns(paths, [prompt_key, "data_source", "reward_model"])
-    local = [path for path in paths if "://" not in path]
-    for example in read_examples(local, "answer", Columns(prompt_key, "reward_model.ground_truth")):
+    prompt_key = data.get("prompt_key", "prompt")
+    check_columns(sources, [prompt_key, "data_source", "reward_model"])
+    for example in read_examples(sources, "answer", Columns(prompt_key, "reward_model.ground_truth")):
         if isinstance(example, Hole):
             bad = f"{example.where}: {BadRow(example.reason, example.detail)}"
         elif example.messages != _as_it_is(example.columns[prompt_key]):

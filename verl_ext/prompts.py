@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 from verl.utils.dataset.rl_dataset import RLHFDataset
+from verl.utils.fs import copy_to_local
 
 from tw_plugins.datasets.columns import Columns
 from tw_plugins.datasets.examples import read_examples
@@ -40,13 +41,19 @@ class PromptDataset(RLHFDataset):  # type: ignore[misc]
     """verl's data set of prompts; `data_files` are any sources that `tw_plugins.datasets.rows` reads."""
 
     def _download(self, use_origin_parquet: bool = False) -> None:
-        """In place of copying remote files: reads all sources, and names the file that holds their prompts.
+        """Copies remote files as verl does, reads all sources, and names the file that holds their prompts.
 
         Raises:
             DataFileError, ChatTemplateError: a source or the tokenizer that cannot be used.
             BadRowError: a row that cannot be used, with `strict`.
         """
-        rows, holes = read_prompts(self.original_data_files, self.config, self.tokenizer)
+        sources = [
+            copy_to_local(src=source, cache_dir=self.cache_dir, use_shm=self.use_shm)
+            if "://" in source
+            else source
+            for source in self.original_data_files
+        ]
+        rows, holes = read_prompts(sources, self.config, self.tokenizer)
         for line in holes.lines():
             logger.warning("of %d rows %s", len(rows) + holes.total, line)
         self.data_files = [str(_written(rows, Path(self.cache_dir)))]
