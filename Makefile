@@ -4,6 +4,7 @@ FRAMEWORKS := verl openrlhf
 SEED ?= 0
 SEEDS ?= 0 1 2 3 4 5 6 7 8 9
 ROLLOUTS ?= 1000000
+FILES ?= 10000
 JOBS ?= 2
 KILLS ?= 6
 # STRICT=1 ends `make quickstart` with an error where a promise is not reached; RECORD=… is the file of `make seeds`.
@@ -55,8 +56,9 @@ runs-%:
 	@echo "== whole runs, $* (real engines, minutes)"
 	@.venv/$*/bin/python -m pytest tests/runs $(ONCE) -v --durations=10
 
-fuzz: setup ## ROLLOUTS=1000000 generated trajectories through the whole path, JOBS=2 processes, SEED=0
+fuzz: setup ## ROLLOUTS=1000000 trajectories through the whole path, FILES=10000 data files, JOBS=2, SEED=0
 	@$(BIN)/python -m tests.fuzz --rollouts $(ROLLOUTS) --jobs $(JOBS) --seed $(SEED)
+	@FILES=$(FILES) $(BIN)/python -m pytest -q tests/unit/datasets/test_mutated.py
 
 chaos: setup ## the quickstart under KILLS=6 times kill -9 at random moments (SEED=0), half an hour and more
 	@$(BIN)/python -m tests.chaos --framework $(FRAMEWORK) --kills $(KILLS) --seed $(SEED)

@@ -57,7 +57,8 @@ def launch(module: str, flags: type[Common], arguments: list[str], agent: str | 
         delay_ray()
     sys.argv = [module, *argv]
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        with in_one_line():  # SFT reads its data in this process
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
     except ModuleNotFoundError as error:
         if error.name != "flash_attn":
             raise

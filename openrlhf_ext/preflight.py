@@ -18,6 +18,7 @@ from typing import Any
 
 from openrlhf_ext import launcher, ray_start
 from openrlhf_ext.arguments import GROUP_ESTIMATORS, UPSTREAM_ESTIMATOR
+from openrlhf_ext.data_check import check_prompts, check_responses
 from openrlhf_ext.device import chosen_device
 from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
@@ -26,7 +27,6 @@ from tw_plugins.attention import usable_attention
 from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
 from tw_plugins.settings import closest
-from tw_plugins.storage.parquet import DataFileError, check_columns
 
 logger = logging.getLogger(__name__)
 
@@ -43,22 +43,23 @@ def check_rl(args: Any, settings: RLSettings) -> None:
         raise SettingsError("\n".join(found))
     for line in _deviations(args):
         logger.warning(line)
-    _check_files(args.data.prompt_dataset, [args.data.input_key, args.data.label_key])
-    _check_files(args.eval.dataset, [args.data.input_key, args.data.label_key])
-    _check_model(args.actor.model_name_or_path, args.data.max_len)
+    tokenizer = _check_model(args.actor.model_name_or_path, args.data.max_len)
+    for flag, datasets, split in (
+        ("--data.prompt_dataset", args.data.prompt_dataset, args.data.prompt_split),
+        ("--eval.dataset", args.eval.dataset, args.eval.split),
+    ):
+        check_prompts(flag, datasets, split, args.data, settings, tokenizer)
 
 
 def check_sft(args: Any) -> None:
     """Check the flags of `train_sft`; raises as `check_rl` does."""
     found = list(_attention_problems(args))
-    if not args.data.output_key:
-        found.append("--data.output_key is missing: give the column of the trajectories")
     if args.data.multiturn or args.model.pretrain_mode_enable:
         found.append("--data.multiturn and --model.pretrain_mode_enable have no trie rows: leave them out")
     if found:
         raise SettingsError("\n".join(found))
-    _check_files(args.data.dataset, [args.data.input_key, args.data.output_key])
     _check_model(args.model.model_name_or_path, args.data.max_len)
+    check_responses("--data.dataset", args.data.dataset, args.data.dataset_split, args.data)
 
 
 def _attention_problems(args: Any) -> Iterator[str]:
@@ -77,8 +78,6 @@ def _rl_problems(args: Any, settings: RLSettings) -> Iterator[str]:
             f"--algo.advantage.estimator {args.algo.advantage.estimator} needs a critic, which would see a "
             "trie row as one sequence: set --algo.advantage.estimator p_grpo"
         )
-    if not args.data.label_key:
-        yield "--data.label_key is missing: give the column of the reference answers"
     if args.data.max_images_per_prompt > 0:
         yield "--data.max_images_per_prompt: ThreadWeaver is for text, set it to 0"
     room, longest = args.rollout.max_new_tokens, args.data.max_len
@@ -121,10 +120,10 @@ def _deviations(args: Any) -> Iterator[str]:
         yield f"--algo.kl.init_coef {args.algo.kl.init_coef}: P-GRPO has no KL term, set it to 0"
 
 
-def _check_model(path: str, max_len: int) -> None:
-    """Vocabulary and layers, without running code that the model brings."""
+def _check_model(path: str, max_len: int) -> Any:
+    """Vocabulary and layers, without running code that the model brings; returns its tokenizer, if any."""
     try:
-        config = check_vocabulary(path)
+        tokenizer, config = check_vocabulary(path)
     except VocabularyError as error:
         if "trust_remote_code" not in str(error.__cause__):
             raise
@@ -133,19 +132,9 @@ def _check_model(path: str, max_len: int) -> None:
             "do not trust it. Its vocabulary and layers are not checked",
             path,
         )
-        return
+        return None
     check_span(config, max_len)
-
-
-def _check_files(datasets: str | None, columns: list[str]) -> None:
-    """What is local is there, and Parquet files have their columns; the rest is upstream's to read."""
-    for path in (part.partition("@")[0].strip() for part in (datasets or "").split(",")):
-        if path.endswith(".parquet"):
-            check_columns([path], columns)
-        elif Path(path).suffix in (".json", ".jsonl", ".csv", ".arrow") and not Path(path).is_file():
-            raise DataFileError(f"{path} is not a file: check the path")
-        elif path.startswith(("/", ".", "~")) and not Path(path).exists():
-            raise DataFileError(f"{path} is no file or folder: check the path")
+    return tokenizer
 
 
 def _check_metrics_file(name: str | None) -> None:

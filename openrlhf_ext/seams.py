@@ -45,6 +45,10 @@ def _sft_dataset(module: Any) -> bool:
     return bool(module.SFTDataset.__module__ == "openrlhf_ext.sft_dataset")
 
 
+def _prompts(module: Any) -> bool:
+    return bool(module.PromptDataset.__module__ == "openrlhf_ext.prompts")
+
+
 SAMPLES = "openrlhf.trainer.ppo_utils.samples_generator"
 MAKER, TRAINER = "openrlhf.trainer.ppo_utils.experience_maker", "openrlhf.trainer.ppo_trainer"
 
@@ -86,6 +90,10 @@ SEAMS = (
     Seam(
         "openrlhf.datasets", ("SFTDataset",), "SFT data set", "openrlhf_ext.sft_dataset:register",
         _sft_dataset,
+    ),
+    Seam("openrlhf.datasets", ("PromptDataset",), "prompts", "openrlhf_ext.prompts:register", _prompts),
+    wrapper(
+        "openrlhf.datasets.utils", "blending_datasets", "reader of data", "openrlhf_ext.blending:register"
     ),
     wrapper(
         "openrlhf.trainer.sft_trainer", "SFTTrainer.save_logs_and_checkpoints", "SFT metrics",

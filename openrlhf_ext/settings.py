@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+from tw_plugins.datasets.settings import PromptSettings
 from tw_plugins.reward import RewardSettings
 from tw_plugins.rollout import RolloutSettings
 from tw_plugins.settings import Setting, Settings, SettingsError, declared, setting
@@ -80,7 +81,7 @@ class Common(Settings):
 
 
 @dataclass(frozen=True)
-class RLSettings(RewardSettings, RolloutSettings, Common):
+class RLSettings(PromptSettings, RewardSettings, RolloutSettings, Common):
     """Flags of `train_ppo_ray`: the rollout's settings and the reward's, the paper's by default."""
 
     vllm_args: str = setting(

@@ -6,16 +6,18 @@ Seam: `openrlhf.datasets.SFTDataset`, the name that `cli/train_sft.py` imports. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
-from openrlhf.datasets.prompts_dataset import preprocess_data
 from openrlhf.datasets.sft_dataset import SFTDataset
 
+from openrlhf_ext.blending import rows_in
+from openrlhf_ext.data_check import columns_of, template_of
 from openrlhf_ext.row_codes import encode
 from openrlhf_ext.settings import SFTSettings
+from tw_plugins.datasets.examples import examples_of
 from tw_plugins.sft import RowMaker
+from tw_plugins.sft.examples import sft_examples
 from tw_plugins.sft.order import unshuffled
 from tw_plugins.trajectory import ControlTokens
 
@@ -40,15 +42,19 @@ class TrieSFTDataset(SFTDataset):  # type: ignore[misc]
             ValueError: no example is left, one is bad and `--tw.strict`, packs too small.
         """
         settings = SFTSettings.from_environment()
-        self.tokenizer, self.data, self.input_template = tokenizer, strategy.args.data, input_template
+        self.tokenizer, data = tokenizer, strategy.args.data
         maker = RowMaker(
             tags=ControlTokens.from_tokenizer(tokenizer),
             max_length=max_length,
             length_setting="--data.max_len",
-            source=str(getattr(self.data, "dataset", "the data set")),
+            source=str(getattr(data, "dataset", "the data set")),
             settings=settings,
         )
-        rows = maker.rows(self._examples(dataset))
+        columns = columns_of(data, response=data.output_key)
+        examples = examples_of(rows_in(dataset, maker.source), "response", columns)
+        template = template_of(tokenizer, data, input_template)
+        rows = maker.rows(sft_examples(examples, template, maker.tags))
+        strategy.print(maker.summary)
         self.left_out = maker.left_out
         self.rows = rows.in_order(unshuffled(len(rows), strategy.seed)) if settings.keep_order else rows
 
@@ -60,14 +66,6 @@ class TrieSFTDataset(SFTDataset):  # type: ignore[misc]
         row = self.rows[index]
         shifted = torch.tensor([*row.loss_mask[1:], 0], dtype=torch.float32)
         return torch.tensor([row.input_ids]), encode(row.position_ids).unsqueeze(0), shifted.unsqueeze(0)
-
-    def _examples(self, dataset: Any) -> Iterator[tuple[list[int], str]]:
-        template = self.tokenizer.apply_chat_template if self.data.apply_chat_template else None
-        for example in dataset:
-            prompt, response = preprocess_data(
-                example, self.input_template, self.data.input_key, self.data.output_key, template
-            )
-            yield self.tokenizer(text=prompt, add_special_tokens=False)["input_ids"], response
 
 
 def register(datasets: Any) -> None:

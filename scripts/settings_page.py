@@ -35,10 +35,12 @@ def page() -> str:
     """The whole page, in Markdown."""
     rollout, reward, sft = declared(verl.Settings), declared(verl.RewardKwargs), declared(TableSettings)
     rl_flags, sft_flags = declared(openrlhf.RLSettings), declared(openrlhf.SFTSettings)
-    own = {name: one for name, one in rl_flags.items() if name not in {**rollout, **reward}}
+    prompts = declared(verl.Prompts)
+    own = {name: one for name, one in rl_flags.items() if name not in {**rollout, **reward, **prompts}}
     parts = [
         HEAD,
         _training("Rollout", verl.Settings.PREFIX, rollout.values(), rl_flags),
+        _training("Prompts of RL", verl.Prompts.PREFIX, prompts.values(), rl_flags),
         _training("Reward", verl.RewardKwargs.PREFIX, reward.values(), rl_flags),
         _training("SFT", TableSettings.PREFIX, sft.values(), sft_flags),
         "## OpenRLHF only\n",

@@ -46,9 +46,10 @@ def check(config: Any) -> None:
         raise SettingsError("\n".join(found))
     for warning in [*_deviations(config, settings.layout), *run_deviations(config, settings.layout)]:
         logger.warning(warning)
-    check_prompt_files(config.data)
     model = config.actor_rollout_ref.model
-    model_config = check_vocabulary(model.path, model.get("trust_remote_code", False))
+    tokenizer, model_config = check_vocabulary(model.path, model.get("trust_remote_code", False))
+    tokenizer.chat_template = model.get("custom_chat_template") or tokenizer.chat_template
+    check_prompt_files(config.data, tokenizer)
     if settings.layout == "trie":
         check_span(model_config, config.data.max_prompt_length + limits.max_tokens)
 

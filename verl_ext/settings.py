@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tw_plugins.datasets.settings import PromptSettings
 from tw_plugins.reward import RewardSettings
 from tw_plugins.rollout import Limits, RolloutSettings
 from tw_plugins.settings import SettingsError, section, setting
@@ -22,9 +23,11 @@ __all__ = [
     "KEY",
     "OUR_REWARD",
     "REWARD_KEY",
+    "Prompts",
     "RewardKwargs",
     "Settings",
     "SettingsError",
+    "prompt_settings",
     "reward_is_ours",
     "reward_settings",
     "settings_from",
@@ -67,6 +70,27 @@ class RewardKwargs(RewardSettings):
     """The reward's settings by their names in verl's config."""
 
     PREFIX = f"{REWARD_KEY}."
+
+
+@dataclass(frozen=True)
+class Prompts(PromptSettings):
+    """Of `verl_ext.prompts.PromptDataset`; the prompt's column is verl's own `data.prompt_key`."""
+
+    PREFIX = "data.threadweaver."
+
+    answer_key: str | None = setting(
+        None, "column of the reference answers; `null` takes the first usual name"
+    )
+    split: str = setting("train", "of folders and of data sets of the hub")
+
+
+def prompt_settings(data: Any) -> Prompts:
+    """Out of verl's `data` section.
+
+    Raises:
+        SettingsError: an unknown key or a value that is not allowed.
+    """
+    return Prompts.read(section(data.get("threadweaver"), "data.threadweaver", "strict=true"))
 
 
 def settings_from(config: Any) -> Settings:

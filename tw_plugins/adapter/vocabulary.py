@@ -15,8 +15,8 @@ class VocabularyError(UserError, ValueError):
     """A model that cannot be loaded, or whose embedding is smaller than its tokenizer."""
 
 
-def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> Any:
-    """Check the tokenizer and the config of a Hugging Face model folder or name; returns the config.
+def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> tuple[Any, Any]:
+    """Check the tokenizer and the config of a Hugging Face model folder or name; returns both.
 
     Raises:
         ControlTokenError: a control tag is missing from the tokenizer or is several ids.
@@ -42,7 +42,7 @@ def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> Any:
             "extra rows but the actor's softmax counts them: log-probs differ by the weight of those rows",
             model_path, rows, len(tokenizer),
         )  # fmt: skip
-    return config
+    return tokenizer, config
 
 
 def check_embedding(model_path: str, rows: int, ids: int) -> None:

@@ -24,6 +24,7 @@ from tw_plugins.cli.options import (
     ServedName,
     ServerKind,
     Temperature,
+    Template,
     TopP,
 )
 from tw_plugins.cli.view import view
@@ -119,6 +120,7 @@ def rollout(
     server: ServerKind = "openai",
     seed: Seed = None,
     engine_arg: EngineArg = None,
+    chat_template: Template = None,
 ) -> None:
     """Decode one prompt and watch it: sequential text, and threads side by side as they grow.
 
@@ -134,6 +136,7 @@ def rollout(
         server,
         seed,
         engine_arg,
+        chat_template=chat_template,
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tw_plugins.cli.data_check import register as register_check
 from tw_plugins.cli.options import (
     DEFAULTS,
     BaseUrl,
@@ -19,6 +20,7 @@ from tw_plugins.cli.options import (
     ServedName,
     ServerKind,
     Temperature,
+    Template,
     TopP,
 )
 from tw_plugins.cli.stage1 import register as register_stage1
@@ -94,6 +96,7 @@ def selftrain(
     server: ServerKind = "openai",
     seed: Seed = None,
     engine_arg: EngineArg = None,
+    chat_template: Template = None,
 ) -> None:
     """Sample trajectories in parallel mode and make an SFT set of the right, well-formed ones (stage 2).
 
@@ -110,6 +113,7 @@ def selftrain(
         server,
         seed,
         engine_arg,
+        chat_template=chat_template,
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,
@@ -125,4 +129,5 @@ def selftrain(
     run(model, prompts, out, settings, samples, keep, limit, Console(), where)
 
 
+register_check(data)
 register_stage1(data)

@@ -21,6 +21,7 @@ from tw_plugins.cli.options import (
     Seed,
     ServedName,
     ServerKind,
+    Template,
     TopP,
     WallClock,
     option,
@@ -47,6 +48,7 @@ def eval_run(
     mode: Annotated[str, typer.Option(help="parallel, autoregressive or both.")] = "both",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")] = None,
     instruction: Instruction = DEFAULTS.instruction,
+    chat_template: Template = None,
     temperature: Annotated[
         float | None, option("temperature", "When not given, 1 for a benchmark's name, else 0.")
     ] = None,
@@ -84,6 +86,7 @@ def eval_run(
         seed,
         engine_arg,
         instruction=instruction,
+        chat_template=chat_template,
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,
@@ -149,6 +152,7 @@ def eval_clock(
     ] = 30,
     max_tokens: MaxTokens = DEFAULTS.max_tokens,
     instruction: Instruction = DEFAULTS.instruction,
+    chat_template: Template = None,
     engine_arg: EngineArg = None,
 ) -> None:
     """Time a model against a baseline: each problem decoded greedily by both back to back, at batch size 1.
@@ -161,6 +165,9 @@ def eval_clock(
     from tw_plugins.evaluation.run import EvalSettings
 
     settings = EvalSettings(
-        instruction=instruction, max_tokens=max_tokens, engine_args=parse_engine_args(engine_arg or [])
+        instruction=instruction,
+        chat_template=chat_template,
+        max_tokens=max_tokens,
+        engine_args=parse_engine_args(engine_arg or []),
     )
     run(model, baseline, data, out, problems, settings, Console())

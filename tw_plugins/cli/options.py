@@ -23,6 +23,7 @@ __all__ = [
     "ServedName",
     "ServerKind",
     "Temperature",
+    "Template",
     "TopP",
     "WallClock",
     "option",
@@ -46,6 +47,7 @@ def sentence(one: Setting) -> str:
 
 
 Instruction = Annotated[str, option("instruction")]
+Template = Annotated[str | None, option("chat_template")]
 Temperature = Annotated[float, option("temperature")]
 TopP = Annotated[float, option("top_p")]
 MaxTokens = Annotated[int, option("max_tokens")]

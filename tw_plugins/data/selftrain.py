@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
 
+from tw_plugins.datasets.responses import without_end
 from tw_plugins.engines.choice import Server
-from tw_plugins.evaluation.problems import EvalProblem, read_messages
+from tw_plugins.evaluation.problems import EvalProblem
 from tw_plugins.evaluation.records import EvalRecord
 from tw_plugins.evaluation.resume import asked_for, check_settings
 from tw_plugins.evaluation.run import EvalSettings, prepare, sample
@@ -71,14 +71,14 @@ class Funnel:
     prompts_kept: int
 
 
-def sift(records: Iterable[EvalRecord], end: str, keep: Keep) -> tuple[Funnel, list[EvalRecord]]:
+def sift(records: Iterable[EvalRecord], ends: tuple[str, ...], keep: Keep) -> tuple[Funnel, list[EvalRecord]]:
     """The funnel, and the kept samples in the order of their prompts.
 
     Args:
-        end: text of the end-of-sequence token, with which a complete sample ends.
+        ends: texts of the tokens that end a turn; a complete sample ends with one.
     """
     samples = list(records)
-    complete = [record for record in samples if record.text.endswith(end) and not record.limits_hit]
+    complete = [record for record in samples if record.text.endswith(ends) and not record.limits_hit]
     correct = [record for record in complete if record.correct]
     well_formed = [record for record in correct if record.well_formed]
     of_prompt: dict[int, dict[str, EvalRecord]] = defaultdict(dict)
@@ -135,8 +135,7 @@ def selftrain(
     progress(0, total)
     found = sample(model, prepared, files, settings, lambda *_: progress(next(done), total), server)
     records = asked_for(prepared.problems, found["parallel"], samples)
-    messages = read_messages(prompts, limit, settings.instruction)
-    return _write(out, records, prepared.tags, prepared.problems, messages, keep)
+    return _write(out, records, prepared.tags, prepared.problems, keep)
 
 
 def _write(
@@ -144,16 +143,15 @@ def _write(
     records: Iterable[EvalRecord],
     tags: ControlTokens,
     problems: Sequence[EvalProblem],
-    messages: Sequence[Any],
     keep: Keep,
 ) -> Funnel:
-    end = tags.decode(tags.eos_ids[:1])
-    funnel, kept = sift(records, end, keep)
-    prompt_of = {problem.index: prompt for problem, prompt in zip(problems, messages, strict=True)}
+    ends = tuple(tags.decode([token_id]) for token_id in tags.eos_ids)
+    funnel, kept = sift(records, ends, keep)
+    prompt_of = {problem.index: list(problem.messages) for problem in problems}
     rows = [
         {
             "prompt": prompt_of[record.index],
-            "response": record.text.removesuffix(end),
+            "response": without_end(record.text, ends),
             "extra_info": {"index": record.index, "kind": record.kind},
         }
         for record in kept

@@ -8,13 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tw_plugins.datasets.settings import INSTRUCTION
 from tw_plugins.evaluation.scores import EvaluationError
 
-__all__ = ["ANSWERS", "BENCHMARKS", "INSTRUCTION", "PROBLEMS", "Benchmark", "as_chat", "load", "sampling_of"]
-
-INSTRUCTION = "Let's think step by step and output the final answer within \\boxed{}."
-PROBLEMS, ANSWERS = ("problem", "question"), ("answer", "final_answer")
-"""Columns that benchmarks have, one of each."""
+__all__ = ["BENCHMARKS", "INSTRUCTION", "Benchmark", "load", "sampling_of"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +48,7 @@ def load(name: str) -> list[dict[str, Any]]:
             number of problems came.
     """
     benchmark = BENCHMARKS[name]
-    columns = f"{' or '.join(PROBLEMS)} and {' or '.join(ANSWERS)}"
-    instead = f"Or give a local Parquet or JSON Lines file with the columns {columns} as --data."
+    instead = "Or give a local file with the columns problem and answer as --data."
     try:
         from datasets import load_dataset
     except ImportError as error:
@@ -86,21 +82,3 @@ def sampling_of(data: str, samples: int | None, temperature: float | None) -> tu
     if samples is None:
         samples = benchmark.samples if benchmark and temperature > 0 else 1
     return samples, temperature
-
-
-def as_chat(row: dict[str, Any], instruction: str = INSTRUCTION) -> dict[str, Any] | None:
-    """A benchmark's row as RL's: chat messages and ground truth; None where its columns are others.
-
-    Args:
-        instruction: follows the problem after an empty line; "" leaves the problem as it is.
-    """
-    problem = next((row[name] for name in PROBLEMS if row.get(name)), None)
-    answer = next((row[name] for name in ANSWERS if row.get(name) not in (None, "", [])), None)
-    if problem is None or answer is None:
-        return None
-    if isinstance(answer, list):  # OlympiadBench
-        answer = answer[0]
-    return {
-        "prompt": [{"role": "user", "content": f"{problem}\n\n{instruction}".rstrip()}],
-        "reward_model": {"ground_truth": str(answer).strip().strip("$")},
-    }

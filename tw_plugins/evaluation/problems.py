@@ -1,25 +1,27 @@
-"""Problems of known answers: files that RL reads too, benchmarks, and files with a benchmark's columns."""
+"""Problems of known answers: any file of questions and answers, RL's too, or a benchmark."""
 
 from __future__ import annotations
 
-import errno
-import json
 import logging
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from tw_plugins.datasets.columns import USUAL, Columns
+from tw_plugins.datasets.examples import Example, example_of, read_examples
+from tw_plugins.datasets.holes import Hole, Holes
+from tw_plugins.datasets.messages import Message
+from tw_plugins.datasets.questions import Question, questions
+from tw_plugins.datasets.rows import Row
+from tw_plugins.datasets.template import ChatTemplate
 from tw_plugins.evaluation import benchmarks
 from tw_plugins.evaluation.scores import EvaluationError
 
-__all__ = ["EvalProblem", "decomposable_places", "problem_of", "read_messages", "read_problems"]
+__all__ = ["EvalProblem", "decomposable_places", "read_problems"]
 
 logger = logging.getLogger(__name__)
-
-_COLUMNS = ("prompt", "reward_model")
-_JSON_LINES, _PARQUET = (".jsonl", ".json"), (".parquet", ".pq")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class EvalProblem:
         prompt: the last message's text, for people.
         prompt_ids: (P,) what the engine is given.
         reference: the right answer.
+        messages: the whole prompt.
     """
 
     index: int
@@ -39,35 +42,45 @@ class EvalProblem:
     prompt: str
     prompt_ids: list[int]
     reference: str
+    messages: Sequence[Message] = field(default=(), repr=False, compare=False)
 
 
 def read_problems(
-    path: Path | str, tokenizer: Any, limit: int | None = None, instruction: str = benchmarks.INSTRUCTION
+    source: Path | str,
+    tokenizer: Any,
+    limit: int | None = None,
+    instruction: str = benchmarks.INSTRUCTION,
+    columns: Columns = USUAL,
 ) -> list[EvalProblem]:
     """The first ``limit`` problems (None: all), through the tokenizer's chat template.
 
-    Columns: ``prompt`` (chat messages, or a user's text), ``reward_model.ground_truth``, and if present
-    ``extra_info.index`` (a whole number; else the row's place in the file counts) and ``extra_info.kind``;
-    or ``problem`` and ``answer``, see `tw_plugins.evaluation.benchmarks`.
+    Rows that cannot be asked or graded are named in the log and left out; they keep their place.
+    ``extra_info.index`` (a whole number; else the row's place counts) and ``extra_info.kind`` are read where
+    there are such.
 
     Args:
-        path: a Parquet or JSON Lines file, or the name of a benchmark. A line of JSON that cannot be read is
-            named in the log and left out; it keeps its place.
-        instruction: follows a benchmark's problem.
+        source: see `tw_plugins.datasets.rows.read_rows`, or the name of a benchmark.
+        instruction: follows a problem that is no chat, see `tw_plugins.datasets.questions`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        EvaluationError: it cannot be read, lacks a column, has no rows or fewer than ``limit``, or a row has
-            no reference answer.
+        DataFileError: it cannot be read, lacks a column or has no rows.
+        ChatTemplateError: the tokenizer has no chat template.
+        EvaluationError: no benchmark of that name, or fewer than ``limit`` problems, or none.
     """
-    return [problem_of(row, tokenizer) for row in _first(path, limit, instruction)]
-
-
-def read_messages(
-    path: Path | str, limit: int | None = None, instruction: str = benchmarks.INSTRUCTION
-) -> list[list[dict[str, Any]]]:
-    """The chat messages of the same problems; raises as `read_problems`."""
-    return [row.columns["prompt"] for row in _first(path, limit, instruction)]
+    holes = Holes()
+    asked = questions(_examples(source, columns), ChatTemplate(tokenizer), instruction)
+    problems = list(map(_problem, islice(holes.out_of(asked), limit)))
+    for line in holes.lines():
+        logger.warning("%s", line)
+    if not problems:
+        why = "; ".join(holes.lines()) or f"the limit is {limit}"
+        raise EvaluationError(f"{source}: no problem to evaluate; {why}. Give a file that has some")
+    if limit is not None and limit > len(problems):
+        raise EvaluationError(
+            f"{source} has {len(problems)} problems, {limit} are asked for: lower --limit, or leave it out "
+            "for all"
+        )
+    return problems
 
 
 def decomposable_places(problems: Sequence[EvalProblem]) -> list[int]:
@@ -76,52 +89,30 @@ def decomposable_places(problems: Sequence[EvalProblem]) -> list[int]:
     return places or list(range(len(problems)))
 
 
-class Row(NamedTuple):
-    """One row of a file.
-
-    Attributes:
-        place: 0-based, of its line where the file is JSON Lines.
-        where: file and row, for messages.
-        columns: by name.
-    """
-
-    place: int
-    where: str
-    columns: dict[str, Any]
-
-
-def _first(path: Path | str, limit: int | None, instruction: str) -> list[Row]:
-    rows = _rows(path)
-    if not rows or limit == 0:
-        raise EvaluationError(f"{path}: no problem to evaluate. Give a file that has rows.")
-    if limit is not None and limit > len(rows):
+def _examples(source: Path | str, columns: Columns) -> Iterator[Example | Hole]:
+    name = str(source)
+    if name in benchmarks.BENCHMARKS:
+        for place, row in enumerate(benchmarks.load(name)):
+            yield example_of(Row(f"{name}, row {place}", row), "answer", columns)
+        return
+    path = Path(source)
+    if not path.exists() and not path.suffix and "/" not in name:
         raise EvaluationError(
-            f"{path} has {len(rows)} problems, {limit} are asked for: lower --limit, or leave it out for all"
+            f"{name} is neither a file nor a benchmark: the benchmarks are {', '.join(benchmarks.BENCHMARKS)}"
         )
-    return [row._replace(columns=_as_rl(row, instruction)) for row in rows[:limit]]
+    yield from read_examples([source], "answer", columns)
 
 
-def problem_of(row: Row, tokenizer: Any) -> EvalProblem:
-    """One row with RL's columns as a problem.
-
-    Raises:
-        EvaluationError: the prompt or the reference answer is empty, or a column is of another type.
-    """
-    messages, extra = row.columns["prompt"], _object(row, "extra_info")
-    truth, kind = _object(row, "reward_model").get("ground_truth"), extra.get("kind")
-    reference = "" if truth is None else str(truth).strip()
-    if not reference or not messages:
-        raise EvaluationError(
-            f"{row.where}: {'reward_model.ground_truth' if messages else 'prompt'} is empty. "
-            "Every problem needs chat messages and a reference answer."
-        )
-    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+def _problem(asked: Question) -> EvalProblem:
+    extra = asked.example.columns.get("extra_info")
+    extra = extra if isinstance(extra, Mapping) else {}
     return EvalProblem(
-        index=_index(extra.get("index"), row.place),
-        kind="all" if kind is None else str(kind),
-        prompt=str(messages[-1]["content"]),
-        prompt_ids=list(ids),
-        reference=reference,
+        index=_index(extra.get("index"), asked.place),
+        kind=str(extra.get("kind") or "all"),
+        prompt=asked.messages[-1]["content"],
+        prompt_ids=asked.prompt.ids,
+        reference=asked.example.target,
+        messages=asked.messages,
     )
 
 
@@ -129,107 +120,5 @@ def _index(given: Any, place: int) -> int:
     """The index that a row gives itself; names that are no numbers are common, and say nothing of places."""
     try:
         return int(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return place
-
-
-def _object(row: Row, column: str) -> Mapping[str, Any]:
-    value = row.columns.get(column) or {}
-    if not isinstance(value, Mapping):
-        raise EvaluationError(
-            f"{row.where}: {column} is {value!r:.60}, must be an object"
-            f"{' with ground_truth' if column == 'reward_model' else ''}: write it as RL reads it"
-        )
-    return value
-
-
-def _rows(path: Path | str) -> list[Row]:
-    """Rows as they stand."""
-    if str(path) in benchmarks.BENCHMARKS:
-        return _numbered(path, benchmarks.load(str(path)))
-    file = Path(path)
-    if not file.exists():
-        if not file.suffix:
-            raise EvaluationError(
-                f"{path} is neither a file nor a benchmark: the benchmarks are "
-                f"{', '.join(benchmarks.BENCHMARKS)}"
-            )
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    if file.suffix in _JSON_LINES:
-        return _lines(file)
-    if file.suffix not in _PARQUET:
-        raise EvaluationError(
-            f"{path}: problems are read from Parquet ({', '.join(_PARQUET)}) and JSON Lines "
-            f"({', '.join(_JSON_LINES)}). Write the file as one of these."
-        )
-    return _numbered(path, _parquet(file))
-
-
-def _numbered(path: Path | str, rows: Iterable[dict[str, Any]]) -> list[Row]:
-    return [Row(place, f"{path}, row {place}", row) for place, row in enumerate(rows)]
-
-
-def _as_rl(row: Row, instruction: str) -> dict[str, Any]:
-    """The columns as RL has them."""
-    columns = row.columns
-    if all(name in columns for name in _COLUMNS):
-        return {**columns, "prompt": _messages(columns["prompt"], row.where)}
-    if (chat := benchmarks.as_chat(columns, instruction)) is not None:
-        return chat
-    names = benchmarks.PROBLEMS, benchmarks.ANSWERS
-    there = [name for some in names if (name := next(filter(columns.__contains__, some), ""))]
-    if len(there) == len(names):
-        empty = next((name for name in there if columns[name] in (None, "", [])), there[0])
-        raise EvaluationError(
-            f"{row.where}: {empty} is empty. Every problem needs a text and a reference answer."
-        )
-    problem, answer = (" or ".join(some) for some in names)
-    lacks = ", ".join(name for name in _COLUMNS if name not in columns)
-    raise EvaluationError(
-        f"{row.where} lacks the column {lacks}; it has {', '.join(columns)}. "
-        f"Write it with prompt (chat messages) and reward_model (with ground_truth), or with {problem} and "
-        f"{answer}."
-    )
-
-
-def _messages(prompt: Any, where: str) -> list[dict[str, Any]]:
-    if isinstance(prompt, str):
-        return [{"role": "user", "content": prompt}] if prompt.strip() else []
-    messages = prompt or []
-    if not isinstance(messages, list) or not all(
-        isinstance(message, Mapping) and "content" in message for message in messages
-    ):
-        raise EvaluationError(
-            f"{where}: prompt must be chat messages (each with role and content) or a text, it is "
-            f"{prompt!r:.60}"
-        )
-    return messages
-
-
-def _lines(path: Path) -> list[Row]:
-    rows = []
-    with path.open("rb") as lines:
-        for place, line in enumerate(lines):
-            if not line.strip():
-                continue
-            try:
-                columns = json.loads(line)
-            except (ValueError, RecursionError):
-                columns = None
-            if isinstance(columns, dict):
-                rows.append(Row(place, f"{path}, line {place + 1}", columns))
-            else:
-                logger.warning("%s, line %d is not a whole JSON record: left out", path, place + 1)
-    return rows
-
-
-def _parquet(path: Path) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    except pa.ArrowInvalid as error:
-        reason = str(error).splitlines()[0]
-        raise EvaluationError(f"{path} cannot be read as Parquet: {reason}. Write the file again.") from error
-    return rows

@@ -7,6 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tw_plugins.datasets.holes import BadRow
+from tw_plugins.datasets.messages import messages_of
+from tw_plugins.datasets.template import ChatTemplate, with_template
 from tw_plugins.engines.choice import Server, decode_with
 from tw_plugins.evaluation.decode import evaluate
 from tw_plugins.evaluation.problems import EvalProblem, read_problems
@@ -87,7 +90,7 @@ class Prepared(NamedTuple):
 
 def prepare(model: str, data: Path | str, settings: EvalSettings, limit: int | None = None) -> Prepared:
     """Reads tokenizer and problems, fits the limits to the model's context; raises as `evaluate_model`."""
-    tokenizer = load_tokenizer(model)
+    tokenizer = with_template(load_tokenizer(model), settings.chat_template)
     tags = ControlTokens.from_tokenizer(tokenizer)
     problems = read_problems(data, tokenizer, limit, settings.instruction)
     longest_prompt = max(len(problem.prompt_ids) for problem in problems)
@@ -98,12 +101,13 @@ def prepare_prompt(
     model: str, prompt: str, settings: EvalSettings
 ) -> tuple[ControlTokens, list[int], Limits, dict[str, Any]]:
     """The same for one message of a user: tags, ids of the prompt, limits and `VLLMEngine`'s arguments."""
-    tokenizer = load_tokenizer(model)
+    tokenizer = with_template(load_tokenizer(model), settings.chat_template)
     tags = ControlTokens.from_tokenizer(tokenizer)
-    ids = tokenizer.apply_chat_template(
-        [{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False
-    )
-    return tags, list(ids), *_fitted(model, len(ids), settings)
+    try:
+        ids = ChatTemplate(tokenizer).prompt(messages_of(prompt)).ids
+    except BadRow as bad:
+        raise EvaluationError(f"--prompt cannot be asked: {bad}") from bad
+    return tags, ids, *_fitted(model, len(ids), settings)
 
 
 def _fitted(model: str, longest_prompt: int, settings: EvalSettings) -> tuple[Limits, dict[str, Any]]:

@@ -27,7 +27,10 @@ class EvalSettings(Budget):
 
     max_tokens: int = budget(40_000, "response length; cut to what the model's context leaves", least=1)
     instruction: str = setting(
-        INSTRUCTION, "follows a benchmark's problem; a prompt in RL's columns stays as it is"
+        INSTRUCTION, "follows a problem (`problem`, `question`, …); a `prompt` or a chat is asked as it is"
+    )
+    chat_template: str | None = setting(
+        None, "a file, or chatml, for a model without one; the tokenizer's own when not given"
     )
     temperature: float = setting(0.0, "0 is greedy", least=0)
     top_p: float = setting(1.0, "nucleus; 1 takes all", least=0, most=1)
@@ -49,6 +52,8 @@ class EvalSettings(Budget):
     def sampling(self) -> dict[str, Any]:
         """What changes a sample; the rest may change between two runs that share their samples."""
         own = {**asdict(self), "engine_args": dict(self.engine_args)}
+        if self.chat_template is None:
+            del own["chat_template"]  # as in runs that were begun before there was one
         return {name: value for name, value in own.items() if name not in _NOT_SAMPLING}
 
 

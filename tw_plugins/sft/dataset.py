@@ -9,18 +9,22 @@ jagged and the engine sees it, so a row's restarted `position_ids` are all that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from itertools import islice
 from typing import Any
 
 import torch
 from torch.utils.data import Dataset
 
+from tw_plugins.datasets.columns import Columns
+from tw_plugins.datasets.examples import read_examples
+from tw_plugins.datasets.template import ChatTemplate
 from tw_plugins.settings import section
+from tw_plugins.sft.examples import sft_examples
 from tw_plugins.sft.order import unshuffled
 from tw_plugins.sft.rows import RowMaker
 from tw_plugins.sft.settings import TableSettings
-from tw_plugins.storage.parquet import as_paths, check_columns
+from tw_plugins.storage.parquet import as_paths
 from tw_plugins.trajectory import ControlTokens
 
 
@@ -33,7 +37,7 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
         """Read, check and encode every example.
 
         Args:
-            parquet_files: one path or several.
+            parquet_files: one source or several, of any form that `tw_plugins.datasets.rows` reads.
             config: verl's `data` section; `max_length` bounds a row in tokens, `threadweaver` holds
                 `sft.settings.TableSettings`.
             max_samples: take only the first so many examples; −1 takes all.
@@ -45,7 +49,6 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
         """
         given = section(config.get("threadweaver"), "data.threadweaver", "strict=true")
         self.settings = TableSettings.read(given)
-        self.tokenizer = tokenizer
         paths = as_paths(parquet_files)
         maker = RowMaker(
             tags=ControlTokens.from_tokenizer(tokenizer),
@@ -54,8 +57,14 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
             source=", ".join(paths),
             settings=self.settings,
         )
-        examples = islice(self._examples(paths), max_samples if max_samples >= 0 else None)
-        rows = maker.rows(examples)
+        columns = Columns(prompt=self.settings.prompt_key, response=self.settings.response_key)
+        examples = islice(
+            read_examples(paths, "response", columns), max_samples if max_samples >= 0 else None
+        )
+        template = ChatTemplate(tokenizer, config.get("apply_chat_template_kwargs"))
+        rows = maker.rows(sft_examples(examples, template, maker.tags))
+        if os.environ.get("RANK", "0") == "0":
+            print(maker.summary)  # as verl's own data sets do
         self.left_out = maker.left_out
         self.rows = rows.in_order(unshuffled(len(rows))) if self.settings.keep_order else rows
 
@@ -66,17 +75,3 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
         row = self.rows[index]
         fields = {"input_ids": row.input_ids, "position_ids": row.position_ids, "loss_mask": row.loss_mask}
         return {name: torch.tensor(values, dtype=torch.long) for name, values in fields.items()}
-
-    def _examples(self, paths: list[str]) -> Iterator[tuple[list[int], str]]:
-        """Prompt ids and response of each example; the prompt as verl's agent loops encode it in RL."""
-        import pyarrow.parquet as pq
-
-        keys = [self.settings.prompt_key, self.settings.response_key]
-        check_columns(paths, keys)
-        for path in paths:
-            table = pq.read_table(path, columns=keys).to_pydict()
-            for prompt, response in zip(table[keys[0]], table[keys[1]], strict=True):
-                yield (
-                    self.tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False),
-                    response,
-                )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tw_plugins.datasets.holes import BadRow, Hole, Holes
 from tw_plugins.errors import UserError
+from tw_plugins.sft.examples import SFTExample
 from tw_plugins.sft.settings import SFTSettings
 from tw_plugins.trajectory import ControlTokens, encode_trajectory, validate
 from tw_plugins.trie import TrieRow, row_from_ids
@@ -23,13 +25,13 @@ class NoExamples(UserError, ValueError):
 
 @dataclass
 class RowMaker:
-    """Makes rows of (prompt ids, response text) pairs.
+    """Makes rows of prompts and their responses.
 
     Attributes:
         max_length: tokens that a row may have, branches included.
         length_setting: the framework's name of ``max_length``, for messages.
         source: the data's name, for messages.
-        left_out: reason → number of examples left out, after ``rows``.
+        holes, summary: what is left out, and one line of what is not, after ``rows``.
 
     Raises:
         ValueError: packs that could not hold a row of ``max_length``.
@@ -40,9 +42,9 @@ class RowMaker:
     length_setting: str
     source: str
     settings: SFTSettings = field(default_factory=SFTSettings)
-    left_out: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        self.holes, self.summary = Holes(self.settings.strict), ""
         pack_tokens = self.settings.pack_tokens
         if pack_tokens is not None and pack_tokens < self.max_length:
             raise ValueError(
@@ -50,46 +52,49 @@ class RowMaker:
                 f"{self.length_setting} allows a row: raise it to that"
             )
 
-    def rows(self, examples: Iterable[tuple[Sequence[int], str]]) -> CompactRows | PackedRows:
+    @property
+    def left_out(self) -> Counter[str]:
+        """Reason → number of examples left out, after ``rows``."""
+        return self.holes.counted
+
+    def rows(self, examples: Iterable[SFTExample | Hole]) -> CompactRows | PackedRows:
         """The rows of all examples that can be used, in order, or the packs made of them.
 
         Raises:
-            ValueError: an example that cannot be used, when ``strict``; its index and the reason are named.
+            BadRowError: an example that cannot be used, when ``strict``; its row and the reason are named.
             NoExamples: none is left.
         """
-        rows = CompactRows(self._usable(examples))
+        rows = CompactRows(self.holes.out_of(map(self.row, examples)))
         if not rows:
-            raise NoExamples(
-                f"{self.source}: no example is left; left out: {dict(self.left_out)}. "
-                "Mend the data, or raise the length."
-            )
-        if lost := self.left_out.total():
-            total = len(rows) + lost
-            logger.warning("%d of %d examples are left out: %s", lost, total, dict(self.left_out))
+            why = "; ".join(self.holes.lines())
+            raise NoExamples(f"{self.source}: no example is left; {why}. Mend the data")
+        for line in self.holes.lines():
+            logger.warning("of %d examples %s", len(rows) + self.holes.total, line)
+        self.summary = self.holes.summary(self.source, len(rows), "rows to train", max(rows.lengths))
         if self.settings.pack_tokens is None:
             return rows
         packs = plan(rows.lengths, self.settings.pack_tokens, by_length=not self.settings.keep_order)
         return PackedRows(rows, packs)
 
-    def _usable(self, examples: Iterable[tuple[Sequence[int], str]]) -> Iterator[TrieRow]:
-        for index, (prompt_ids, response) in enumerate(examples):
-            reason, row = self._encode(prompt_ids, response)
-            if row is not None:
-                yield row
-            elif self.settings.strict:
-                raise ValueError(f"example {index} of {self.source}: {reason}")
-            else:
-                self.left_out[reason.split(":")[0]] += 1
-                logger.warning("example %d is left out: %s", index, reason)
+    def row(self, example: SFTExample | Hole) -> TrieRow | Hole:
+        """One row, or why there is none; nothing is counted."""
+        if isinstance(example, Hole):
+            return example
+        try:
+            return self._encode(example)
+        except BadRow as bad:
+            return Hole(example.where, bad.reason, bad.detail)
 
-    def _encode(self, prompt_ids: Sequence[int], response: str) -> tuple[str, TrieRow | None]:
-        """A row, or the reason why there is none."""
-        if errors := validate(response):
-            return f"{errors[0].code}: {errors[0].message}", None
-        if not prompt_ids:
-            return "empty prompt: there is nothing to predict the first token from", None
-        ids = [*prompt_ids, *encode_trajectory(response, self.tags), self.tags.eos_ids[0]]
-        row = row_from_ids(ids, self.tags, len(prompt_ids), self.settings.autoregressive_unit)
+    def _encode(self, example: SFTExample) -> TrieRow:
+        if errors := validate(example.response):
+            raise BadRow(errors[0].code, errors[0].message)
+        if not example.prompt_ids:
+            raise BadRow("empty prompt", "there is nothing to predict the first token from")
+        response = encode_trajectory(example.response, self.tags)
+        if ends := set(self.tags.eos_ids) & set(response):
+            raise BadRow("a turn ends inside the response", self.tags.decode([*ends][:1]))
+        ids = [*example.prompt_ids, *response, self.tags.eos_ids[0]]
+        row = row_from_ids(ids, self.tags, len(example.prompt_ids), self.settings.autoregressive_unit)
         if len(row) > self.max_length:
-            return f"too long: {len(row)} tokens, {self.length_setting} is {self.max_length}", None
-        return "", row
+            raise BadRow("too long", f"{len(row)} tokens, {self.length_setting} is {self.max_length}")
+        return row

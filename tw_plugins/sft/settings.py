@@ -15,7 +15,7 @@ class SFTSettings(Settings):
         True, "train the whole joined trajectory too, so that the model also decodes sequentially (P26)"
     )
     strict: bool = setting(
-        False, "stop at the first malformed trajectory instead of counting and leaving it out"
+        False, "stop at the first row that cannot be used instead of counting and leaving it out"
     )
     keep_order: bool = setting(False, "first epoch in the order of the file (a curriculum)")
     pack_tokens: int | None = setting(
@@ -28,9 +28,13 @@ class SFTSettings(Settings):
 
 @dataclass(frozen=True)
 class TableSettings(SFTSettings):
-    """Of `sft.dataset.TrieSFTDataset`, which reads its Parquet files itself."""
+    """Of `sft.dataset.TrieSFTDataset`, which reads its files itself."""
 
     PREFIX = "data.threadweaver."
 
-    prompt_key: str = setting("prompt", "column of the prompts, lists of chat messages")
-    response_key: str = setting("response", "column of the responses, trajectories")
+    prompt_key: str | None = setting(
+        None, "column of the prompts, texts or chat messages; `null` takes the first usual name"
+    )
+    response_key: str | None = setting(
+        None, "column of the responses, trajectories; `null` takes the first usual name, or the last turn"
+    )

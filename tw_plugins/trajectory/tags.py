@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from tw_plugins.errors import UserError
+from tw_plugins.trajectory.ends import ends_of
 from tw_plugins.trajectory.grammar import TAGS
 
 __all__ = ["TAGS", "ControlTokenError", "ControlTokens"]
@@ -53,11 +54,13 @@ class ControlTokens:
 
         Args:
             tokenizer: has ``get_vocab``, ``encode``, ``decode``, ``unk_token_id`` and ``eos_token_id``.
-            eos_ids: the ids that end a trajectory; the tokenizer's own EOS when None.
+            eos_ids: the ids that end a trajectory; all that the model ends turns with when None, see
+                `trajectory.ends`.
 
         Raises:
             ControlTokenError: a required tag is missing, is unknown or is several ids; only one tag of the
-                Conclusion pair is there; two tags share an id; there is no EOS id.
+                Conclusion pair is there; two tags share an id; there is no EOS id; pieces that are encoded
+                apart are not the text that they were.
         """
         vocab = tokenizer.get_vocab()
         has_conclusion = any(tag in vocab for tag in _OPTIONAL)
@@ -72,6 +75,7 @@ class ControlTokens:
         )
         if overlap := sorted(set(ids.values()) & set(tokens.eos_ids)):
             raise ControlTokenError(f"token ids {overlap} are both control tag and EOS. Give other eos_ids.")
+        _check_pieces(tokens)
         return tokens
 
     @cached_property
@@ -112,10 +116,7 @@ class ControlTokens:
         """Text of ids for reading: special tokens kept, no clean-up of spaces."""
         if not len(ids):
             return ""
-        text: str = self._tokenizer.decode(
-            list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
-        return text
+        return _decode(self._tokenizer, ids)
 
 
 def _field_name(tag: str) -> str:
@@ -138,13 +139,36 @@ def _single_id(tokenizer: Any, vocab: dict[str, int], tag: str) -> int:
             f"the tokenizer splits {tag!r} into ids {list(alone)} instead of the one id {vocab[tag]}. "
             f"Add it as a special token (AddedToken, special=True) so that it is never split."
         )
+    around = f"a \n{tag}\n a"
+    decoded = _decode(tokenizer, tokenizer.encode(around, add_special_tokens=False))
+    if len(decoded) < len(around):
+        raise ControlTokenError(
+            f"the tokenizer makes {decoded!r} of {around!r}: white space beside {tag} is lost. Add the tag "
+            "again without lstrip and rstrip (AddedToken(…, lstrip=False, rstrip=False, special=True))"
+        )
     return vocab[tag]
+
+
+def _check_pieces(tokens: ControlTokens) -> None:
+    """What is injected and what is sampled are encoded apart; together they must be the text."""
+    pieces = ("a", "\n", "<Thread>", "\n1:", " a", "</Thread>", "\n", "a")
+    decoded = tokens.decode([token_id for piece in pieces for token_id in tokens.encode(piece)])
+    if decoded != "".join(pieces):
+        raise ControlTokenError(
+            f"the tokenizer makes {decoded!r} of the pieces of {''.join(pieces)!r}: it puts something before "
+            "or behind each piece. Load it without (add_prefix_space=False, legacy=False), or save it so"
+        )
+
+
+def _decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    text: str = tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return text
 
 
 def _eos_ids(tokenizer: Any, eos_ids: int | Iterable[int] | None) -> tuple[int, ...]:
     """EOS ids as a tuple, in the given order, each once."""
-    given = tokenizer.eos_token_id if eos_ids is None else eos_ids
-    if given is None:
+    given = ends_of(tokenizer) if eos_ids is None else eos_ids
+    if eos_ids is None and not given:
         raise ControlTokenError("the tokenizer has no EOS token. Set tokenizer.eos_token or give eos_ids.")
     found = tuple(dict.fromkeys([given] if isinstance(given, int) else given))
     if not found:

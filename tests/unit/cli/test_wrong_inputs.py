@@ -22,6 +22,7 @@ from tests.support.fakes import char_tokenizer
 from tests.support.messages import assert_message
 from tests.support.records import RECORD
 from tests.support.report_data import report
+from tests.support.tokenizers import tokenizer
 from tw_plugins.adapter.vocabulary import check_embedding, check_vocabulary
 from tw_plugins.bench.step import bench_step
 from tw_plugins.cli import app as cli
@@ -34,6 +35,7 @@ from tw_plugins.reward.score import acceleration_bonus
 from tw_plugins.rollout import Completion, Limits
 from tw_plugins.rollout.deadline import check_deadline
 from tw_plugins.sft import RowMaker, SFTSettings
+from tw_plugins.sft.examples import SFTExample
 from tw_plugins.storage.parquet import check_columns
 from tw_plugins.toy.digits import Sizes
 from tw_plugins.trajectory import ControlTokens
@@ -60,7 +62,7 @@ def half(path: Path, **columns: list[Any]) -> Path:
 
 
 def problems(path: Path) -> Any:
-    return read_problems(path, char_tokenizer())
+    return read_problems(path, tokenizer())
 
 
 def maker(**settings: Any) -> RowMaker:
@@ -178,17 +180,17 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "problems without a column": (
         lambda folder: problems(parquet(folder / "d.parquet", prompt=["?"])),
-        "d.parquet, row 0 lacks the column reward_model; it has prompt. Write it with",
+        "d.parquet, row 0 has no column reward_model.ground_truth or .*; it has prompt: add it to the file",
     ),
     "problems without rows": (
         lambda folder: problems(parquet(folder / "d.parquet", prompt=[], reward_model=[])),
-        "d.parquet: no problem to evaluate. Give a file",
+        "d.parquet has no rows: give a file",
     ),
     "problem without an answer": (
         lambda folder: problems(
             parquet(folder / "d.parquet", prompt=TRUTH["prompt"], reward_model=[{"ground_truth": " "}])
         ),
-        "d.parquet, row 0: reward_model.ground_truth is empty. Every problem needs",
+        "no problem to evaluate; 1 left out, no reference answer: .*d.parquet, row 0. Give a file",
     ),
     "problem without a prompt": (
         lambda folder: problems(
@@ -198,7 +200,7 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
                 reward_model=TRUTH["reward_model"],
             )
         ),
-        "d.parquet, row 0: prompt is empty. Every problem needs",
+        "no problem to evaluate; 1 left out, no message of a user: .*d.parquet, row 0.* Give a file",
     ),
     "half a record": (
         lambda folder: read_records(text(folder / "r.jsonl", json.dumps(asdict(RECORD))[:50])),
@@ -209,8 +211,8 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
         "pack_tokens is 9, less than the 50 .*raise it",
     ),
     "nothing to train on": (
-        lambda _: maker().rows([([1], "<Parallel>")]),
-        "d.parquet: no example is left; left out: .'unclosed': 1.*Mend the data",
+        lambda _: maker().rows([SFTExample([1], "<Parallel>")]),
+        "d.parquet: no example is left; 1 left out, unclosed.*Mend the data",
     ),
     "report without a part": (
         lambda folder: write_report(without("eval"), folder),

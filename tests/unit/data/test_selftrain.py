@@ -25,6 +25,7 @@ from tw_plugins.evaluation.resume import ResumeError
 from tw_plugins.evaluation.run import EvalSettings, EvaluationError, Prepared
 from tw_plugins.rollout import Completion, Limits
 from tw_plugins.sft import RowMaker, SFTSettings
+from tw_plugins.sft.examples import SFTExample
 
 TAGS = control_tokens()
 GOOD = replace(RECORD, text="<think>\n</think>\\boxed{7}" + EOS)
@@ -91,15 +92,15 @@ def test_each_step_of_the_funnel() -> None:
         replace(GOOD, index=2, longest=40),
     ]
     want = Funnel(prompts=3, samples=7, complete=5, correct=4, well_formed=3, kept=3, prompts_kept=3)
-    assert sift(records, EOS, Keep()) == (want, [GOOD, records[5], records[6]])
-    assert sift(records, EOS, Keep(max_tokens=40))[1] == [GOOD, records[6]]
-    assert sift(records, EOS, Keep(min_acceleration=0.5))[1] == [GOOD, records[5]]
+    assert sift(records, (EOS,), Keep()) == (want, [GOOD, records[5], records[6]])
+    assert sift(records, (EOS,), Keep(max_tokens=40))[1] == [GOOD, records[6]]
+    assert sift(records, (EOS,), Keep(min_acceleration=0.5))[1] == [GOOD, records[5]]
 
 
 def test_copies_are_left_out_and_the_fastest_of_a_prompt_kept() -> None:
     slow, fast = replace(GOOD, text="b" + EOS, longest=30), replace(GOOD, text="c" + EOS, longest=10)
-    assert sift([GOOD, GOOD, slow, fast], EOS, Keep())[1] == [fast, GOOD, slow]
-    funnel, kept = sift([GOOD, GOOD, slow, fast], EOS, Keep(per_prompt=2))
+    assert sift([GOOD, GOOD, slow, fast], (EOS,), Keep())[1] == [fast, GOOD, slow]
+    funnel, kept = sift([GOOD, GOOD, slow, fast], (EOS,), Keep(per_prompt=2))
     assert kept == [fast, GOOD] and (funnel.well_formed, funnel.kept, funnel.prompts_kept) == (4, 2, 1)
 
 
@@ -111,7 +112,7 @@ def test_the_set_can_be_trained_on(prompts: Path, tmp_path: Path) -> None:
     (row,) = pq.read_table(tmp_path / "out/sft.parquet").to_pylist()
     assert row["prompt"] == [{"role": "user", "content": "problem 0"}]
     maker = RowMaker(TAGS, 1000, "data.max_length", "here", SFTSettings(strict=True))
-    (made,) = maker.rows([(TAGS.encode("problem 0"), row["response"])])
+    (made,) = maker.rows([SFTExample(TAGS.encode("problem 0"), row["response"])])
     assert made.branches and made.input_ids[made.branches[0].start - 1] == TAGS.eos_ids[0]
 
 

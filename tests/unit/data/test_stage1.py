@@ -142,8 +142,8 @@ def test_a_trace_that_is_wrong_costs_nothing(tmp_path: Path) -> None:
 
 
 ODD: dict[str, tuple[dict[str, Any], str | None]] = {
-    "a prompt without content": ({"prompt": [{"role": "user"}]}, "missing_column"),
-    "a prompt that is a number": ({"prompt": 5}, "missing_column"),
+    "a prompt without content": ({"prompt": [{"role": "user"}]}, "unreadable_row"),
+    "a prompt that is a number": ({"prompt": 5}, "unreadable_row"),
     "half of a character": ({"prompt": "what is \ud83d?"}, "not_text"),
     "two reasonings": ({"response": traces(1)[0]["response"] * 2}, "no_reasoning"),
     "reasoning in reasoning": ({"response": f"<think>{traces(1)[0]['response']}"}, "no_reasoning"),

@@ -35,6 +35,10 @@ PARAMETERS = {
     ("openrlhf.datasets.sft_dataset", "SFTDataset"): (
         "dataset tokenizer max_length strategy input_template pretrain_mode num_processors multiturn"
     ),
+    ("openrlhf.datasets.prompts_dataset", "PromptDataset"): "dataset tokenizer strategy input_template",
+    ("openrlhf.datasets.utils", "blending_datasets"): (
+        "datasets probabilities strategy seed max_count stopping_strategy dataset_split"
+    ),
     ("openrlhf.trainer.sft_trainer", "SFTTrainer.save_logs_and_checkpoints"): (
         "self args global_step step_bar logs_dict client_states"
     ),
@@ -44,6 +48,7 @@ PARAMETERS = {
 }
 NOT_CALLED = {
     ("openrlhf.datasets", "SFTDataset"),  # the name, whose class is in `sft_dataset`
+    ("openrlhf.datasets", "PromptDataset"),  # likewise, in `prompts_dataset`
     ("openrlhf.trainer.ppo_trainer", "PPOTrainer"),  # the actor: its methods are `BasePPOTrainer`'s
     ("openrlhf.trainer.ray.vllm_engine", "RolloutRayActor"),  # its arguments pass through
     ("openrlhf.models.actor", "Actor.__init__"),  # so do these

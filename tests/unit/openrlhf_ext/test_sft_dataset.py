@@ -30,7 +30,7 @@ def made(toy: Toy, data: Any, max_length: int = 2048) -> Any:
     settings = SimpleNamespace(
         input_key="prompt", output_key="response", apply_chat_template=True, dataset="sft"
     )
-    strategy = SimpleNamespace(args=SimpleNamespace(data=settings), seed=3)
+    strategy = SimpleNamespace(args=SimpleNamespace(data=settings), seed=3, print=print)
     return upstream.SFTDataset(data, AutoTokenizer.from_pretrained(toy["model"]), max_length, strategy)
 
 
@@ -131,7 +131,7 @@ def test_malformed_ones_are_counted_or_an_error(toy: Toy, monkeypatch: pytest.Mo
     data = made(toy, Dataset.from_list(rows))
     assert len(data) == 1 and data.left_out.total() == 1
     monkeypatch.setenv(ENVIRONMENT, '{"strict": true}')
-    with pytest.raises(ValueError, match="example 1 of sft: "):
+    with pytest.raises(ValueError, match="sft, row 1: unclosed: "):
         made(toy, Dataset.from_list(rows))
 
 

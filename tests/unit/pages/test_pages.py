@@ -26,6 +26,7 @@ from tw_plugins.pages.reading.files import read, read_one
 from tw_plugins.pages.reading.trajectory import ViewError
 from tw_plugins.pages.row.row import row_data, row_of
 from tw_plugins.sft import RowMaker
+from tw_plugins.sft.examples import SFTExample
 from tw_plugins.trajectory import ControlTokens
 
 runner = CliRunner()
@@ -154,7 +155,7 @@ def test_a_row_is_the_one_that_training_makes(tmp_path: Path) -> None:
     shown = row_of(read_one(path, 0), tokenizer)
     prompt = tokenizer.encode("1 + 2?")
     tags = ControlTokens.from_tokenizer(tokenizer)
-    (row,) = RowMaker(tags, 10_000, "", "").rows([(prompt, FORKED)])
+    (row,) = RowMaker(tags, 10_000, "", "").rows([SFTExample(prompt, FORKED)])
     assert shown.row == row and shown.prompt_length == len(prompt) and shown.threads == [(1, 2)]
     given = row_data(shown)
     assert given["positions"] == row.position_ids and given["loss"] == row.loss_mask  # type: ignore[union-attr]

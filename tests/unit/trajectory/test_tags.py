@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from tokenizers import AddedToken
+from tokenizers import AddedToken, normalizers
 
 from tests.support.fakes import EOS, char_tokenizer, control_tokens
 from tw_plugins.trajectory import TAGS, ControlTokenError, ControlTokens
@@ -104,3 +104,18 @@ def test_can_travel_to_a_worker() -> None:
     copy = pickle.loads(pickle.dumps(tags))
     assert copy == tags
     assert copy.header(3, True) == tags.header(3, True)
+
+
+@pytest.mark.parametrize("side", ["lstrip", "rstrip"])
+def test_a_tag_that_takes_white_space_with_it_is_named(side: str) -> None:
+    tokenizer = char_tokenizer(tags=[tag for tag in TAGS if tag != "<Thread>"])
+    tokenizer.add_tokens([AddedToken("<Thread>", special=True, **{side: True})])
+    with pytest.raises(ControlTokenError, match="white space beside <Thread> is lost"):
+        ControlTokens.from_tokenizer(tokenizer)
+
+
+def test_a_tokenizer_that_puts_a_space_before_pieces_is_named() -> None:
+    tokenizer = char_tokenizer()
+    tokenizer.backend_tokenizer.normalizer = normalizers.Prepend(" ")
+    with pytest.raises(ControlTokenError, match="puts something before or behind each piece"):
+        ControlTokens.from_tokenizer(tokenizer)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.fidelity import TAGS, TOKENIZER, model_of, rollouts, row_logprobs
 from tw_plugins.sft import RowMaker, SFTSettings
+from tw_plugins.sft.examples import SFTExample
 from tw_plugins.trie import TrieRow, row_from_rollout
 from tw_plugins.trie.compact import CompactRows
 from tw_plugins.trie.packing import PackedRows, plan
@@ -89,7 +90,7 @@ def test_what_does_not_fit_is_an_error() -> None:
 
 def test_examples_fill_packs_unless_their_order_is_kept() -> None:
     prompt = TOKENIZER.encode("p")
-    examples = [(prompt, "a" * n) for n in (3, 9, 4, 8)]
+    examples = [SFTExample(prompt, "a" * n) for n in (3, 9, 4, 8)]
     sizes = {}
     for keep_order in (False, True):
         settings = SFTSettings(pack_tokens=24, keep_order=keep_order)

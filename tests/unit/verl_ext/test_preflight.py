@@ -176,10 +176,10 @@ def wrong_file(name: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "pattern"),
     [
-        ("missing", "wrong.parquet is not a file"),
+        ("missing", "wrong.parquet is no file or folder: check the path"),
         ("not parquet", "wrong.parquet cannot be read as Parquet: "),
         ("empty", "wrong.parquet has no rows"),
-        ("column", "wrong.parquet lacks the column reward_model; it has prompt, data_source"),
+        ("column", "row 0 has no column reward_model.ground_truth or .*; it has prompt, data_source"),
     ],
 )
 def test_a_wrong_data_file_is_named(tmp_path: Path, toy: Toy, setting: str, kind: str, pattern: str) -> None:
@@ -191,7 +191,7 @@ def test_a_wrong_data_file_is_named(tmp_path: Path, toy: Toy, setting: str, kind
 
 def test_several_files_are_all_looked_at(tmp_path: Path, toy: Toy) -> None:
     config = rl_config(toy, f"data.train_files=[{toy['rl']},{tmp_path / 'no.parquet'}]")
-    with pytest.raises(DataFileError, match=r"no\.parquet is not a file"):
+    with pytest.raises(DataFileError, match=r"no\.parquet is no file or folder"):
         preflight.check(config)
 
 
@@ -294,7 +294,7 @@ def test_runs_without_threadweaver_are_left_alone() -> None:
     [
         (f"{KEY}.layout=rows", "error: algorithm.adv_estimator=p_grpo needs one row per trajectory"),
         (f"{KEY}.max_tokens=many", "error: .*max_tokens='many': must be a whole number or null"),
-        ("data.train_files=/none.parquet", "error: data.train_files: /none.parquet is not a file"),
+        ("data.train_files=/none.parquet", "error: data.train_files: /none.parquet is no file or folder"),
         ("actor_rollout_ref.model.path=/none", "error: no tokenizer and config can be loaded from /none"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -86,13 +87,12 @@ def test_malformed_ones_are_counted_and_left_out(
     examples = dataset(toy, str(path), "data.threadweaver.strict=false")
     assert len(examples) == 2
     assert list(examples.left_out.values()) == [2]
-    lines = [message for message in caplog.messages if "left out" in message]
-    assert [line.split(" is ")[0] for line in lines[:2]] == ["example 1", "example 3"]
-    assert lines[-1].startswith("2 of 4 examples are left out: ")
+    (line,) = [message for message in caplog.messages if "left out" in message]
+    assert re.search(r"^of 4 examples 2 left out, \w+: .*sft.parquet, row 1 \(.*sft.parquet, row 3 \(", line)
 
 
 def test_strict_names_the_first_malformed_one(toy: Toy, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^example 1 of .*sft\.parquet: \w+: "):
+    with pytest.raises(ValueError, match=r"sft\.parquet, row 1: \w+: .*Mend or remove the row"):
         dataset(toy, str(write(tmp_path, PLAIN, BROKEN)), "data.threadweaver.strict=true")
 
 
@@ -103,18 +103,19 @@ def test_overlong_ones_count_the_whole_row(toy: Toy, tmp_path: Path) -> None:
     examples = dataset(toy, path, *settings)
     assert examples.left_out == {"too long": 1} and len(examples) == 1
     assert len(dataset(toy, path, f"data.max_length={max(lengths)}")) == 2
-    with pytest.raises(ValueError, match=rf"^example 1 .*: too long: {max(lengths)} tokens"):
+    with pytest.raises(ValueError, match=rf"sft.parquet, row 1: too long: {max(lengths)} tokens"):
         dataset(toy, path, f"data.max_length={max(lengths) - 1}")
 
 
 @pytest.mark.parametrize("responses", [[], [BROKEN]])
 def test_nothing_left_is_an_error(toy: Toy, tmp_path: Path, responses: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"has no rows|no example is left; left out: \{'"):
+    message = r"has no rows|no example is left; 1 left out, \w+: .*row 0"
+    with pytest.raises(ValueError, match=message):
         dataset(toy, str(write(tmp_path, *responses)), "data.threadweaver.strict=false")
 
 
 def test_a_missing_column_is_named(toy: Toy, tmp_path: Path) -> None:
-    with pytest.raises(DataFileError, match="lacks the column answer; it has prompt, response"):
+    with pytest.raises(DataFileError, match="has no column answer for the response; it has prompt, response"):
         dataset(toy, str(write(tmp_path, PLAIN)), "data.threadweaver.response_key=answer")
 
 

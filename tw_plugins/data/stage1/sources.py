@@ -7,7 +7,13 @@ from collections import Counter
 from pathlib import Path
 
 from tw_plugins.data.stage1.runs import digest
-from tw_plugins.storage.jsonl import InputError, Record, numbered
+from tw_plugins.datasets.columns import USUAL
+from tw_plugins.datasets.examples import example_with_response
+from tw_plugins.datasets.holes import BadRow, Hole
+from tw_plugins.datasets.references import reference_of
+from tw_plugins.datasets.rows import Row, read_rows
+from tw_plugins.storage.jsonl import InputError, Record
+from tw_plugins.storage.parquet import DataFileError
 
 __all__ = ["records_of"]
 
@@ -18,40 +24,53 @@ def records_of(source: Path) -> list[Record]:
     A record without an id gets one from its prompt and response, so that it is the same wherever it stands.
 
     Raises:
-        FileNotFoundError: there is no `source`.
+        DataFileError: there is no `source`, or it cannot be read.
         InputError: two records have one id.
     """
     records: list[Record] = []
     seen: set[str] = set()
     copies: Counter[str] = Counter()
-    for number, record in numbered(source):
-        where = f"{source.name}, line {number}"
-        if isinstance(record, str):
-            records.append(_rejected({"id": f"line-{number}"}, "unreadable_line", f"{where}: {record}"))
-        elif record.get("status") == "rejected":
+    for place, row in enumerate(read_rows(source), 1):
+        if isinstance(row, Hole):
+            records.append(_rejected({"id": f"line-{place}"}, "unreadable_line", f"{row.reason}: {row}"))
+        elif row.columns.get("status") == "rejected":
             continue
-        elif record.get("id") is None:
-            name = f"trace-{digest([record.get('prompt'), record.get('response')])}"
-            copies[name] += 1
-            records.append({**record, "id": name if copies[name] == 1 else f"{name}-{copies[name]}"})
         else:
-            records.append({**record, "id": str(record["id"])})
+            records.append(_as_read({**row.columns, "id": _name(row.columns, copies)}, row.where))
         if records[-1]["id"] in seen:
             raise InputError(f"{source} has two records of the id {records[-1]['id']!r}: give each its own")
         seen.add(records[-1]["id"])
-        if not _is_text(records[-1]):
-            why = f"{where}: it has half of a surrogate pair, which is no character"
-            records[-1] = _rejected(records[-1], "not_text", why)
     return records
+
+
+def _name(columns: Record, copies: Counter[str]) -> str:
+    if columns.get("id") is not None:
+        return str(columns["id"])
+    name = f"trace-{digest([columns.get('prompt'), columns.get('response')])}"
+    copies[name] += 1
+    return name if copies[name] == 1 else f"{name}-{copies[name]}"
+
+
+def _as_read(record: Record, where: str) -> Record:
+    """A published trace with the columns that the steps read; what a step wrote has them."""
+    try:
+        text = json.dumps(record, ensure_ascii=False, default=str)  # Parquet has dates and bytes
+        text.encode()
+    except UnicodeEncodeError:
+        why = f"{where}: it has half of a surrogate pair, which is no character"
+        return _rejected(record, "not_text", why)
+    record = json.loads(text)
+    if "status" in record:
+        return record
+    try:
+        example = example_with_response(Row(where, record), USUAL)
+        answer = {"answer": reference_of(record["answer"])} if record.get("answer") is not None else {}
+    except DataFileError:
+        return record  # the step says which column it lacks
+    except BadRow as bad:
+        return _rejected(record, "unreadable_row", f"{where}: {bad}")
+    return {**record, "prompt": example.messages, "response": example.target, **answer}
 
 
 def _rejected(record: Record, reason: str, detail: str) -> Record:
     return {**record, "status": "rejected", "reason": reason, "detail": detail}
-
-
-def _is_text(record: Record) -> bool:
-    try:
-        json.dumps(record, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True

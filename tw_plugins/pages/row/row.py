@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.datasets.holes import BadRow, Hole
 from tw_plugins.pages.page import write_page
 from tw_plugins.pages.reading.trajectory import Viewed, ViewError
 from tw_plugins.sft import RowMaker, SFTSettings
+from tw_plugins.sft.examples import SFTExample
 from tw_plugins.trajectory import ControlTokens
 from tw_plugins.trajectory.encoding import sampled_texts
 from tw_plugins.trie import TrieRow
@@ -50,14 +52,11 @@ def row_of(viewed: Viewed, tokenizer: Any, autoregressive_unit: bool = True) -> 
     where = f"{viewed.source}, line {viewed.line}"
     prompt_ids, note = _prompt(viewed, tokenizer)
     response = viewed.text.removesuffix(tags.decode(tags.eos_ids[:1]))
-    settings = SFTSettings(autoregressive_unit=autoregressive_unit, strict=True)
-    maker = RowMaker(tags, sys.maxsize, "the length", where, settings)
-    try:
-        (row,) = maker.rows([(prompt_ids, response)])
-    except ValueError as error:
-        reason = str(error).removeprefix(f"example 0 of {where}: ")
-        raise ViewError(f"{where} makes no row, training leaves it out: {reason}") from error
-    assert isinstance(row, TrieRow)
+    maker = RowMaker(tags, sys.maxsize, "the length", where, SFTSettings(autoregressive_unit))
+    row = maker.row(SFTExample(prompt_ids, response, where))
+    if isinstance(row, Hole):
+        reason = BadRow(row.reason, row.detail)
+        raise ViewError(f"{where} makes no row, training leaves it out: {reason}")
     branches = [
         (block, thread) for block, thread, _ in sampled_texts(response) if block and thread and thread > 1
     ]

@@ -1,0 +1,87 @@
+"""`threadweaver data check`: what a file comes to, before anything is trained or asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+__all__ = ["register"]
+
+Use = Literal["sft", "rl", "eval"]
+TRAINED = ("«", "»")
+
+
+def register(data: typer.Typer) -> None:
+    """Adds the command to `threadweaver data`."""
+
+    @data.command("check")
+    def check(
+        sources: Annotated[
+            list[str],
+            typer.Argument(
+                metavar="FILE...",
+                help="Parquet, JSON, JSON Lines (.gz too), CSV, Arrow; a folder; or owner/name of the hub.",
+            ),
+        ],
+        model: Annotated[str, typer.Option(help="Folder or name of the model, for its tokenizer.")],
+        use: Annotated[Use, typer.Option("--for", help="What the file is for.")] = "sft",
+        prompt_key: Annotated[str | None, typer.Option(help="Column of the prompts.")] = None,
+        response_key: Annotated[str | None, typer.Option(help="SFT: column of the responses.")] = None,
+        answer_key: Annotated[str | None, typer.Option(help="Column of the reference answers.")] = None,
+        split: Annotated[str, typer.Option(help="Of folders and of data sets of the hub.")] = "train",
+        max_length: Annotated[int, typer.Option(min=1, help="SFT: tokens that a row may have.")] = 40_960,
+        rows: Annotated[int, typer.Option(min=0, help="How many to show.")] = 3,
+        chat_template: Annotated[
+            str | None, typer.Option(help="A file, or chatml; the tokenizer's own when not given.")
+        ] = None,
+    ) -> None:
+        """Show what will be trained or asked: counts, what is left out and why, rows as the model sees them.
+
+        Columns are found by their usual names. Status 1: rows are left out, or none is usable.
+        """
+        keys = prompt_key, answer_key, response_key
+        if not run(sources, model, use, keys, split, max_length, rows, chat_template, Console()):
+            raise typer.Exit(1)
+
+
+def run(
+    sources: Sequence[str],
+    model: str,
+    use: Use,
+    keys: tuple[str | None, str | None, str | None],
+    split: str,
+    max_length: int,
+    rows: int,
+    chat_template: str | None,
+    console: Console,
+) -> bool:
+    """Prints the check; False where rows are left out."""
+    from tw_plugins.data.check import check_prompts, check_sft
+    from tw_plugins.datasets.columns import Columns
+    from tw_plugins.datasets.template import with_template
+    from tw_plugins.evaluation.run import load_tokenizer
+
+    tokenizer = with_template(load_tokenizer(model), chat_template)
+    with console.status("reading …"):
+        if use == "sft":
+            checked = check_sft(sources, tokenizer, max_length, rows, Columns(*keys), split)
+        else:
+            checked = check_prompts(sources, tokenizer, rows, Columns(*keys), split)
+    for shown in checked.shown:
+        console.rule(shown.where, align="left", style="dim")
+        for text, trained in shown.parts:
+            marked = text.join(TRAINED) if trained else text
+            console.print(marked, style="green" if trained else "", markup=False, highlight=False, end="")
+        console.print()
+        if shown.target is not None:
+            console.print(f"reference answer: {shown.target}", style="green", markup=False, highlight=False)
+    console.rule(style="dim")
+    for line in checked.holes.lines():
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    what = "rows to train" if use == "sft" else "prompts to ask"
+    line = checked.holes.summary(", ".join(sources), checked.usable, what, *checked.longest)
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return checked.usable > 0 and not checked.holes.total

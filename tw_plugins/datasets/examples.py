@@ -1,0 +1,121 @@
+"""The one reader: rows of any source as examples to ask, to grade or to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tw_plugins.datasets.columns import ANSWERS, CONVERSATIONS, PROMPTS, RESPONSES, USUAL, Columns, find
+from tw_plugins.datasets.holes import BadRow, Hole
+from tw_plugins.datasets.messages import Message, messages_of, split_response, text_of
+from tw_plugins.datasets.references import reference_of
+from tw_plugins.datasets.rows import Row, read_rows
+from tw_plugins.storage.parquet import DataFileError
+
+__all__ = ["Example", "Wanted", "example_of", "example_with_response", "examples_of", "read_examples"]
+
+Wanted = Literal["answer", "response"]
+"""What an example has beside its prompt: the reference answer of RL and evaluation, or SFT's response."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row, as it was meant.
+
+    Attributes:
+        where: file and row.
+        columns: as published.
+        prompt_column: where the prompt stands.
+        messages: of the prompt; the last is not the assistant's.
+        target: the reference answer or the response.
+    """
+
+    where: str
+    columns: Mapping[str, Any]
+    prompt_column: str
+    messages: list[Message]
+    target: str
+
+
+def read_examples(
+    sources: Iterable[str | Path], wanted: Wanted, columns: Columns = USUAL, split: str = "train"
+) -> Iterator[Example | Hole]:
+    """All examples of all sources, in their order, with a hole for each row that is none.
+
+    Args:
+        sources: see `tw_plugins.datasets.rows.read_rows`.
+
+    Raises:
+        DataFileError: a source that cannot be read, has no rows, or lacks a column.
+    """
+    for source in sources:
+        empty = True
+        for example in examples_of(read_rows(source, split), wanted, columns):
+            empty = False
+            yield example
+        if empty:
+            raise DataFileError(f"{source} has no rows: give a file that has some")
+
+
+def examples_of(
+    rows: Iterable[Row | Hole], wanted: Wanted, columns: Columns = USUAL
+) -> Iterator[Example | Hole]:
+    """Each row as an example; one that lacks a column, which rows before it have, is a hole.
+
+    Raises:
+        DataFileError: the first row lacks a column.
+    """
+    found = False
+    for row in rows:
+        try:
+            example = row if isinstance(row, Hole) else example_of(row, wanted, columns)
+        except DataFileError as error:
+            if not found:
+                raise
+            example = Hole(row.where, "lacks a column that rows before it have", str(error))
+        found = True
+        yield example
+
+
+def example_of(row: Row, wanted: Wanted, columns: Columns = USUAL) -> Example | Hole:
+    """One row as an example, or why it is none.
+
+    Raises:
+        DataFileError: it lacks a column.
+    """
+    try:
+        if wanted == "response":
+            return example_with_response(row, columns)
+        name, prompt = find(row.columns, columns.prompt, PROMPTS, "prompt", row.where)
+        messages = _to_answer(messages_of(prompt))
+        _, answer = find(row.columns, columns.answer, ANSWERS, "reference answer", row.where)
+        return Example(row.where, row.columns, name, messages, reference_of(answer))
+    except BadRow as bad:
+        return Hole(row.where, bad.reason, bad.detail)
+
+
+def example_with_response(row: Row, columns: Columns) -> Example:
+    """SFT's: two columns, or a conversation whose last turn is the response.
+
+    Raises:
+        DataFileError: the row lacks a column.
+        BadRow: it is no example.
+    """
+    name, prompt = find(row.columns, columns.prompt, PROMPTS, "prompt", row.where)
+    if columns.response is None and name in CONVERSATIONS and isinstance(prompt, list):
+        messages, response = split_response(messages_of(prompt))
+    else:
+        messages = _to_answer(messages_of(prompt))
+        _, found = find(row.columns, columns.response, RESPONSES, "response", row.where)
+        if found is None:
+            raise BadRow("no response")
+        response = text_of(found)
+    return Example(row.where, row.columns, name, messages, response)
+
+
+def _to_answer(messages: list[Message]) -> list[Message]:
+    if messages[-1]["role"] not in ("user", "tool"):
+        raise BadRow("the prompt's last message is not to be answered", f"it is the {messages[-1]['role']}'s")
+    return messages

@@ -1,0 +1,100 @@
+"""A prompt as people publish it → chat messages, each a role and a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tw_plugins.datasets.holes import BadRow
+
+__all__ = ["Message", "messages_of", "split_response", "text_of"]
+
+Message = dict[str, str]
+"""`role` is one of `ROLES`' values, `content` a text."""
+
+ROLES = {
+    "user": "user",
+    "human": "user",  # ShareGPT's
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "system": "system",
+    "tool": "tool",
+}
+NOT_TEXT = ("tool_calls", "function_call", "reasoning_content", "thinking")
+"""Fields of a message that chat templates write beside its content, which is all that is read here."""
+
+
+def messages_of(prompt: Any) -> list[Message]:
+    """The messages of a prompt: a text is a user's.
+
+    Raises:
+        BadRow: there is no prompt, a message is none, a role is unknown, or a content is not text.
+    """
+    if prompt is None:
+        raise BadRow("no prompt")
+    if isinstance(prompt, str):
+        messages = [{"role": "user", "content": text_of(prompt)}]
+    elif isinstance(prompt, list):
+        messages = [_message(one, number) for number, one in enumerate(prompt, 1)]
+    else:
+        raise BadRow("prompt is neither text nor messages", _shown(prompt))
+    if not any(message["role"] == "user" for message in messages):
+        raise BadRow("no message of a user", f"{len(messages)} messages")
+    for number, message in enumerate(messages, 1):
+        if not message["content"].strip():
+            raise BadRow(f"empty {message['role']} message", f"message {number}")
+    return messages
+
+
+def split_response(messages: list[Message]) -> tuple[list[Message], str]:
+    """What comes before a conversation's last turn, and the text of that turn, which is the assistant's.
+
+    Raises:
+        BadRow: the last turn is somebody else's, or the only one.
+    """
+    *prompt, last = messages
+    if last["role"] != "assistant" or not prompt:
+        raise BadRow("the conversation does not end with an answer", f"last message is {last['role']}'s")
+    return prompt, last["content"]
+
+
+def text_of(content: Any) -> str:
+    """A text, or parts of one.
+
+    Raises:
+        BadRow: anything else, or half of a surrogate pair in it.
+    """
+    if isinstance(content, list):
+        content = "".join(map(_part, content))
+    if not isinstance(content, str):
+        raise BadRow("content is not text", _shown(content))
+    try:
+        content.encode()
+    except UnicodeEncodeError as error:
+        raise BadRow("half of a surrogate pair, which is no character", f"at {error.start}") from None
+    return content
+
+
+def _part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Mapping) and part.get("type", "text") == "text" and isinstance(part.get("text"), str):
+        return str(part["text"])
+    raise BadRow("a part of a content is not text", _shown(part))
+
+
+def _message(message: Any, number: int) -> Message:
+    if not isinstance(message, Mapping):
+        raise BadRow("a message is no object", f"message {number} is {_shown(message)}")
+    given = message.get("role", message.get("from"))
+    role = ROLES.get(given.strip().lower()) if isinstance(given, str) else None
+    if role is None:
+        raise BadRow("unknown role", f"message {number} has {_shown(given)}; known are {', '.join(ROLES)}")
+    if there := [name for name in NOT_TEXT if message.get(name)]:
+        raise BadRow("a message has more than text", f"message {number} has {', '.join(there)}")
+    content = message["content"] if "content" in message else message.get("value")
+    return {"role": role, "content": text_of(content)}
+
+
+def _shown(value: Any) -> str:
+    return f"{value!r:.60}"

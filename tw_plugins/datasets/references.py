@@ -1,0 +1,52 @@
+"""A reference answer as people publish it → the text that an answer is compared with."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from tw_plugins.datasets.holes import BadRow
+from tw_plugins.datasets.messages import text_of
+from tw_plugins.grading import extract_answer
+
+__all__ = ["reference_of"]
+
+_AFTER_WORKING = re.compile(r".*####(.*)", re.DOTALL)  # GSM8K's
+LONGEST = 200  # characters; what is longer is a solution
+
+
+def reference_of(value: Any) -> str:
+    r"""The answer of `72`, `"72"`, `["72"]`, `"… #### 72"` and `"… \boxed{72}"` alike.
+
+    Raises:
+        BadRow: there is none, it is no text or number, it is several, or it is a worked solution.
+    """
+    if isinstance(value, list):
+        if len(value) > 1:
+            raise BadRow("several reference answers", f"{value!r:.60}")
+        value = value[0] if value else None
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        raise BadRow("no reference answer")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise BadRow("reference answer is not finite", repr(value))
+        return str(value)
+    if not isinstance(value, str):
+        raise BadRow("reference answer is not text", f"{value!r:.60}")
+    return _answer_in(text_of(value))
+
+
+def _answer_in(text: str) -> str:
+    if worked := _AFTER_WORKING.match(text):
+        text = worked[1]
+    elif (boxed := extract_answer(text)) is not None:
+        text = boxed
+    text = text.strip()
+    if text.startswith("$") and text.endswith("$") and text.count("$") == 2:
+        text = text[1:-1].strip()
+    if not text:
+        raise BadRow("no reference answer")
+    if len(text) > LONGEST or "\n" in text:
+        raise BadRow("reference answer is a worked solution", f"{text!r:.60}")
+    return text
