@@ -81,11 +81,16 @@ class RowMaker:
         if isinstance(example, Hole):
             return example
         try:
-            return self._encode(example)
+            return self.encode(example)
         except BadRow as bad:
             return Hole(example.where, bad.reason, bad.detail)
 
-    def _encode(self, example: SFTExample) -> TrieRow:
+    def encode(self, example: SFTExample) -> TrieRow:
+        """One row.
+
+        Raises:
+            BadRow: it is malformed, empty or too long.
+        """
         if errors := validate(example.response):
             raise BadRow(errors[0].code, errors[0].message)
         if not example.prompt_ids:

@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.support.fakes import char_tokenizer
+from tests.support.tokenizers import tokenizer as chat_tokenizer
 from tests.support.view_files import EVIL, FORKED, record, verl_dump, write
 from tw_plugins.cli import app as cli
 from tw_plugins.evaluation.scores import EvaluationError
@@ -150,17 +151,17 @@ def test_lengths_without_a_tokenizer_are_characters(tmp_path: Path) -> None:
 
 
 def test_a_row_is_the_one_that_training_makes(tmp_path: Path) -> None:
-    tokenizer = char_tokenizer()
+    tokenizer = chat_tokenizer()
     path = write(tmp_path / "a.jsonl", {"prompt": "1 + 2?", "response": FORKED + "<|im_end|>"})
     shown = row_of(read_one(path, 0), tokenizer)
-    prompt = tokenizer.encode("1 + 2?")
+    prompt = tokenizer.encode("1 + 2?>")
     tags = ControlTokens.from_tokenizer(tokenizer)
     (row,) = RowMaker(tags, 10_000, "", "").rows([SFTExample(prompt, FORKED)])
     assert shown.row == row and shown.prompt_length == len(prompt) and shown.threads == [(1, 2)]
     given = row_data(shown)
     assert given["positions"] == row.position_ids and given["loss"] == row.loss_mask  # type: ignore[union-attr]
     assert given["branches"] == [[*row.branches[0]._replace(fork=row.branches[0].length)[:2], 1, 2]]  # type: ignore[union-attr]
-    assert "".join(given["texts"][str(token)] for token in given["ids"][: len(prompt)]) == "1 + 2?"
+    assert "".join(given["texts"][str(token)] for token in given["ids"][: len(prompt)]) == "1 + 2?>"
     without = row_of(read_one(path, 0), tokenizer, autoregressive_unit=False)
     assert sum(without.row.loss_mask) < sum(row.loss_mask)  # type: ignore[union-attr]
 
@@ -170,9 +171,9 @@ def test_what_cannot_be_a_row_is_one_line(tmp_path: Path) -> None:
         tmp_path / "a.jsonl", {"prompt": "x", "response": FORKED[:-40]}, {"prompt": "", "response": "y"}
     )
     with pytest.raises(ViewError, match=r"a\.jsonl, line 1 makes no row, .*: unclosed"):
-        row_of(read_one(path, 0), char_tokenizer())
-    with pytest.raises(ViewError, match="empty prompt"):
-        row_of(read_one(path, 1), char_tokenizer())
+        row_of(read_one(path, 0), chat_tokenizer())
+    with pytest.raises(ViewError, match="empty user message"):
+        row_of(read_one(path, 1), chat_tokenizer())
 
 
 def test_a_decoded_dump_as_a_row_says_what_it_is(tmp_path: Path) -> None:
@@ -181,14 +182,14 @@ def test_a_decoded_dump_as_a_row_says_what_it_is(tmp_path: Path) -> None:
 
 
 def test_the_row_command(tmp_path: Path) -> None:
-    char_tokenizer().save_pretrained(tmp_path / "model")
+    chat_tokenizer().save_pretrained(tmp_path / "model")
     path = write(tmp_path / "a.jsonl", {"prompt": EVIL[:30], "response": f"{EVIL[:35]} {FORKED}"})
     out = tmp_path / "deep" / "row.html"
     done = view("row", path, "--tokenizer", tmp_path / "model", "--out", out)
     assert done.exit_code == 0 and "1 branches" not in done.output and "1 branch;" in done.output, done.output
     page = Page(out)
     check_self_contained(page)
-    assert page.data["prompt"] == 30
+    assert page.data["prompt"] == 31
     done = view("row", path, "--tokenizer", tmp_path / "none", "--out", out)
     assert done.exit_code == 2 and done.output.startswith("error: cannot load the tokenizer")
     done = view("row", path, "--index", 5, "--tokenizer", tmp_path / "model", "--out", out)

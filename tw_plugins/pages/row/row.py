@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.datasets.holes import BadRow, Hole
+from tw_plugins.datasets.holes import BadRow
+from tw_plugins.datasets.messages import messages_of
+from tw_plugins.datasets.responses import response_after
+from tw_plugins.datasets.template import ChatTemplate, Prompt
 from tw_plugins.pages.page import write_page
 from tw_plugins.pages.reading.trajectory import Viewed, ViewError
 from tw_plugins.sft import RowMaker, SFTSettings
@@ -50,18 +53,19 @@ def row_of(viewed: Viewed, tokenizer: Any, autoregressive_unit: bool = True) -> 
     """
     tags = ControlTokens.from_tokenizer(tokenizer)
     where = f"{viewed.source}, line {viewed.line}"
-    prompt_ids, note = _prompt(viewed, tokenizer)
-    response = viewed.text.removesuffix(tags.decode(tags.eos_ids[:1]))
     maker = RowMaker(tags, sys.maxsize, "the length", where, SFTSettings(autoregressive_unit))
-    row = maker.row(SFTExample(prompt_ids, response, where))
-    if isinstance(row, Hole):
-        reason = BadRow(row.reason, row.detail)
-        raise ViewError(f"{where} makes no row, training leaves it out: {reason}")
+    try:
+        prompt, note = _prompt(viewed, tokenizer)
+        ends = [tags.decode([token_id]) for token_id in tags.eos_ids]
+        response = response_after(prompt.opening, viewed.text, ends)
+        row = maker.encode(SFTExample(prompt.ids, response, where))
+    except BadRow as bad:
+        raise ViewError(f"{where} makes no row, training leaves it out: {bad}") from bad
     branches = [
         (block, thread) for block, thread, _ in sampled_texts(response) if block and thread and thread > 1
     ]
     texts = {token: tags.decode([token]) for token in sorted(set(row.input_ids))}
-    return ShownRow(row, len(prompt_ids), branches, texts, where, note)
+    return ShownRow(row, len(prompt.ids), branches, texts, where, note)
 
 
 def write_row(shown: ShownRow, target: Path) -> None:
@@ -93,22 +97,15 @@ def row_data(shown: ShownRow) -> dict[str, Any]:
     }
 
 
-def _prompt(viewed: Viewed, tokenizer: Any) -> tuple[list[int], str]:
-    """Ids of the prompt, and what to say about them."""
+def _prompt(viewed: Viewed, tokenizer: Any) -> tuple[Prompt, str]:
+    """The prompt, and what to say about it."""
     if viewed.form in _DECODED:
         note = (
             "The file has decoded text, not ids: the prompt is encoded as it stands, without a chat template."
         )
-        return list(
-            tokenizer.encode(viewed.prompt, add_special_tokens=False)
-        ), f"{note} {viewed.note}".strip()
-    if viewed.form == "example" and not viewed.messages:
-        return list(tokenizer.encode(viewed.prompt, add_special_tokens=False)), ""
-    messages = viewed.messages or [{"role": "user", "content": viewed.prompt}]
-    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-    note = (
-        ""
-        if viewed.messages
-        else "The record has the user's text alone; a system prompt would be missing here."
-    )
-    return list(ids), note
+        ids = list(tokenizer.encode(viewed.prompt, add_special_tokens=False))
+        return Prompt(viewed.prompt, ids, ""), f"{note} {viewed.note}".strip()
+    prompt = ChatTemplate(tokenizer).prompt(messages_of(viewed.messages or viewed.prompt))
+    if viewed.messages or viewed.form == "example":
+        return prompt, ""
+    return prompt, "The record has the user's text alone; a system prompt would be missing here."
