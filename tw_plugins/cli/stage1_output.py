@@ -88,6 +88,13 @@ def _journal(
     if path.resolve() in [other.resolve() for other in others]:
         raise InputError(f"{path} is where the model's answers are kept: give the other file another name")
     journal = Journal(path)
+    if journal.unusable:
+        console.print(
+            f"{path}: {journal.unusable} entries of earlier runs are no answers; what they were for is asked "
+            "again",
+            highlight=False,
+            soft_wrap=True,
+        )
     try:
         yield journal
     finally:
