@@ -65,7 +65,10 @@ def show_stage1(
     console: Console,
 ) -> bool:
     """All five steps. False: nothing is left."""
-    count = _counter(tokenizer)  # a wrong folder must not be found out after everything is paid for
+    import pyarrow  # noqa: F401
+
+    # That the last step cannot write, or a wrong folder, must not be found out after everything is paid for.
+    count = _counter(tokenizer)
     with _journal(folder, (source,), chat, console) as journal, progress_bars(console) as bars:
         tallies = run_all(source, folder, options, chat, journal, _watcher(bars, STEPS))
     _show_data_set(folder / f"{len(STEPS)}-{STEPS[-1]}.jsonl", count, console)

@@ -8,7 +8,6 @@ the key, and repeats what a server says, the key in it too.
 from __future__ import annotations
 
 import asyncio
-import json
 import reprlib
 from base64 import b64encode
 from collections.abc import Mapping
@@ -19,8 +18,16 @@ from tw_plugins.engines.key import checked_key
 from tw_plugins.engines.proxies import client_of_environment, proxy_credentials, proxy_variable
 from tw_plugins.engines.retries import LONGEST_ASKED_S, pause_s
 from tw_plugins.engines.secrets import Secrets
-from tw_plugins.engines.server_errors import BadAnswer, BadStatus, Late, Lost, ServerError, Unreachable
-from tw_plugins.engines.server_words import explained, is_passing_code, words_of
+from tw_plugins.engines.server_errors import (
+    BadAnswer,
+    BadStatus,
+    Late,
+    LongWait,
+    Lost,
+    ServerError,
+    Unreachable,
+)
+from tw_plugins.engines.server_words import meaning, object_in, words_of
 
 if TYPE_CHECKING:
     import httpx
@@ -82,9 +89,11 @@ class JSONServer:
             except ServerError as error:
                 if not error.may_pass or attempt == self._retries:
                     raise
-                pause = pause_s(getattr(error, "retry_after", None), attempt)
-                if pause > LONGEST_ASKED_S:
-                    raise self._impatient(pause, error) from error
+                if (pause := pause_s(error.retry_after, attempt)) > LONGEST_ASKED_S:
+                    raise LongWait(
+                        f"{self.where} asks to wait {pause:.0f} s (Retry-After), more than "
+                        f"{LONGEST_ASKED_S:.0f}: run the same command again then"
+                    ) from error
             await asyncio.sleep(pause)
             attempt += 1
 
@@ -107,7 +116,7 @@ class JSONServer:
             raise self._not_sent(error) from error
         if answer.status_code != 200:
             raise self._status(answer, content)
-        return self._object(content)
+        return object_in(content, self.where, self._secrets)
 
     async def _received(
         self, body: Mapping[str, Any], headers: Mapping[str, str] | None
@@ -129,34 +138,10 @@ class JSONServer:
                     ) from error
         return answer, bytes(content)
 
-    def _object(self, content: bytes) -> dict[str, Any]:
-        """The answer, where it is an object and no error."""
-        try:
-            data = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise BadAnswer(
-                f"{self.where} did not answer with JSON: {self.excerpt(content.decode(errors='replace'))!r}. "
-                "Give base_url as the server's own page has it"
-            ) from error
-        if not isinstance(data, dict):
-            raise BadAnswer(
-                f"{self.where} answered with a {type(data).__name__}, not an object: {self.excerpt(data)}. "
-                "Give base_url as the server's own page has it"
-            )
-        error = data.get("error") or (data if data.get("object") == "error" else None)
-        if error:
-            said = self.excerpt(words_of({"error": error}))
-            raise BadAnswer(
-                f"{self.where} answered HTTP 200 with an error ({said}): see its log", is_passing_code(error)
-            )
-        return data
-
     def _status(self, answer: httpx.Response, content: bytes) -> BadStatus:
-        words = self.excerpt(words_of(content), 300)
-        message = explained(
-            answer.status_code, self.where, self._path, self._model, words, self._moved_to(answer)
-        )
-        return BadStatus(message, answer.status_code, words, answer.headers.get("Retry-After"))
+        status, words = answer.status_code, self.excerpt(words_of(content), 300)
+        message = meaning(status, self.where, self._path, self._model, words, self._moved_to(answer))
+        return BadStatus(message, status, words, answer.headers.get("Retry-After"))
 
     def _moved_to(self, answer: httpx.Response) -> str:
         """Where a redirect leads, as it may be shown."""
@@ -179,12 +164,3 @@ class JSONServer:
         if isinstance(error, httpx.TimeoutException | TimeoutError):
             return Late(f"{self.where} did not answer in time ({reason}): raise timeout")
         return Lost(f"cannot reach {self.where} to the end ({reason}). Is the server up? See its log")
-
-    def _impatient(self, pause: float, error: ServerError) -> ServerError:
-        status, words = getattr(error, "status", 0), getattr(error, "words", "")
-        return BadStatus(
-            f"{self.where} asks to wait {pause:.0f} s (Retry-After), more than {LONGEST_ASKED_S:.0f}: "
-            "run the same command again then",
-            status,
-            words,
-        )

@@ -8,7 +8,9 @@ __all__ = [
     "BadAnswer",
     "BadStatus",
     "Late",
+    "LongWait",
     "Lost",
+    "NotJSON",
     "ServerError",
     "Unreachable",
     "WrongSetting",
@@ -26,9 +28,11 @@ class ServerError(UserError, RuntimeError):
 
     Attributes:
         may_pass: the same request may be answered when it is sent again.
+        retry_after: the server's header ``Retry-After``.
     """
 
     may_pass: bool = False
+    retry_after: str | None = None
 
 
 class WrongSetting(ServerError):
@@ -53,13 +57,16 @@ class Late(ServerError):
     may_pass = True
 
 
+class LongWait(ServerError):
+    """The server asks for more patience than a request has."""
+
+
 class BadStatus(ServerError):
     """An HTTP status other than 200.
 
     Attributes:
         status: the HTTP status.
         words: the server's own message, without secrets; may be empty.
-        retry_after: the header ``Retry-After``.
     """
 
     def __init__(self, message: str, status: int, words: str, retry_after: str | None = None) -> None:
@@ -74,3 +81,7 @@ class BadAnswer(ServerError):
     def __init__(self, message: str, may_pass: bool = False) -> None:
         self.may_pass = may_pass
         super().__init__(message)
+
+
+class NotJSON(BadAnswer):
+    """HTTP 200 and no JSON object: this address is hardly that of the server that is meant."""

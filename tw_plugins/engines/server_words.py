@@ -1,4 +1,4 @@
-"""What a server says when it does not answer: its own words, and what they come to for who asked."""
+"""What a server sent, read: the JSON of its answer, or its own words where it has none."""
 
 from __future__ import annotations
 
@@ -8,34 +8,47 @@ from typing import Any
 
 from tw_plugins.engines.address import EXAMPLE
 from tw_plugins.engines.key import KEY_VARIABLE
-from tw_plugins.engines.server_errors import is_passing
+from tw_plugins.engines.secrets import Secrets
+from tw_plugins.engines.server_errors import BadAnswer, NotJSON, is_passing
 
-__all__ = ["explained", "is_passing_code", "words_of"]
+__all__ = ["meaning", "object_in", "words_of"]
 
 
-def words_of(content: Any) -> str:
+def object_in(content: bytes, where: str, secrets: Secrets) -> dict[str, Any]:
+    """The JSON object of an answer with HTTP 200.
+
+    Args:
+        where: the server's address.
+
+    Raises:
+        NotJSON: there is none.
+        BadAnswer: it is an error.
+    """
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        page = secrets.hide(content.decode(errors="replace"), 200)
+        raise _elsewhere(f"{where} did not answer with JSON: {page!r}") from None
+    if not isinstance(data, dict):
+        said = secrets.hide(reprlib.repr(data), 200)
+        raise _elsewhere(f"{where} answered with a {type(data).__name__}, not an object: {said}")
+    error = data.get("error") or (data if data.get("object") == "error" else None)
+    if error:
+        said = secrets.hide(_innermost(error), 200)
+        raise BadAnswer(f"{where} answered HTTP 200 with an error ({said}): see its log", _may_pass(error))
+    return data
+
+
+def words_of(content: bytes) -> str:
     """The message in the body of an error, wherever servers put it; the whole body where it is nowhere."""
-    if isinstance(content, bytes):
-        text = content.decode(errors="replace")
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError):
-            return text
-    while isinstance(content, dict):
-        inner = next((content[name] for name in ("error", "message", "detail") if content.get(name)), None)
-        if inner is None:
-            break
-        content = inner
-    return content if isinstance(content, str) else reprlib.repr(content)
+    text = content.decode(errors="replace")
+    try:
+        return _innermost(json.loads(text))
+    except (ValueError, RecursionError):
+        return text
 
 
-def is_passing_code(error: Any) -> bool:
-    """Whether an error that came with HTTP 200 has the code of one that may pass."""
-    code = error.get("code") if isinstance(error, dict) else None
-    return isinstance(code, int) and is_passing(code)
-
-
-def explained(status: int, where: str, path: str, model: str, words: str, moved_to: str) -> str:
+def meaning(status: int, where: str, path: str, model: str, words: str, moved_to: str) -> str:
     """What an HTTP status other than 200 means, and what to do.
 
     Args:
@@ -60,3 +73,22 @@ def explained(status: int, where: str, path: str, model: str, words: str, moved_
         return f"{where} is elsewhere (HTTP {status}): give base_url as {base or 'the server has it now'}"
     again = ". Run the same command again later" if is_passing(status) else ""
     return f"{where} answered HTTP {status}{said}{again}"
+
+
+def _elsewhere(message: str) -> NotJSON:
+    return NotJSON(f"{message}. Give base_url up to the version, as in {EXAMPLE}")
+
+
+def _innermost(said: Any) -> str:
+    while isinstance(said, dict):
+        inner = next((said[name] for name in ("error", "message", "detail") if said.get(name)), None)
+        if inner is None:
+            break
+        said = inner
+    return said if isinstance(said, str) else reprlib.repr(said)
+
+
+def _may_pass(error: Any) -> bool:
+    """Whether an error that came with HTTP 200 has the code of one that may pass."""
+    code = error.get("code") if isinstance(error, dict) else None
+    return isinstance(code, int) and is_passing(code)

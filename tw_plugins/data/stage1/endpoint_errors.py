@@ -5,6 +5,7 @@ from __future__ import annotations
 from tw_plugins.engines.server_errors import (
     BadStatus,
     Late,
+    NotJSON,
     ServerError,
     Unreachable,
     WrongSetting,
@@ -40,6 +41,8 @@ def explained(error: ServerError, timeout: float, retries: int) -> EndpointError
         return EndpointError(str(error))
     if isinstance(error, Late):
         return Unanswered(f"no answer within {timeout:g} s")
+    if isinstance(error, NotJSON):
+        return Unanswered(f"it does not answer as an OpenAI-compatible endpoint does: {error}")
     if not isinstance(error, BadStatus):
         return Unanswered(str(error))
     if error.status in FOR_ALL or error.status < 400:
