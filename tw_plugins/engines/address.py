@@ -25,11 +25,12 @@ def address_of(base_url: str) -> httpx.URL:
 
     try:
         url = httpx.URL(base_url)
+        host, port = url.host, url.port  # reading a host decodes it
     except (httpx.InvalidURL, ValueError) as error:
         raise _no_address(base_url, str(error)) from None
     if url.scheme not in ("http", "https"):
         raise _no_address(base_url, "http:// or https:// must stand before it")
-    if not url.host or not (url.port is None or 0 < url.port < 65536) or any(map(str.isspace, base_url)):
+    if not host or not (port is None or 0 < port < 65536) or any(map(str.isspace, base_url)):
         raise _no_address(base_url, "it has a space, no host, or a port that does not exist")
     for endpoint in _ENDPOINTS:
         if url.path.rstrip("/").endswith(endpoint):

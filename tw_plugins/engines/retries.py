@@ -7,7 +7,6 @@ say how long; and a client that is given a transport no longer goes through the 
 
 from __future__ import annotations
 
-import math
 import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -37,7 +36,7 @@ def _asked_s(retry_after: str) -> float | None:
         seconds = float(retry_after)
     except ValueError:
         return _until_s(retry_after)
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    return seconds if seconds >= 0 else None  # NaN is not
 
 
 def _until_s(date: str) -> float | None:
