@@ -113,7 +113,7 @@ class JSONServer:
             async with asyncio.timeout(self._timeout):  # httpx's own is for each piece that comes
                 answer, content = await self._received(body, headers)
         except (TimeoutError, httpx.TransportError) as error:
-            raise self._not_sent(error) from error
+            raise self._not_sent(error) from None  # whose text may repeat what the server sent
         if answer.status_code != 200:
             raise self._status(answer, content)
         return object_in(content, self.where, self._secrets)
@@ -135,7 +135,7 @@ class JSONServer:
                     raise BadAnswer(
                         f"{self.where} answered with what is not packed as its header says "
                         f"({self.excerpt(str(error))}): see the server's Content-Encoding"
-                    ) from error
+                    ) from None
         return answer, bytes(content)
 
     def _status(self, answer: httpx.Response, content: bytes) -> BadStatus:

@@ -5,6 +5,7 @@ No seed is set per request: a per-request seed can kill vLLM on CPU under chunke
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -113,7 +114,10 @@ class OpenAICompatibleEngine:
         return self._completion(ids, logprobs.get("token_logprobs"), choice.get("finish_reason"))
 
     def _completion(self, ids: Any, logprobs: Any, reason: Any) -> Completion:
-        return checked_completion(ids, logprobs, reason, self.url, self.vocab_size)
+        return checked_completion(ids, logprobs, reason, self.url, self.vocab_size, self._show)
+
+    def _show(self, value: object) -> str:
+        return self._server.excerpt(reprlib.repr(value), 60)
 
     async def aclose(self) -> None:
         """Closes the connections."""

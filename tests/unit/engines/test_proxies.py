@@ -114,7 +114,7 @@ def test_what_the_client_takes_is_left_alone(monkeypatch: pytest.MonkeyPatch, va
 def test_a_proxy_without_a_scheme_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     with RawServer(reply(407, b"")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://").removesuffix("/v1"))
-        with pytest.raises(BadStatus, match=r"the proxy before http://10\.0\.0\.1/v1/completions wants a name"):
+        with pytest.raises(BadStatus, match=r"the proxy before http://.*/completions wants a name"):
             ask("http://10.0.0.1/v1")
         assert proxy.requests[0].startswith(b"POST http://10.0.0.1/v1/completions ")
 
