@@ -52,7 +52,14 @@ def shown(url: httpx.URL) -> str:
 def credentials_in(url: httpx.URL) -> list[str]:
     """What `shown` leaves out, as it is written and as it is meant."""
     query = [value for _, value in url.params.multi_items()]
-    return [url.password, *url.userinfo.decode("ascii", "ignore").split(":")[1:], *query, *_raw_values(url)]
+    name = [] if url.password else [url.username]  # which is then the key
+    return [
+        *name,
+        url.password,
+        *url.userinfo.decode("ascii", "ignore").split(":")[1:],
+        *query,
+        *_raw_values(url),
+    ]
 
 
 def _raw_values(url: httpx.URL) -> list[str]:

@@ -101,6 +101,10 @@ class JSONServer:
         """The beginning of something that the server sent, without secrets."""
         return self._secrets.hide(value if isinstance(value, str) else reprlib.repr(value), length)
 
+    def without_secrets(self, text: str) -> str:
+        """A whole text of the server's, which is kept: only whole secrets are taken out."""
+        return self._secrets.take_out(text)
+
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._client.aclose()
@@ -144,11 +148,12 @@ class JSONServer:
         return BadStatus(message, status, words, answer.headers.get("Retry-After"))
 
     def _moved_to(self, answer: httpx.Response) -> str:
-        """Where a redirect leads, as it may be shown."""
+        """Where a redirect leads, as it may be shown; "" where it does not say."""
         import httpx
 
         try:
-            return shown(self._url.join(answer.headers.get("Location", "")))
+            location = answer.headers.get("Location")
+            return self.excerpt(shown(self._url.join(location))) if location else ""
         except (httpx.InvalidURL, ValueError):
             return ""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 __all__ = ["Secrets"]
 
 PART = 6  # characters of a secret that are never shown in a row
+LONG = 12  # characters of a secret that is in no text by chance
 HIDDEN = "***"
 _READ = 10_000  # of a text; nobody is shown more
 
@@ -14,12 +15,19 @@ _READ = 10_000  # of a text; nobody is shown more
 class Secrets:
     """Keys and passwords, hidden in any text: whole, and every part of `PART` characters of them."""
 
-    def __init__(self, secrets: Iterable[str | None]) -> None:
+    def __init__(self, secrets: Sequence[str | None]) -> None:
         """
         Args:
             secrets: None is left out, and what is shorter than 4 characters: no secret, part of many a word.
         """
+        self._long = [secret for secret in secrets if secret and len(secret) >= LONG]
         self._windows = {part for secret in secrets if secret for part in _parts(secret.lower())}
+
+    def take_out(self, text: str) -> str:
+        """The text without the long ones that are whole in it; it is otherwise as it was."""
+        for secret in self._long:
+            text = text.replace(secret, HIDDEN)
+        return text
 
     def hide(self, text: str, shown: int) -> str:
         """The first `shown` characters on one line, what a terminal might obey left out."""

@@ -69,8 +69,10 @@ def meaning(status: int, where: str, path: str, model: str, words: str, moved_to
     if status == 407:
         return f"the proxy before {where} wants a name and a password (HTTP 407): set them in its variable"
     if 300 <= status < 400:
-        base = moved_to.removesuffix(path)
-        return f"{where} is elsewhere (HTTP {status}): give base_url as {base or 'the server has it now'}"
+        if moved_to.endswith(path) and moved_to != where:
+            return f"{where} is elsewhere (HTTP {status}): give base_url as {moved_to.removesuffix(path)}"
+        to = f" to {moved_to}" if moved_to else ""
+        return f"{where} sends elsewhere{to} (HTTP {status}): give base_url as the server has it now"
     again = ". Run the same command again later" if is_passing(status) else ""
     return f"{where} answered HTTP {status}{said}{again}"
 

@@ -115,7 +115,8 @@ def echoes(headers: dict[str, str], path: str) -> dict[str, tuple[int, Any]]:
         "a list": (200, [sent]),
         "no choice": (200, {"choices": [], "debug": sent}),
         "no ids": (200, choice(sent)),  # type: ignore[arg-type]
-        "a name that is none": (200, {"choices": [{"message": {"content": None, "refusal": sent}}]}),
+        "a refusal": (200, {"choices": [{"message": {"content": None, "refusal": sent}}]}),
+        "an answer": (200, {"choices": [{"message": {"content": sent}}]}),
     }
 
 

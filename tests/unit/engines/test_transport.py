@@ -188,7 +188,8 @@ def test_a_server_that_asks_for_more_patience_than_there_is(pauses: list[float],
     [
         ("https://other.example/api/v1/completions?token=hunter2", r"\(HTTP 307\): give base_url as https://other.example/api/v1$"),
         ("/v2/completions", r"give base_url as http://127.0.0.1:\d+/v2$"),
-        ("", r"give base_url as http://127.0.0.1:\d+/v1$"),
+        ("", r"sends elsewhere .HTTP 307.: give base_url as the server has it now$"),
+        ("/login?token=hunter2", r"elsewhere to http://127.0.0.1:\d+/login .HTTP 307.: give base_url as the"),
     ],
 )  # fmt: skip
 def test_a_redirect_says_what_to_give(where: str, message: str) -> None:

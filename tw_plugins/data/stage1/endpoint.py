@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from typing import Any, Self
 
 from tw_plugins.data.stage1.chat_answer import answer_in
@@ -89,7 +89,8 @@ class Chat:
 
     async def _answer(self, request: dict[str, Any]) -> Answer:
         try:
-            return answer_in(await self._server.post(request))
+            answer = answer_in(await self._server.post(request))
+            return replace(answer, text=self._server.without_secrets(answer.text))
         except ServerError as error:
             meant = explained(error, self.settings.timeout, self.settings.retries)
             if isinstance(meant, Refused) or isinstance(error, BadAnswer):

@@ -49,4 +49,4 @@ def explained(error: ServerError, timeout: float, retries: int) -> EndpointError
         return EndpointError(str(error))
     if is_passing(error.status):
         return Unanswered(f"HTTP {error.status} after {retries} retries")
-    return Refused(f"HTTP {error.status}: {error.words}")
+    return Refused(f"HTTP {error.status}: {error.words or 'no reason given'}")
