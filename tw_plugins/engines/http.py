@@ -27,7 +27,7 @@ from tw_plugins.engines.server_errors import (
     ServerError,
     Unreachable,
 )
-from tw_plugins.engines.server_words import meaning, object_in, words_of
+from tw_plugins.engines.server_words import json_of, meaning, words_of
 
 if TYPE_CHECKING:
     import httpx
@@ -76,8 +76,8 @@ class JSONServer:
             limits=httpx.Limits(max_connections=None),  # a wide fork must not wait for connections
         )
 
-    async def post(self, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """The JSON object that the server answers a body of JSON with.
+    async def post(self, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Any:
+        """The JSON that the server answers a body of JSON with.
 
         Raises:
             ServerError: there is none; see `tw_plugins.engines.server_errors` for the kinds.
@@ -109,7 +109,7 @@ class JSONServer:
         """Closes the connections."""
         await self._client.aclose()
 
-    async def _asked(self, body: Mapping[str, Any], headers: Mapping[str, str] | None) -> dict[str, Any]:
+    async def _asked(self, body: Mapping[str, Any], headers: Mapping[str, str] | None) -> Any:
         """Once."""
         import httpx
 
@@ -120,7 +120,7 @@ class JSONServer:
             raise self._not_sent(error) from None  # whose text may repeat what the server sent
         if answer.status_code != 200:
             raise self._status(answer, content)
-        return object_in(content, self.where, self._secrets)
+        return json_of(content, self.where, self._secrets)
 
     async def _received(
         self, body: Mapping[str, Any], headers: Mapping[str, str] | None

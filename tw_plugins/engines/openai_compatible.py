@@ -89,14 +89,14 @@ class OpenAICompatibleEngine:
         body = {"prompt": list(prompt_ids), "stop_token_ids": list(stop_token_ids), "max_tokens": room}
         return self._read(await self._post(self._body | body, request_id))
 
-    async def _post(self, body: dict[str, Any], request_id: str) -> dict[str, Any]:
+    async def _post(self, body: dict[str, Any], request_id: str) -> Any:
         try:
             return await self._server.post(body, {"X-Request-Id": request_id})
         except ServerError as error:
             raise EngineError(str(error)) from error
 
-    def _read(self, answer: dict[str, Any]) -> Completion:
-        choices = answer.get("choices")
+    def _read(self, answer: Any) -> Completion:
+        choices = answer.get("choices") if isinstance(answer, dict) else None
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, dict):
             raise EngineError(

@@ -84,4 +84,4 @@ class BadAnswer(ServerError):
 
 
 class NotJSON(BadAnswer):
-    """HTTP 200 and no JSON object: this address is hardly that of the server that is meant."""
+    """HTTP 200 and no JSON: this address is hardly that of the server that is meant."""

@@ -11,11 +11,11 @@ from tw_plugins.engines.key import KEY_VARIABLE
 from tw_plugins.engines.secrets import Secrets
 from tw_plugins.engines.server_errors import BadAnswer, NotJSON, is_passing
 
-__all__ = ["meaning", "object_in", "words_of"]
+__all__ = ["json_of", "meaning", "words_of"]
 
 
-def object_in(content: bytes, where: str, secrets: Secrets) -> dict[str, Any]:
-    """The JSON object of an answer with HTTP 200.
+def json_of(content: bytes, where: str, secrets: Secrets) -> Any:
+    """The JSON of an answer with HTTP 200.
 
     Args:
         where: the server's address.
@@ -28,12 +28,10 @@ def object_in(content: bytes, where: str, secrets: Secrets) -> dict[str, Any]:
         data = json.loads(content)
     except (ValueError, RecursionError):
         page = secrets.hide(content.decode(errors="replace"), 200)
-        raise _elsewhere(f"{where} did not answer with JSON: {page!r}") from None
-    if not isinstance(data, dict):
-        said = secrets.hide(reprlib.repr(data), 200)
-        raise _elsewhere(f"{where} answered with a {type(data).__name__}, not an object: {said}")
-    error = data.get("error") or (data if data.get("object") == "error" else None)
-    if error:
+        raise NotJSON(
+            f"{where} did not answer with JSON: {page!r}. Give base_url up to the version, as in {EXAMPLE}"
+        ) from None
+    if error := _error_in(data):
         said = secrets.hide(_innermost(error), 200)
         raise BadAnswer(f"{where} answered HTTP 200 with an error ({said}): see its log", _may_pass(error))
     return data
@@ -77,8 +75,11 @@ def meaning(status: int, where: str, path: str, model: str, words: str, moved_to
     return f"{where} answered HTTP {status}{said}{again}"
 
 
-def _elsewhere(message: str) -> NotJSON:
-    return NotJSON(f"{message}. Give base_url up to the version, as in {EXAMPLE}")
+def _error_in(data: Any) -> Any:
+    """What stands where an error does; falsy where none does."""
+    if not isinstance(data, dict):
+        return None
+    return data.get("error") or (data if data.get("object") == "error" else None)
 
 
 def _innermost(said: Any) -> str:

@@ -38,7 +38,7 @@ class SGLangEngine(OpenAICompatibleEngine):
         body = {"input_ids": list(prompt_ids), "sampling_params": sampling, "return_logprob": True}
         return self._read(await self._post(body, request_id))
 
-    def _read(self, answer: dict[str, Any]) -> Completion:
+    def _read(self, answer: Any) -> Completion:
         """The ids are those of the log-probs' entries, (log-prob, id, text or None).
 
         A stop token that is trimmed from ``output_ids`` is among them; any other difference is an error.

@@ -47,7 +47,7 @@ NO_ANSWERS: dict[str, tuple[Any, str]] = {
     "a stream": ('data: {"choices": []}\n\ndata: [DONE]\n', "did not answer with JSON"),
     "half a text": ('{"choices": [{"mess', "did not answer with JSON"),
     "a page": ("<html>hello</html>", "does not answer as an OpenAI-compatible endpoint"),
-    "a list": ([said("x")], "answered with a list, not an object"),
+    "a list": ([said("x")], "answered with a list in place of an object"),
     "broken off by the server": (said("half", "abort"), "broke off itself (finish_reason abort)"),
     "failed in the server": (said("half", "error"), "broke off itself (finish_reason error)"),
     "a nest": ("[" * 100_000, "did not answer with JSON"),

@@ -18,7 +18,7 @@ from tw_plugins.rollout import Completion
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_promise_is_broken(kind: str) -> None:
-    seen = check(kind, examples=300)
+    seen = check(kind, examples=300, derandomize=True)
     assert seen.total() >= 300 and seen["answer"] >= 30
     assert seen.total() - seen["answer"] >= 30, "the answers are no longer wild enough"
 
@@ -26,7 +26,7 @@ def test_no_promise_is_broken(kind: str) -> None:
 def breaks(patch: pytest.MonkeyPatch, kind: str, target: Any, name: str, value: Any) -> str:
     patch.setattr(target, name, value)
     with pytest.raises(BaseException) as found:
-        check(kind, examples=400, phases=[Phase.generate])  # the shortest takes a minute
+        check(kind, examples=400, derandomize=True, phases=[Phase.generate])  # the shortest takes a minute
     errors = getattr(found.value, "exceptions", [found.value])
     return "\n".join(f"{type(error).__name__}: {error}" for error in errors)
 
@@ -60,5 +60,5 @@ def test_a_key_that_is_repeated_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_an_exception_of_another_kind_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = breaks(monkeypatch, "openai", http, "object_in", lambda content, *others: json.loads(content))
-    assert "JSONDecodeError" in found or "AttributeError" in found
+    found = breaks(monkeypatch, "openai", http, "json_of", lambda content, *others: json.loads(content))
+    assert "DecodeError" in found

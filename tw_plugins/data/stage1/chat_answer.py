@@ -14,7 +14,7 @@ BROKEN_OFF = ("abort", "cancelled", "error")
 """Finish reasons of an answer that the server itself did not get to the end of."""
 
 
-def answer_in(data: dict[str, Any]) -> Answer:
+def answer_in(data: Any) -> Answer:
     """The answer in a ``chat.completion``; of several choices the first.
 
     An answer that a limit of tokens cut is one (`Answer.cut`), empty where reasoning took all of them. An
@@ -25,6 +25,8 @@ def answer_in(data: dict[str, Any]) -> Answer:
         Unanswered: there is no text where the answer's must be: no choice, a piece of a stream, calls of
             tools, null; or the server broke it off.
     """
+    if not isinstance(data, dict):
+        raise _no_answer(f"a {type(data).__name__} in place of an object")
     choices = data.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     if not isinstance(choice, dict):
