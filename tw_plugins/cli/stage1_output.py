@@ -93,8 +93,8 @@ def _journal(
     journal = Journal(path)
     if journal.unusable:
         console.print(
-            f"{path}: {journal.unusable} entries of earlier runs are no answers; what they were for is asked "
-            "again",
+            f"{path}: {journal.unusable} entries of earlier runs are no answers; records that were left with "
+            "none are asked about again",
             highlight=False,
             soft_wrap=True,
         )

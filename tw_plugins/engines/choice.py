@@ -112,11 +112,11 @@ def quiet_vllm() -> None:
         os.environ.setdefault(name, "ERROR")
 
 
-def _vocabulary(model: str) -> int:
-    """Ids that the model can sample, those that pad its embedding too."""
+def _vocabulary(model: str) -> int | None:
+    """Ids that the model can sample, padding of its embedding too; None where its config does not say."""
     from transformers import AutoConfig
 
-    return int(AutoConfig.from_pretrained(model).get_text_config().vocab_size)
+    return getattr(AutoConfig.from_pretrained(model).get_text_config(), "vocab_size", None)
 
 
 async def _awaited(work: Awaitable[T]) -> T:

@@ -144,7 +144,10 @@ def test_answers_that_were_none_are_asked_for_again(tmp_path: Path) -> None:
         asked = endpoint.asked["0", "structure"]
         result = stage1(tmp_path, endpoint, 2)
         assert result.exit_code == 0, result.output
-        assert "3 entries of earlier runs are no answers; what they were for is asked again" in shown(result)
+        assert (
+            "3 entries of earlier runs are no answers; records that were left with none are asked"
+            in shown(result)
+        )
         assert rejected(tmp_path, "1-structure.jsonl") == []
         assert endpoint.asked["0", "structure"] == asked  # what was answered is not paid for twice
         before = endpoint.asked.total()
