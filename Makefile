@@ -6,6 +6,7 @@ SEEDS ?= 0 1 2 3 4 5 6 7 8 9
 ROLLOUTS ?= 1000000
 FILES ?= 10000
 JOBS ?= 2
+EXAMPLES ?= 10000
 KILLS ?= 6
 # STRICT=1 ends `make quickstart` with an error where a promise is not reached; RECORD=… is the file of `make seeds`.
 # PYTHON=… and TORCH_INDEX=… reach scripts/setup_env.sh, which says what they do.
@@ -14,10 +15,10 @@ BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart seeds fuzz chaos audit contracts test test-fast format lint types bench clean doctor
+.PHONY: help setup quickstart seeds fuzz fuzz-servers chaos audit contracts test test-fast format lint types bench clean doctor
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv/$(FRAMEWORK) from the pinned list; does nothing when it is up to date
 	@scripts/setup_env.sh $(FRAMEWORK)
@@ -59,6 +60,9 @@ runs-%:
 fuzz: setup ## ROLLOUTS=1000000 trajectories through the whole path, FILES=10000 data files, JOBS=2, SEED=0
 	@$(BIN)/python -m tests.fuzz --rollouts $(ROLLOUTS) --jobs $(JOBS) --seed $(SEED)
 	@FILES=$(FILES) $(BIN)/python -m pytest -q tests/unit/datasets/test_mutated.py
+
+fuzz-servers: setup ## EXAMPLES=10000 answers of a hostile server through each engine and through stage 1
+	@$(BIN)/python -m tests.fuzz.servers --examples $(EXAMPLES)
 
 chaos: setup ## the quickstart under KILLS=6 times kill -9 at random moments (SEED=0), half an hour and more
 	@$(BIN)/python -m tests.chaos --framework $(FRAMEWORK) --kills $(KILLS) --seed $(SEED)

@@ -16,7 +16,7 @@ from tw_plugins.evaluation.records import write_records
 from tw_plugins.pages.report import write_report
 
 EXTRAS_BRING = (
-    "torch transformers tokenizers safetensors pyarrow datasets openai vllm ray psutil wrapt verl openrlhf"
+    "torch transformers tokenizers safetensors pyarrow datasets vllm ray psutil wrapt verl openrlhf"
 )
 WITHOUT = f"""
 import sys

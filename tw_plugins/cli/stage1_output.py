@@ -65,7 +65,10 @@ def show_stage1(
     console: Console,
 ) -> bool:
     """All five steps. False: nothing is left."""
-    count = _counter(tokenizer)  # a wrong folder must not be found out after everything is paid for
+    import pyarrow  # noqa: F401
+
+    # That the last step cannot write, or a wrong folder, must not be found out after everything is paid for.
+    count = _counter(tokenizer)
     with _journal(folder, (source,), chat, console) as journal, progress_bars(console) as bars:
         tallies = run_all(source, folder, options, chat, journal, _watcher(bars, STEPS))
     _show_data_set(folder / f"{len(STEPS)}-{STEPS[-1]}.jsonl", count, console)
@@ -88,6 +91,13 @@ def _journal(
     if path.resolve() in [other.resolve() for other in others]:
         raise InputError(f"{path} is where the model's answers are kept: give the other file another name")
     journal = Journal(path)
+    if journal.unusable:
+        console.print(
+            f"{path}: {journal.unusable} entries of earlier runs are no answers; records that were left with "
+            "none are asked about again",
+            highlight=False,
+            soft_wrap=True,
+        )
     try:
         yield journal
     finally:

@@ -8,17 +8,18 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
-from tw_plugins.engines.http import OpenAICompatibleEngine
+from tw_plugins.engines.address import address_of
 from tw_plugins.engines.in_process import VLLMEngine
+from tw_plugins.engines.key import key_in_environment
+from tw_plugins.engines.openai_compatible import OpenAICompatibleEngine
 from tw_plugins.engines.sglang import SGLangEngine
 from tw_plugins.errors import UserError
 from tw_plugins.rollout import Engine
 
-__all__ = ["KEY_VARIABLE", "Server", "decode_with", "quiet_vllm", "server_of"]
+__all__ = ["Server", "decode_with", "quiet_vllm", "server_of"]
 
 T = TypeVar("T")
 Kind = Literal["openai", "sglang"]
-KEY_VARIABLE = "OPENAI_API_KEY"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Server:
             for SGLang's own endpoint.
 
     Raises:
-        UserError: another kind.
+        UserError: another kind, an address or a key that cannot be used.
     """
 
     base_url: str
@@ -42,8 +43,12 @@ class Server:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise UserError(f"--server is {self.kind!r}: choose one of {', '.join(get_args(Kind))}")
+        address_of(self.base_url)
+        key_in_environment()  # before a model is loaded for nothing
 
-    def engine(self, temperature: float, top_p: float, max_model_len: int) -> OpenAICompatibleEngine:
+    def engine(
+        self, temperature: float, top_p: float, max_model_len: int, vocab_size: int | None = None
+    ) -> OpenAICompatibleEngine:
         """An engine of it; its key comes from the environment (OPENAI_API_KEY) and is written nowhere."""
         made = SGLangEngine if self.kind == "sglang" else OpenAICompatibleEngine
         return made(
@@ -52,7 +57,8 @@ class Server:
             temperature=temperature,
             top_p=top_p,
             max_model_len=max_model_len,
-            api_key=os.environ.get(KEY_VARIABLE),
+            vocab_size=vocab_size,
+            api_key=key_in_environment(),
         )
 
 
@@ -81,6 +87,7 @@ def decode_with(
     """Run `work` on an engine that is shut down afterwards.
 
     Args:
+        model: folder or name; where a server decodes, the ids of its answers are those of this vocabulary.
         engine_args: of `VLLMEngine`; a server gets ``temperature``, ``top_p`` and ``max_model_len`` of them.
     """
     if server is None:
@@ -89,7 +96,8 @@ def decode_with(
 
     async def on_server() -> T:
         names = ("temperature", "top_p", "max_model_len")
-        async with server.engine(**{name: engine_args[name] for name in names}) as engine:
+        asked = {name: engine_args[name] for name in names}
+        async with server.engine(**asked, vocab_size=_vocabulary(model)) as engine:
             return await work(engine)
 
     return asyncio.run(on_server())
@@ -102,6 +110,13 @@ def quiet_vllm() -> None:
     """
     for name in ("VLLM_LOGGING_LEVEL", "TORCH_CPP_LOG_LEVEL"):
         os.environ.setdefault(name, "ERROR")
+
+
+def _vocabulary(model: str) -> int | None:
+    """Ids that the model can sample, padding of its embedding too; None where its config does not say."""
+    from transformers import AutoConfig
+
+    return getattr(AutoConfig.from_pretrained(model).get_text_config(), "vocab_size", None)
 
 
 async def _awaited(work: Awaitable[T]) -> T:

@@ -1,157 +1,171 @@
-"""Any OpenAI-compatible server, which others may share or which runs on other machines. Token ids in and out.
+"""One address of a server, asked with JSON: again where that may help, and in one clear error where not.
 
-No seed is set per request: a per-request seed can kill vLLM on CPU under chunked prefill. Seed the server.
+Both the engines and stage 1 of the data ask through it. Not the `openai` package: it takes JSON of any shape
+for a completion, breaks off where a server asks for more than two minutes' patience, follows redirects with
+the key, and repeats what a server says, the key in it too.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+import reprlib
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from tw_plugins.engines.request import finish_reason_of, room_for
+from tw_plugins.engines.address import address_of, credentials_in, joined, shown
+from tw_plugins.engines.key import checked_key
+from tw_plugins.engines.proxies import client_of_environment, proxy_credentials, proxy_variable
 from tw_plugins.engines.retries import LONGEST_ASKED_S, pause_s
-from tw_plugins.rollout import Completion, EngineError
+from tw_plugins.engines.secrets import Secrets
+from tw_plugins.engines.server_errors import (
+    BadAnswer,
+    BadStatus,
+    Late,
+    LongWait,
+    Lost,
+    ServerError,
+    Unreachable,
+)
+from tw_plugins.engines.server_words import json_of, meaning, words_of
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["OpenAICompatibleEngine"]
+__all__ = ["JSONServer"]
 
-# A server may take other values from the model's generation_config.json when these are not given.
-_PLAIN_SAMPLING = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
-
-_BUSY = (429, 500, 502, 503, 504)
+LONGEST_CONNECT_S = 30.0
+LARGEST = 1 << 28  # bytes of an answer, unpacked
 
 
-class OpenAICompatibleEngine:
-    """Requests to ``{base_url}/completions`` with token-id prompts.
-
-    For servers that have ``return_token_ids``: vLLM 0.10.2 or later, recent SGLang.
+class JSONServer:
+    """Requests to one path of a server.
 
     Args:
-        base_url: up to and including the version, e.g. ``http://localhost:8000/v1``.
-        model: name under which the server serves the model.
-        temperature: 0 is greedy.
-        top_p: nucleus, 1 takes all.
-        max_model_len: the server's context length. Requests are then cut to fit, and a full context is a
-            completion of finish reason "length" instead of an HTTP error.
+        base_url: what comes before the path. A name and a password in it are sent in place of the key.
+        path: with its slash, ``/completions``.
+        model: its name there, for the message that it does not have it.
         api_key: sent as a bearer token.
         timeout: seconds for one whole answer.
-        retries: after a rate limit or an error of the server (429, 5xx), a lost connection or a time-out,
-            with growing pauses or the server's ``Retry-After``; one above 600 s ends the request.
-        extra_body: more fields of the request; they win over the ones above.
+        retries: after 408, 425, 429 and 5xx, a lost connection or a time-out, with growing pauses or the
+            server's ``Retry-After``; one above 600 s ends the request.
+
+    Attributes:
+        where: the address as it may be shown.
+
+    Raises:
+        WrongSetting: the address, the key or a variable of the environment cannot be used.
     """
 
     def __init__(
-        self,
-        base_url: str,
-        model: str,
-        *,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        max_model_len: int | None = None,
-        api_key: str | None = None,
-        timeout: float = 3600.0,
-        retries: int = 4,
-        extra_body: Mapping[str, Any] | None = None,
+        self, base_url: str, path: str, *, model: str, api_key: str | None, timeout: float, retries: int
     ) -> None:
         import httpx
 
-        self.url = f"{base_url.rstrip('/')}/completions"
-        self.max_model_len, self.retries = max_model_len, retries
-        self._body: dict[str, Any] = {"model": model, "temperature": temperature, "top_p": top_p}
-        self._body |= {**_PLAIN_SAMPLING, "logprobs": 1, "return_token_ids": True, **(extra_body or {})}
-        self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else None,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 30.0)),
+        base, key = address_of(base_url), checked_key(api_key)
+        self._url = joined(base, path)
+        self.where, self._path = shown(self._url), path
+        self._model, self._timeout, self._retries = model, timeout, retries
+        basic = b64encode(f"{base.username}:{base.password}".encode()).decode() if base.userinfo else None
+        self._secrets = Secrets([key, basic, *credentials_in(base), *proxy_credentials()])
+        authorization = f"Basic {basic}" if basic else f"Bearer {key}" if key else None
+        self._client = client_of_environment(
+            self._url,
+            headers={"Authorization": authorization} if authorization else None,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, LONGEST_CONNECT_S), pool=None),
             limits=httpx.Limits(max_connections=None),  # a wide fork must not wait for connections
         )
 
-    async def generate(
-        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
-    ) -> Completion:
-        """See :class:`tw_plugins.rollout.Engine`.
+    async def post(self, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Any:
+        """The JSON that the server answers a body of JSON with.
 
         Raises:
-            EngineError: the server cannot be reached, answers with an error, or returns no token ids.
+            ServerError: there is none; see `tw_plugins.engines.server_errors` for the kinds.
         """
-        room = room_for(prompt_ids, max_tokens, self.max_model_len)
-        if room < 1:
-            return Completion([], [], "length")
-        body = {"prompt": list(prompt_ids), "stop_token_ids": list(stop_token_ids), "max_tokens": room}
-        return self._read(await self._post(self._body | body, request_id))
-
-    async def _post(self, body: dict[str, Any], request_id: str) -> Any:
-        answer = await self._answer(body, request_id)
-        if answer.status_code in (401, 403):
-            raise EngineError(
-                f"{self.url} does not accept the key (HTTP {answer.status_code}): set OPENAI_API_KEY"
-            )
-        if answer.status_code != 200:
-            raise EngineError(f"{self.url} answered HTTP {answer.status_code}: {answer.text[:500]}")
-        try:
-            return answer.json()
-        except ValueError as error:
-            raise EngineError(f"{self.url} did not answer with JSON: {answer.text[:200]!r}") from error
-
-    async def _answer(self, body: dict[str, Any], request_id: str) -> httpx.Response:
-        """The first answer that is not "busy", or the last one."""
-        import httpx
-
         attempt = 0
         while True:
-            last, asked = attempt == self.retries, None
             try:
-                answer = await self._client.post(self.url, json=body, headers={"X-Request-Id": request_id})
-            except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-                raise EngineError(f"{self.url} is no address: {error}. Give base_url with http://") from error
-            except httpx.TransportError as error:
-                if last:
-                    raise self._unreachable(error) from error
-            else:
-                if last or answer.status_code not in _BUSY:
-                    return answer
-                asked = answer.headers.get("Retry-After")
-            if (pause := pause_s(asked, attempt)) > LONGEST_ASKED_S:
-                raise EngineError(
-                    f"{self.url} asks to wait {pause:.0f} s (Retry-After), more than {LONGEST_ASKED_S:.0f}: "
-                    "run the same command again then"
-                )
+                return await self._asked(body, headers)
+            except ServerError as error:
+                if not error.may_pass or attempt == self._retries:
+                    raise
+                if (pause := pause_s(error.retry_after, attempt)) > LONGEST_ASKED_S:
+                    raise LongWait(
+                        f"{self.where} asks to wait {pause:.0f} s (Retry-After), more than "
+                        f"{LONGEST_ASKED_S:.0f}: run the same command again then"
+                    ) from error
             await asyncio.sleep(pause)
             attempt += 1
 
-    def _unreachable(self, error: httpx.TransportError) -> EngineError:
-        import httpx
+    def excerpt(self, value: object, length: int = 200) -> str:
+        """The beginning of something that the server sent, without secrets."""
+        return self._secrets.hide(value if isinstance(value, str) else reprlib.repr(value), length)
 
-        reason = f"{type(error).__name__} {error}".strip()
-        if isinstance(error, httpx.TimeoutException):
-            return EngineError(f"{self.url} did not answer in time ({reason}): raise timeout")
-        return EngineError(f"cannot reach {self.url} ({reason}). Is the server up? Check it and base_url")
-
-    def _read(self, answer: Any) -> Completion:
-        try:
-            choice = answer["choices"][0]
-        except (KeyError, IndexError, TypeError) as error:
-            raise EngineError(f"{self.url} answered without choices: {str(answer)[:200]}") from error
-        ids = choice.get("token_ids")
-        if ids is None:
-            raise EngineError(
-                f"{self.url} returned no token_ids. The server must support return_token_ids (vLLM 0.10.2 or "
-                "later, recent SGLang; for an older one give --server sglang): text is never encoded again."
-            )
-        logprobs = (choice.get("logprobs") or {}).get("token_logprobs")
-        return Completion(ids, logprobs, finish_reason_of(choice.get("finish_reason"), self.url))
+    def without_secrets(self, text: str) -> str:
+        """A whole text of the server's, which is kept: only whole secrets are taken out."""
+        return self._secrets.take_out(text)
 
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._client.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
+    async def _asked(self, body: Mapping[str, Any], headers: Mapping[str, str] | None) -> Any:
+        """Once."""
+        import httpx
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+        try:
+            async with asyncio.timeout(self._timeout):  # httpx's own is for each piece that comes
+                answer, content = await self._received(body, headers)
+        except (TimeoutError, httpx.TransportError) as error:
+            raise self._not_sent(error) from None  # whose text may repeat what the server sent
+        if answer.status_code != 200:
+            raise self._status(answer, content)
+        return json_of(content, self.where, self._secrets)
+
+    async def _received(
+        self, body: Mapping[str, Any], headers: Mapping[str, str] | None
+    ) -> tuple[httpx.Response, bytes]:
+        import httpx
+
+        content = bytearray()
+        async with self._client.stream("POST", self._url, json=body, headers=headers) as answer:
+            try:
+                async for piece in answer.aiter_bytes():
+                    content += piece
+                    if len(content) > LARGEST:
+                        raise BadAnswer(f"{self.where} answered with over {LARGEST >> 20} MiB: see its log")
+            except httpx.DecodingError as error:
+                if answer.status_code == 200:
+                    raise BadAnswer(
+                        f"{self.where} answered with what is not packed as its header says "
+                        f"({self.excerpt(str(error))}): see the server's Content-Encoding"
+                    ) from None
+        return answer, bytes(content)
+
+    def _status(self, answer: httpx.Response, content: bytes) -> BadStatus:
+        status, words = answer.status_code, self.excerpt(words_of(content), 300)
+        message = meaning(status, self.where, self._path, self._model, words, self._moved_to(answer))
+        return BadStatus(message, status, words, answer.headers.get("Retry-After"))
+
+    def _moved_to(self, answer: httpx.Response) -> str:
+        """Where a redirect leads, as it may be shown; "" where it does not say."""
+        import httpx
+
+        try:
+            location = answer.headers.get("Location")
+            return self.excerpt(shown(self._url.join(location))) if location else ""
+        except (httpx.InvalidURL, ValueError):
+            return ""
+
+    def _not_sent(self, error: Exception) -> ServerError:
+        """For a connection that failed, or took too long."""
+        import httpx
+
+        reason = f"{type(error).__name__} {self.excerpt(str(error))}".strip()
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+            proxy = proxy_variable(self._url.scheme)
+            others = f"it, base_url and the proxy in {proxy}" if proxy else "it and base_url"
+            return Unreachable(f"cannot reach {self.where} ({reason}). Is the server up? Check {others}")
+        if isinstance(error, httpx.TimeoutException | TimeoutError):
+            return Late(f"{self.where} did not answer in time ({reason}): raise timeout")
+        return Lost(f"cannot reach {self.where} to the end ({reason}). Is the server up? See its log")

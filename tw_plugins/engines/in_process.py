@@ -1,7 +1,7 @@
 """vLLM in this process. Token ids in, token ids out.
 
 For one script on one machine: nothing to start first, but one event loop for its whole life. A server that
-others share is `tw_plugins.engines.http`'s.
+others share is `tw_plugins.engines.openai_compatible`'s.
 
 No seed is set per request: a per-request seed can kill vLLM on CPU under chunked prefill. Seed the engine.
 """

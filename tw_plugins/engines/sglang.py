@@ -8,10 +8,10 @@ real SGLang.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from tw_plugins.engines.http import OpenAICompatibleEngine
-from tw_plugins.engines.request import finish_reason_of, room_for
+from tw_plugins.engines.openai_compatible import OpenAICompatibleEngine
+from tw_plugins.engines.request import room_for
 from tw_plugins.rollout import Completion, EngineError
 
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
@@ -20,9 +20,11 @@ _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 class SGLangEngine(OpenAICompatibleEngine):
     """As `OpenAICompatibleEngine`, with ``base_url`` up to the port, e.g. ``http://localhost:30000``."""
 
+    PATH: ClassVar[str] = "/generate"
+
     def __init__(self, base_url: str, model: str, **settings: Any) -> None:
-        super().__init__(base_url, model, **settings)
-        self.url = f"{base_url.rstrip('/').removesuffix('/v1')}/generate"
+        address, mark, query = base_url.partition("?")
+        super().__init__(f"{address.rstrip('/').removesuffix('/v1')}{mark}{query}", model, **settings)
 
     async def generate(
         self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
@@ -34,16 +36,27 @@ class SGLangEngine(OpenAICompatibleEngine):
         sampling = {name: self._body[name] for name in _SAMPLING}
         sampling |= {"max_new_tokens": room, "stop_token_ids": list(stop_token_ids)}
         body = {"input_ids": list(prompt_ids), "sampling_params": sampling, "return_logprob": True}
-        answer = await self._post(body, request_id)
+        return self._read(await self._post(body, request_id))
+
+    def _read(self, answer: Any) -> Completion:
+        """The ids are those of the log-probs' entries, (log-prob, id, text or None).
+
+        A stop token that is trimmed from ``output_ids`` is among them; any other difference is an error.
+        """
         try:
             meta = answer["meta_info"]
-            entries = meta["output_token_logprobs"]  # (log-prob, id, text or None)
-            logprobs = [float(entry[0]) for entry in entries]
-            ids = list(answer.get("output_ids") or [int(entry[1]) for entry in entries])
+            entries = [(entry[0], entry[1]) for entry in meta["output_token_logprobs"]]
             reason = meta["finish_reason"]["type"]
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, IndexError, TypeError) as error:
             raise EngineError(
                 f"{self.url} answered without ids, their log-probs or a finish reason: check that it is "
-                f"SGLang 0.4 or later. It begins: {str(answer)[:200]}"
+                f"SGLang 0.4 or later. It begins: {self._server.excerpt(answer)}"
             ) from error
-        return Completion(ids, logprobs, finish_reason_of(reason, self.url))
+        ids = [token for _, token in entries]
+        given = answer.get("output_ids") or ids
+        if given != ids and not (reason == "stop" and given == ids[:-1]):
+            raise EngineError(
+                f"{self.url} answered with output_ids that are not those of its log-probs "
+                f"({self._server.excerpt(given)}): check that it is SGLang 0.4 or later"
+            )
+        return self._completion(ids, [logprob for logprob, _ in entries], reason)

@@ -14,7 +14,7 @@ from tw_plugins.cli.extras import missing_extra
 
 @pytest.mark.parametrize(
     ("package", "extra"),
-    [("torch", "torch"), ("transformers", "torch"), ("pyarrow", "data"), ("openai", "data"), ("vllm", None)],
+    [("torch", "torch"), ("transformers", "torch"), ("pyarrow", "data"), ("vllm", None)],
 )
 def test_the_smallest_extra_that_brings_it(package: str, extra: str | None) -> None:
     found = missing_extra(ModuleNotFoundError("no", name=package))

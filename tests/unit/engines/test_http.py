@@ -129,9 +129,9 @@ def test_a_server_that_always_hangs_up_is_named(server: Server, pauses: list[flo
 
 
 def test_a_time_out_is_tried_again(server: Server, pauses: list[float]) -> None:
-    release, waits = threading.Event(), [30, 0]
-    server.answer = lambda body: (release.wait(waits.pop(0)), (200, choice([3])))[1]
-    assert ask(server.url, timeout=0.5).token_ids == [3] and len(server.seen) == 2
+    release, waits = threading.Event(), [30]
+    server.answer = lambda body: (release.wait(waits.pop() if waits else 0), (200, choice([3])))[1]
+    assert ask(server.url, timeout=0.5).token_ids == [3] and len(server.seen) > 1
     release.set()
 
 
@@ -145,6 +145,14 @@ def test_the_server_says_how_long_to_wait(server: Server, pauses: list[float]) -
         ask(server.url)
     assert_message(error.value, r"asks to wait 3600 s \(Retry-After\), more than 600: run the same command")
     assert pauses == [120]
+
+
+@pytest.mark.parametrize("key", ["sk-hunter22\n", "“sk-hunter22”", "sk-hunter22 "])
+def test_a_key_that_cannot_be_sent(server: Server, key: str) -> None:
+    with pytest.raises(EngineError) as error:
+        ask(server.url, api_key=key)
+    assert_message(error.value, "the key in OPENAI_API_KEY has .*, which cannot be sent .*: set it again")
+    assert "hunter" not in str(error.value) and not server.seen
 
 
 @pytest.mark.parametrize("url", ["localhost:8000/v1", "http://host:port/v1"])

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from typing import Any, Self
 
-from tw_plugins.data.stage1.endpoint_errors import KEY_VARIABLE, EndpointError, Refused, explained
+from tw_plugins.data.stage1.chat_answer import answer_in
+from tw_plugins.data.stage1.endpoint_errors import EndpointError, Refused, Unanswered, explained
 from tw_plugins.data.stage1.journal import Answer, Journal
+from tw_plugins.engines.http import JSONServer
+from tw_plugins.engines.key import key_in_environment
+from tw_plugins.engines.server_errors import BadAnswer, ServerError
 from tw_plugins.settings import Settings, setting
 
 __all__ = ["Chat", "ChatSettings"]
 
-REFUSALS = 8  # so many at first, and nothing answered yet: it is not the records' fault
+REFUSALS = 8  # so many at first, none of them answered: it is not the records' fault
 
 
 @dataclass(frozen=True)
@@ -44,30 +47,34 @@ class Chat:
     journal: Journal
 
     async def __aenter__(self) -> Self:
-        from openai import AsyncOpenAI
-
         settings = self.settings
         self._refused = 0
         self._gate = asyncio.Semaphore(settings.concurrency)
-        self._client = AsyncOpenAI(
-            base_url=settings.base_url,
-            api_key=os.environ.get(KEY_VARIABLE) or "none",
-            timeout=settings.timeout,
-            max_retries=settings.retries,
-        )
+        try:
+            self._server = JSONServer(
+                settings.base_url,
+                "/chat/completions",
+                model=settings.model,
+                api_key=key_in_environment(),
+                timeout=settings.timeout,
+                retries=settings.retries,
+            )
+        except ServerError as error:
+            raise EndpointError(str(error)) from None
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._client.close()
+        await self._server.aclose()
 
     async def ask(self, messages: list[dict[str, str]]) -> Answer:
         """The model's next message: from the journal when it was asked before, else from the endpoint.
 
         Raises:
             EndpointError: the endpoint cannot be reached, knows no such model, does not accept the key, or
-                refuses all that it is asked.
-            Unanswered: still a time-out, a rate limit or an error of the server after all retries.
-            Refused: the request itself is at fault, e.g. too long.
+                answers nothing that it is asked.
+            Unanswered: still a time-out, a rate limit or an error of the server after all retries, or what
+                came is no answer.
+            Refused: the request itself is at fault, e.g. too long, or a filter took the answer away.
         """
         settings = self.settings
         options: dict[str, Any] = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
@@ -81,36 +88,27 @@ class Chat:
         return answer
 
     async def _answer(self, request: dict[str, Any]) -> Answer:
-        import openai
-
-        settings, where = self.settings, self.settings.base_url
         try:
-            said: Any = await self._client.chat.completions.create(**request)
-        except openai.APIError as error:
-            meant = explained(error, where, settings.model, settings.timeout, settings.retries)
-            if isinstance(meant, Refused):
+            answer = answer_in(await self._server.post(request))
+            return replace(answer, text=self._server.without_secrets(answer.text))
+        except ServerError as error:
+            meant = explained(error, self.settings.timeout, self.settings.retries)
+            if isinstance(meant, Refused) or isinstance(error, BadAnswer):
                 self._count_refusal(meant)
             raise meant from error
-        if not hasattr(said, "choices"):
-            raise EndpointError(
-                f"{where} does not answer as an OpenAI-compatible endpoint does: does --base-url end in the "
-                "version, as in http://localhost:8000/v1?"
-            )
-        choice, usage = said.choices[0] if said.choices else None, said.usage
-        text = (choice.message.content if choice else None) or ""
-        return Answer(
-            text=text.encode(
-                "utf-8", "backslashreplace"
-            ).decode(),  # half a surrogate pair cannot be sent back
-            cut=choice is not None and choice.finish_reason == "length",
-            prompt_tokens=usage.prompt_tokens if usage else 0,
-            answer_tokens=usage.completion_tokens if usage else 0,
-        )
+        except (Refused, Unanswered) as meant:
+            said = type(meant)(self._server.excerpt(str(meant), 400))
+            self._count_refusal(said)
+            raise said from None
 
-    def _count_refusal(self, refused: Refused) -> None:
+    def _count_refusal(self, refused: Exception) -> None:
         self._refused += 1
         if self._refused == REFUSALS and not self.journal.all_runs.requests:
+            what, advice = (
+                ("refused", "change the options that it does not take")
+                if isinstance(refused, Refused)
+                else ("did not answer", "give the base_url of an endpoint that does")
+            )
             raise EndpointError(
-                f"{self.settings.base_url} refused the first {REFUSALS} requests ({refused}): "
-                "change the options that it does not take"
+                f"{self._server.where} {what} the first {REFUSALS} requests ({refused}): {advice}"
             ) from refused

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from tw_plugins.engines.server_errors import (
+    BadStatus,
+    Late,
+    NotJSON,
+    ServerError,
+    Unreachable,
+    WrongSetting,
+    is_passing,
+)
 from tw_plugins.errors import UserError
 
-__all__ = ["KEY_VARIABLE", "EndpointError", "Refused", "Unanswered", "explained"]
+__all__ = ["EndpointError", "Refused", "Unanswered", "explained"]
 
-KEY_VARIABLE = "OPENAI_API_KEY"
-SHOWN = 300  # characters of an endpoint's own message
+FOR_ALL = (401, 402, 403, 404, 405, 407)
+"""HTTP statuses that every other request would get too; and every redirect."""
 
 
 class EndpointError(UserError, RuntimeError):
@@ -17,47 +24,29 @@ class EndpointError(UserError, RuntimeError):
 
 
 class Unanswered(UserError, RuntimeError):
-    """No answer to one request in time, after all retries: the record is left for the next run."""
+    """No answer to one request, or nothing that is one: the record is left for the next run."""
 
 
 class Refused(UserError, RuntimeError):
-    """The endpoint will not answer this request (HTTP 400, 413, 422), whoever asks again now."""
+    """The endpoint will not answer this request (HTTP 400, 413, 422, its filter), whoever asks again now."""
 
 
-def explained(error: Any, where: str, model: str, timeout: float, retries: int) -> RuntimeError:
-    """An error of the `openai` package as one of the three above, with what to do.
+def explained(error: ServerError, timeout: float, retries: int) -> EndpointError | Unanswered | Refused:
+    """An error of the server as one of the three above.
 
     Args:
-        error: an `openai.APIError`.
-        where: the endpoint's address.
         timeout: seconds for one answer.
     """
-    import openai
-
-    if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-        return EndpointError(
-            f"{where} does not accept the key (HTTP {error.status_code}): set {KEY_VARIABLE}"
-        )
-    if isinstance(error, openai.NotFoundError):
-        return EndpointError(
-            f"{where} has no model {model!r} (HTTP 404): is --model its name there, and does "
-            "--base-url end in the version, as in http://localhost:8000/v1?"
-        )
-    if isinstance(error, openai.APITimeoutError):
+    if isinstance(error, WrongSetting | Unreachable):
+        return EndpointError(str(error))
+    if isinstance(error, Late):
         return Unanswered(f"no answer within {timeout:g} s")
-    if isinstance(error, openai.APIConnectionError):
-        return EndpointError(f"cannot reach {where}: is the server up, and --base-url right?")
-    if isinstance(error, openai.RateLimitError | openai.InternalServerError):
-        return Unanswered(f"HTTP {error.status_code} after {retries} retries")
-    said = _message(error)
-    if not isinstance(error, openai.APIStatusError):
-        return EndpointError(f"{where} does not answer as an OpenAI-compatible endpoint does: {said}")
-    if error.status_code == 402:
-        return EndpointError(f"{where} wants to be paid (HTTP 402): {said}")
-    return Refused(f"HTTP {error.status_code}: {said}")
-
-
-def _message(error: Any) -> str:
-    """The endpoint's own words, as its body has them."""
-    body = error.body.get("message") if isinstance(error.body, dict) else None
-    return " ".join(str(body or error.message).split())[:SHOWN]
+    if isinstance(error, NotJSON):
+        return Unanswered(f"it does not answer as an OpenAI-compatible endpoint does: {error}")
+    if not isinstance(error, BadStatus):
+        return Unanswered(str(error))
+    if error.status in FOR_ALL or error.status < 400:
+        return EndpointError(str(error))
+    if is_passing(error.status):
+        return Unanswered(f"HTTP {error.status} after {retries} retries")
+    return Refused(f"HTTP {error.status}: {error.words or 'no reason given'}")

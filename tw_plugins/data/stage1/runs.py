@@ -15,8 +15,11 @@ __all__ = ["MADE", "digest", "finished", "keep", "made_from"]
 MADE = "made"
 """Column of a finished record: of which record it was made (`from`, a hash), by which step and options."""
 FIXED = ("step", "model", "temperature")
-RETRIED = frozenset({"unreadable_line", "missing_column", "refused", "answer_cut", "internal_error"})
-"""Reasons that may be mended without a change to the record or the options."""
+RETRIED = frozenset(
+    {"unreadable_line", "missing_column", "refused", "answer_cut", "internal_error", "malformed_answer"}
+)
+"""Reasons that may be mended without a change to the record or the options. A malformed answer was none at
+all where the journal no longer has it; where it has, it is the same again and costs nothing."""
 
 
 def digest(values: Any) -> str:

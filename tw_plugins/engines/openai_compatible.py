@@ -1,0 +1,132 @@
+"""Any OpenAI-compatible server, which others may share or which runs on other machines. Token ids in and out.
+
+No seed is set per request: a per-request seed can kill vLLM on CPU under chunked prefill. Seed the server.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from tw_plugins.engines.completions import checked_completion
+from tw_plugins.engines.http import JSONServer
+from tw_plugins.engines.request import room_for
+from tw_plugins.engines.server_errors import ServerError
+from tw_plugins.rollout import Completion, EngineError
+
+__all__ = ["OpenAICompatibleEngine"]
+
+# A server may take other values from the model's generation_config.json when these are not given.
+_PLAIN_SAMPLING = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
+
+
+class OpenAICompatibleEngine:
+    """Requests to ``{base_url}/completions`` with token-id prompts; what may pass is asked again, see
+    `tw_plugins.engines.http`.
+
+    For servers that have ``return_token_ids``: vLLM 0.10.2 or later, recent SGLang.
+
+    Args:
+        base_url: up to and including the version, e.g. ``http://localhost:8000/v1``.
+        model: name under which the server serves the model.
+        temperature: 0 is greedy.
+        top_p: nucleus, 1 takes all.
+        max_model_len: the server's context length. Requests are then cut to fit, and a full context is a
+            completion of finish reason "length" instead of an HTTP error.
+        api_key: sent as a bearer token.
+        timeout: seconds for one whole answer.
+        retries: how often.
+        vocab_size: of the model; an answer with a larger id is an error.
+        extra_body: more fields of the request; they win over the ones above.
+
+    Attributes:
+        url: the server's address, without what must not be shown.
+
+    Raises:
+        EngineError: the address, the key or a proxy's variable cannot be used.
+    """
+
+    PATH: ClassVar[str] = "/completions"
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        max_model_len: int | None = None,
+        api_key: str | None = None,
+        timeout: float = 3600.0,
+        retries: int = 4,
+        vocab_size: int | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+    ) -> None:
+        try:
+            self._server = JSONServer(
+                base_url, self.PATH, model=model, api_key=api_key, timeout=timeout, retries=retries
+            )
+        except ServerError as error:
+            raise EngineError(str(error)) from None
+        self.url = self._server.where
+        self.max_model_len, self.vocab_size = max_model_len, vocab_size
+        self._body: dict[str, Any] = {"model": model, "temperature": temperature, "top_p": top_p}
+        self._body |= {**_PLAIN_SAMPLING, "logprobs": 1, "return_token_ids": True, **(extra_body or {})}
+
+    async def generate(
+        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
+    ) -> Completion:
+        """See :class:`tw_plugins.rollout.Engine`.
+
+        Raises:
+            EngineError: the server cannot be reached, answers with an error, or returns no token ids.
+        """
+        room = room_for(prompt_ids, max_tokens, self.max_model_len)
+        if room < 1:
+            return Completion([], [], "length")
+        body = {"prompt": list(prompt_ids), "stop_token_ids": list(stop_token_ids), "max_tokens": room}
+        return self._read(await self._post(self._body | body, request_id))
+
+    async def _post(self, body: dict[str, Any], request_id: str) -> Any:
+        try:
+            return await self._server.post(body, {"X-Request-Id": request_id})
+        except ServerError as error:
+            raise EngineError(str(error)) from error
+
+    def _read(self, answer: Any) -> Completion:
+        choices = answer.get("choices") if isinstance(answer, dict) else None
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if not isinstance(choice, dict):
+            raise EngineError(
+                f"{self.url} answered without choices ({self._server.excerpt(answer)}): give the base_url of "
+                "an OpenAI-compatible server"
+            )
+        ids, logprobs = choice.get("token_ids"), choice.get("logprobs") or {}
+        if ids is None:
+            raise EngineError(
+                f"{self.url} returned no token_ids. The server must support return_token_ids (vLLM 0.10.2 or "
+                "later, recent SGLang; for an older one give --server sglang): text is never encoded again."
+            )
+        if not isinstance(logprobs, dict):
+            raise EngineError(f"{self.url} answered with logprobs that are no object: see what it serves")
+        return self._completion(ids, logprobs.get("token_logprobs"), choice.get("finish_reason"))
+
+    def _completion(self, ids: Any, logprobs: Any, reason: Any) -> Completion:
+        return checked_completion(ids, logprobs, reason, self.url, self.vocab_size, self._show)
+
+    def _show(self, value: object) -> str:
+        return self._server.excerpt(reprlib.repr(value), 60)
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._server.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
