@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from rich.text import Text
+
 from tw_plugins.bench import BenchError
 from tw_plugins.bench.collate import CollateFigures, bench_collate
 from tw_plugins.bench.engine import EngineFigures, ReplicaFigures, bench_engine, bench_replicas
@@ -172,9 +174,14 @@ def engine(
 ) -> None:
     """Fork-join on the real vLLM."""
     _quiet_vllm()
-    with output.console.status("vLLM starts …") as status:
+    with output.console.working("vLLM starts") as status:
         figures: list[EngineFigures] = bench_engine(
-            model, data, problems, batches, repeats, lambda batch: status.update(f"batch size {batch} …")
+            model,
+            data,
+            problems,
+            batches,
+            repeats,
+            lambda batch: status.update(f"batch size {batch} …"),
         )
     shown = table(
         "batch", "wall clock", "token latency", "reached", "orchestrator", "cache hits", "of possible"
@@ -208,7 +215,7 @@ def replicas(
     shown = table("batch", "request ids", "cache hits", "of possible")
     for each in figures:
         for name, hits in (("per trajectory", each.sticky_hits), ("per request", each.spread_hits)):
-            share = f"[bold]{hits / each.possible:.1%}[/]" if each.possible else "–"
+            share = Text(f"{hits / each.possible:.1%}", "bold") if each.possible else "–"
             shown.add_row(str(each.batch), name, f"{hits} of {each.asked}", share)
     settings = f"{count} engines, {figures[0].problems} decomposable problems, greedy, parallel"
     output.show("replicas", shown, settings, figures, _machine_of_vllm())
@@ -241,7 +248,7 @@ def step(runs: Sequence[Path], output: Output) -> None:
     output.show("step", shown, "medians; share of the step; against run 1", figures, machine=None)
     for number, each in enumerate(figures, 1):
         output.console.print(
-            f"run {number}: {each.framework}, {each.steps} steps, {each.run}", highlight=False
+            f"run {number}: {each.framework}, {each.steps} steps, {each.run}", soft_wrap=True
         )
 
 
@@ -251,11 +258,11 @@ def _machine_of_vllm() -> Machine:
     return Machine.here(on_gpu=torch.cuda.is_available())
 
 
-def _phase(spent: float, total: float | None, of_first: float, is_first: bool) -> str:
+def _phase(spent: float, total: float | None, of_first: float, is_first: bool) -> Text:
     """Seconds, their share of the step, and the ratio to the first run's where that says something."""
     share = "" if total is None else f" {spent / total:4.0%}"
-    against = "" if is_first or of_first < 0.1 else f"  [bold]{spent / of_first:.2f}×[/]"
-    return f"{spent:.2f} s{share}{against}"
+    against = "" if is_first or of_first < 0.1 else f"  {spent / of_first:.2f}×"
+    return Text.assemble(f"{spent:.2f} s{share}", (against, "bold"))
 
 
 def _described(shape: Shape) -> str:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tw_plugins.bench import BenchError
 from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.timing import Spread, Timing
+from tw_plugins.cli.console import PlainConsole
+from tw_plugins.storage.atomic import write_text
 
 __all__ = ["Output", "between", "mib", "ratio", "seconds", "table"]
 
@@ -30,7 +32,7 @@ class Output:
         BenchError: no file can be written there; said before anything is measured.
     """
 
-    console: Console
+    console: PlainConsole
     json_out: Path | None
 
     def __post_init__(self) -> None:
@@ -46,7 +48,7 @@ class Output:
         """Run each case under a status line."""
         found = []
         for name, case in cases:
-            with self.console.status(f"{title}: {name} …"):
+            with self.console.working(f"{title}: {name}"):
                 found.append(case())
         return found
 
@@ -55,9 +57,9 @@ class Output:
     ) -> None:
         """Print, and write the figures of this benchmark; `machine` is None where they were not made here."""
         self.console.print(table)
-        self.console.print(settings, highlight=False)
+        self.console.print(settings)
         if machine:
-            self.console.print(str(machine), highlight=False, markup=False)
+            self.console.print(str(machine))
         if self.json_out:
             text: dict[str, Any] = {
                 "benchmark": title,
@@ -66,7 +68,7 @@ class Output:
             }
             if machine:
                 text["machine"] = asdict(machine)
-            self.json_out.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+            write_text(self.json_out, json.dumps(text, indent=2) + "\n")
 
 
 def table(first: str, *names: str) -> Table:
@@ -77,17 +79,17 @@ def table(first: str, *names: str) -> Table:
     return made
 
 
-def ratio(timing: Timing) -> str:
+def ratio(timing: Timing) -> Text:
     """How much slower than the first way; empty for that one."""
     if timing.ratio_min == timing.ratio_max == 1:
-        return ""
+        return Text()
     return between(Spread(timing.ratio, timing.ratio_min, timing.ratio_max), "{:.2f}", "×")
 
 
-def between(spread: Spread, form: str, unit: str, times: float = 1.0) -> str:
+def between(spread: Spread, form: str, unit: str, times: float = 1.0) -> Text:
     """``**5.1×** (4.9–5.3)``, each value `times` this factor."""
     median, least, most = (form.format(value * times) for value in (spread.median, spread.least, spread.most))
-    return f"[bold]{median}{unit}[/] ({least}–{most})"
+    return Text.assemble((f"{median}{unit}", "bold"), f" ({least}–{most})")
 
 
 def seconds(value: float) -> str:

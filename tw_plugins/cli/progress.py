@@ -10,5 +10,10 @@ __all__ = ["progress_bars"]
 
 def progress_bars(console: Console, transient: bool = False) -> Progress:
     """What is done, a bar, so many of so many, and the time; ``transient`` ones are gone in the end."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     return Progress(*columns, console=console, transient=transient)

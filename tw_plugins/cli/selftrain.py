@@ -47,7 +47,7 @@ def run(
     console.print(table(funnel))
     where = f"written to {out / SFT}" if funnel.kept else "nothing is kept, so there is no set"
     of = f"{funnel.kept} trajectories of {funnel.prompts_kept} of {funnel.prompts} prompts"
-    console.print(f"{of}; {where}", highlight=False, soft_wrap=True)
+    console.print(f"{of}; {where}", soft_wrap=True)
     return funnel
 
 

@@ -14,6 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from tw_plugins.cli.progress import progress_bars
 from tw_plugins.data.stage1.endpoint import ChatSettings
@@ -21,6 +22,7 @@ from tw_plugins.data.stage1.endpoint_errors import Unanswered
 from tw_plugins.data.stage1.journal import Journal
 from tw_plugins.data.stage1.runner import Tally
 from tw_plugins.data.stage1.steps import ANSWERS, STEPS, USAGE, Options, run, run_all, write_data_set
+from tw_plugins.storage.files import same
 from tw_plugins.storage.jsonl import InputError
 
 __all__ = ["show_stage1", "show_step"]
@@ -85,7 +87,7 @@ def _journal(
         yield None
         return
     path = folder / ANSWERS
-    if path.resolve() in [other.resolve() for other in others]:
+    if any(same(path, other) for other in others):
         raise InputError(f"{path} is where the model's answers are kept: give the other file another name")
     journal = Journal(path)
     try:
@@ -95,7 +97,7 @@ def _journal(
             console.print(
                 f"{name}: {usage.requests} requests, {usage.prompt_tokens} tokens in, "
                 f"{usage.answer_tokens} out, ${usage.cost(chat.price_in, chat.price_out):.2f}",
-                highlight=False,
+                soft_wrap=True,
             )
         journal.write_totals(folder / USAGE, chat.price_in, chat.price_out)
 
@@ -125,7 +127,7 @@ def _finish(tallies: dict[str, Tally], console: Console) -> bool:
     console.print(table)
     for step, tally in tallies.items():
         for code, times in tally.reasons.most_common():
-            console.print(f"{step} rejected {times}: {code}", highlight=False)
+            console.print(f"{step} rejected {times}: {code}")
     left: Counter[str] = Counter(reason for tally in tallies.values() for reason in tally.left.values())
     if left:
         (reason, _), *_ = left.most_common(1)
@@ -135,7 +137,7 @@ def _finish(tallies: dict[str, Tally], console: Console) -> bool:
         )
     *_, last = tallies.values()
     if not last.accepted:
-        console.print("no record is left; each is kept with its reason and its detail", highlight=False)
+        console.print("no record is left; each is kept with its reason and its detail")
     return last.accepted > 0
 
 
@@ -146,10 +148,10 @@ def _show_data_set(filtered: Path, count: Callable[[str], int] | None, console: 
         values = statistics["values"][name]
         if values:
             mean = f"{statistics['means'][name]:.2f}"
-            console.print(f"[bold]{title.format(unit=statistics['unit'])}[/], mean {mean}", highlight=False)
-            console.print(_histogram(values), highlight=False)
+            console.print(Text.assemble((title.format(unit=statistics["unit"]), "bold"), f", mean {mean}"))
+            console.print(_histogram(values))
     where = f"written to {path}" if path else "nothing is left for a data set"
-    console.print(f"{statistics['trajectories']} trajectories, {where}", highlight=False, soft_wrap=True)
+    console.print(f"{statistics['trajectories']} trajectories, {where}", soft_wrap=True)
 
 
 def _histogram(values: Sequence[float]) -> str:

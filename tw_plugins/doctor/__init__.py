@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from tw_plugins.adapter.check import Check, Status, first_line
 from tw_plugins.adapter.device import browser
+from tw_plugins.errors import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["GROUP", "all_checks", "is_healthy", "show"]
 
 GROUP = "tw_plugins.doctors"
-_STYLES: dict[Status, str] = {
-    "ok": "[green]✓ ok[/]",
-    "note": "[yellow]• note[/]",
-    "fail": "[bold red]✗ fail[/]",
+_STYLES: dict[Status, tuple[str, str]] = {
+    "ok": ("✓ ok", "green"),
+    "note": ("• note", "yellow"),
+    "fail": ("✗ fail", "bold red"),
 }
 
 
@@ -52,8 +53,8 @@ def is_healthy(checks: Iterable[Check]) -> bool:
 def show(checks: list[Check], console: Console) -> None:
     """Prints a table and a last line that counts."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("where", "what", "", "found"):
@@ -63,14 +64,14 @@ def show(checks: list[Check], console: Console) -> None:
         if last not in (None, check.section):
             table.add_section()
         where = "" if check.section == last else check.section
-        table.add_row(f"[bold]{where}[/]", escape(check.name), _STYLES[check.status], escape(check.detail))
+        name, detail = (Text(visible(text)) for text in (check.name, check.detail))
+        table.add_row(Text(visible(where), "bold"), name, Text(*_STYLES[check.status]), detail)
         last = check.section
     console.print(table)
     failed, notes = (sum(check.status == status for check in checks) for status in ("fail", "note"))
-    verdict = f"[bold red]{failed} of {len(checks)} checks failed[/]" if failed else "[green]ready[/]"
-    console.print(
-        f"{verdict}: {len(checks) - failed - notes} ok, {notes} to note, {failed} failed", highlight=False
-    )
+    verdict = (f"{failed} of {len(checks)} checks failed", "bold red") if failed else ("ready", "green")
+    counts = f": {len(checks) - failed - notes} ok, {notes} to note, {failed} failed"
+    console.print(Text.assemble(verdict, counts))
 
 
 def _framework(doctor: EntryPoint, with_ray: bool) -> Iterable[Check]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from tw_plugins.evaluation import benchmarks
 from tw_plugins.evaluation.scores import EvaluationError
+from tw_plugins.storage.files import check_file, is_there, opened
 
 __all__ = ["EvalProblem", "decomposable_places", "problem_of", "read_messages", "read_problems"]
 
@@ -148,7 +149,7 @@ def _rows(path: Path | str) -> list[Row]:
     if str(path) in benchmarks.BENCHMARKS:
         return _numbered(path, benchmarks.load(str(path)))
     file = Path(path)
-    if not file.exists():
+    if not is_there(file):
         if not file.suffix:
             raise EvaluationError(
                 f"{path} is neither a file nor a benchmark: the benchmarks are "
@@ -208,7 +209,7 @@ def _messages(prompt: Any, where: str) -> list[dict[str, Any]]:
 
 def _lines(path: Path) -> list[Row]:
     rows = []
-    with path.open("rb") as lines:
+    with opened(path) as lines:
         for place, line in enumerate(lines):
             if not line.strip():
                 continue
@@ -227,6 +228,7 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_file(path)
     try:
         rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     except pa.ArrowInvalid as error:

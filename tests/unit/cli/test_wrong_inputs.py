@@ -25,6 +25,7 @@ from tests.support.report_data import report
 from tw_plugins.adapter.vocabulary import check_embedding, check_vocabulary
 from tw_plugins.bench.step import bench_step
 from tw_plugins.cli import app as cli
+from tw_plugins.cli.ending import is_explained
 from tw_plugins.evaluation.problems import read_problems
 from tw_plugins.evaluation.records import read_records
 from tw_plugins.grading.pool import GradingPool
@@ -238,7 +239,7 @@ def test_a_wrong_input_is_named(case: str, tmp_path: Path) -> None:
     with pytest.raises((ValueError, RuntimeError)) as error:
         use(tmp_path)
     assert_message(error.value, pattern)
-    assert cli.is_explained(error.value) or type(error.value) is ValueError
+    assert is_explained(error.value) or type(error.value) is ValueError
 
 
 # ---------------------------------------------------------------- the command
