@@ -18,6 +18,7 @@ from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.timing import Spread, Timing
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.files import check_target
 
 __all__ = ["Output", "between", "mib", "ratio", "seconds", "table"]
 
@@ -29,7 +30,7 @@ class Output:
     """Where figures go: the console, and a JSON file if one is named.
 
     Raises:
-        BenchError: no file can be written there; said before anything is measured.
+        BenchError, OSError, FileError: no file can be written there; said before anything is measured.
     """
 
     console: PlainConsole
@@ -43,6 +44,7 @@ class Output:
             raise BenchError(f"--json {self.json_out}: {folder} does not exist: give a folder that does")
         if self.json_out.is_dir() or not os.access(folder, os.W_OK):
             raise BenchError(f"--json {self.json_out}: no file can be written there: choose another place")
+        check_target(self.json_out)
 
     def measure(self, title: str, cases: Iterable[tuple[str, Callable[[], Any]]]) -> list[Any]:
         """Run each case under a status line."""

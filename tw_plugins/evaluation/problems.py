@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tw_plugins.evaluation import benchmarks
 from tw_plugins.evaluation.scores import EvaluationError
-from tw_plugins.storage.files import check_file, is_there, opened
+from tw_plugins.storage.files import is_there, opened
 
 __all__ = ["EvalProblem", "decomposable_places", "problem_of", "read_messages", "read_problems"]
 
@@ -228,10 +228,12 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    check_file(path)
-    try:
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    except pa.ArrowInvalid as error:
-        reason = str(error).splitlines()[0]
-        raise EvaluationError(f"{path} cannot be read as Parquet: {reason}. Write the file again.") from error
+    with opened(path) as file:  # Arrow itself opens no file whose name is not UTF-8
+        try:
+            rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+        except (OSError, pa.ArrowException) as error:
+            reason = str(error).splitlines()[0]
+            raise EvaluationError(
+                f"{path} cannot be read as Parquet: {reason}. Write the file again."
+            ) from error
     return rows
