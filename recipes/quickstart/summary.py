@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from recipes.quickstart.outcome import SMOKE, outcome
 from recipes.quickstart.promise import PROMISES, judge, missed
+from tw_plugins.cli.tables import Figures
 from tw_plugins.evaluation.speedup_words import compared, times
 from tw_plugins.pages.report import write_report
 
@@ -51,10 +50,10 @@ def verdict(report: dict[str, Any], console: Console) -> bool:
     return not unreached
 
 
-def _table(report: dict[str, Any]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model")
-    table.add_column("mode")
+def _table(report: dict[str, Any]) -> Figures:
+    table = Figures()
+    table.add_name("model")
+    table.add_name("mode")
     for column in ("accuracy", "format", "latency", "forks", "(chain)", "reward"):
         table.add_column(column, justify="right")
     for model, modes in report["eval"].items():

@@ -51,7 +51,8 @@ def doctor(
 
     Ends with status 0 when everything needed is there, else with 1.
     """
-    from tw_plugins.doctor import all_checks, is_healthy, show
+    from tw_plugins.cli.doctor_output import show
+    from tw_plugins.doctor import all_checks, is_healthy
 
     console = PlainConsole()
     with console.working("looking"):

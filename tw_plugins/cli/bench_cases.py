@@ -19,7 +19,8 @@ from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape
 from tw_plugins.bench.step import StepError, StepFigures, bench_step
 from tw_plugins.bench.update import MODELS, ROWS, ModelShape, UpdateFigures, bench_update, device_named
-from tw_plugins.cli.bench_output import Output, between, mib, ratio, seconds, table
+from tw_plugins.cli.bench_output import Output, between, mib, ratio, seconds
+from tw_plugins.cli.tables import Figures
 
 __all__ = [
     "collate",
@@ -83,7 +84,7 @@ def update(
         for n in tokens
     ]
     figures: list[UpdateFigures] = output.measure("update", cases)
-    shown = table("shape", "tokens", "way", "median", "against the first", "limit", "computed", "memory")
+    shown = Figures("shape", "tokens", "way", "median", "against the first", "limit", "computed", "memory")
     for each in figures:
         for name, timing in each.timings.items():
             rows = name == ROWS
@@ -102,7 +103,7 @@ def collate(shape: Shape, tokens: Sequence[int], repeats: int, output: Output) -
     """Token ids to a batch."""
     cases = [(f"{n} tokens", lambda n=n: bench_collate(shape.scaled(n), repeats)) for n in tokens]
     figures: list[CollateFigures] = output.measure("collate", cases)
-    shown = table("tokens", "way", "median", "against the first", "examples/s", "memory")
+    shown = Figures("tokens", "way", "median", "against the first", "examples/s", "memory")
     for each in figures:
         for name, timing in each.timings.items():
             cells = (ratio(timing), f"{1 / timing.seconds:.0f}", mib(each.memory[name]))
@@ -116,7 +117,7 @@ def rollout(shape: Shape, trajectories: Sequence[int], repeats: int, output: Out
     """The state machine on an engine without cost."""
     cases = [(f"{n} trajectories", lambda n=n: bench_rollout(shape, n, repeats)) for n in trajectories]
     figures: list[RolloutFigures] = output.measure("rollout", cases)
-    shown = table(
+    shown = Figures(
         "trajectories",
         "CPU per request",
         "against the first",
@@ -155,7 +156,7 @@ def reward(
         for n in hostile
     ]
     figures: list[RewardFigures] = output.measure("reward", cases)
-    shown = table("hostile", "answers/s", "honest: median", "slowest", "wrong", "processes replaced")
+    shown = Figures("hostile", "answers/s", "honest: median", "slowest", "wrong", "processes replaced")
     for each in figures:
         shown.add_row(
             f"{each.hostile} of {each.answers}",
@@ -183,7 +184,7 @@ def engine(
             repeats,
             lambda batch: status.update(f"batch size {batch} …"),
         )
-    shown = table(
+    shown = Figures(
         "batch", "wall clock", "token latency", "reached", "orchestrator", "cache hits", "of possible"
     )
     for each in figures:
@@ -212,7 +213,7 @@ def replicas(
         (f"batch size {n}", lambda n=n: bench_replicas(model, data, problems, n, count)) for n in batches
     ]
     figures: list[ReplicaFigures] = output.measure(f"{count} engines", cases)
-    shown = table("batch", "request ids", "cache hits", "of possible")
+    shown = Figures("batch", "request ids", "cache hits", "of possible")
     for each in figures:
         for name, hits in (("per trajectory", each.sticky_hits), ("per request", each.spread_hits)):
             share = Text(f"{hits / each.possible:.1%}", "bold") if each.possible else "–"
@@ -236,7 +237,7 @@ def step(runs: Sequence[Path], output: Output) -> None:
         figures: list[StepFigures] = [bench_step(run) for run in runs]
     except StepError as error:
         raise BenchError(str(error)) from error
-    shown = table("", *(f"run {number}" for number, _ in enumerate(figures, 1)))
+    shown = Figures("", *(f"run {number}" for number, _ in enumerate(figures, 1)))
     first = figures[0]
     for phase in first.phases:
         cells = (

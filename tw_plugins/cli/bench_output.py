@@ -9,18 +9,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from tw_plugins.bench import BenchError
 from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.timing import Spread, Timing
 from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.tables import Figures
 from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.files import check_target
 
-__all__ = ["Output", "between", "mib", "ratio", "seconds", "table"]
+__all__ = ["Output", "between", "mib", "ratio", "seconds"]
 
 MIB = 1 << 20
 
@@ -55,7 +54,7 @@ class Output:
         return found
 
     def show(
-        self, title: str, table: Table, settings: str, figures: Sequence[Any], machine: Machine | None
+        self, title: str, table: Figures, settings: str, figures: Sequence[Any], machine: Machine | None
     ) -> None:
         """Print, and write the figures of this benchmark; `machine` is None where they were not made here."""
         self.console.print(table)
@@ -71,14 +70,6 @@ class Output:
             if machine:
                 text["machine"] = asdict(machine)
             write_text(self.json_out, json.dumps(text, indent=2) + "\n")
-
-
-def table(first: str, *names: str) -> Table:
-    """An empty table with these columns."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in (first, *names):
-        made.add_column(name, justify="right")
-    return made
 
 
 def ratio(timing: Timing) -> Text:

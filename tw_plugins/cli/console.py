@@ -23,7 +23,8 @@ class PlainConsole(Console):
 
     def working(self, on: str) -> Status:
         """A line that moves while something is done."""
-        return self.status(Text(f"{visible(on)} …"))
+        spinner = "line" if self.options.ascii_only else "dots"
+        return self.status(Text(f"{visible(on)} …"), spinner=spinner)
 
     def render_str(self, text: str, **how: Any) -> Text:
         """See `rich.console.Console`: every string that is printed, and every cell, comes by here."""

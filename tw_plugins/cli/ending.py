@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.extras import missing_extra
 from tw_plugins.cli.path_errors import path_message
+from tw_plugins.cli.streams import terminal
 from tw_plugins.errors import UserError, visible
 
 __all__ = ["OneLineCommand", "OneLineErrors", "is_explained", "one_line"]
@@ -61,6 +62,10 @@ def _check_arguments(given: Sequence[str]) -> None:
 
 class _Ending:
     """Of a typer command or group."""
+
+    def main(self, *rest: Any, **more: Any) -> Any:
+        with terminal():
+            return super().main(*rest, **more)  # type: ignore[misc]
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> Any:
         with one_line():

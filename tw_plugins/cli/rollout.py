@@ -28,6 +28,7 @@ from tw_plugins.evaluation.run import EvalSettings, prepare_prompt
 from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.latency import measure
 from tw_plugins.rollout import Completion, Engine, Mode, Rollout, fork_join
+from tw_plugins.storage.jsonl import is_text
 from tw_plugins.trajectory import ControlTokens
 
 __all__ = ["LiveTrajectory", "run", "summary_line"]
@@ -153,6 +154,8 @@ def run(
     """
     if not prompt.strip():
         raise EvaluationError("--prompt is empty")
+    if not is_text({"prompt": prompt}):
+        raise EvaluationError("--prompt is not UTF-8: give it as UTF-8")
     modes: dict[str, Mode] = {name: name for name in get_args(Mode)}
     if mode not in modes:
         raise EvaluationError(f"--mode is {mode!r}: choose {' or '.join(modes)}, one trajectory has one mode")

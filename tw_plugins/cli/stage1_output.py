@@ -10,13 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from rich.text import Text
 
 from tw_plugins.cli.progress import progress_bars
+from tw_plugins.cli.tables import Figures
 from tw_plugins.data.stage1.endpoint import ChatSettings
 from tw_plugins.data.stage1.endpoint_errors import Unanswered
 from tw_plugins.data.stage1.journal import Journal
@@ -28,6 +27,7 @@ from tw_plugins.storage.jsonl import InputError
 __all__ = ["show_stage1", "show_step"]
 
 BINS, WIDTH = 8, 30
+BESIDE = 20  # characters of edge and count beside a bar
 TITLES = {
     "blocks": "blocks per trajectory",
     "threads": "threads per block",
@@ -118,9 +118,10 @@ def _finish(tallies: dict[str, Tally], console: Console) -> bool:
     Raises:
         Unanswered: records without an answer make it an error, so that a script runs the command again.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("step", "records", "accepted", "rejected", "unanswered"):
-        table.add_column(column, justify="left" if column == "step" else "right")
+    table = Figures()
+    table.add_name("step")
+    for column in ("records", "accepted", "rejected", "unanswered"):
+        table.add_column(column, justify="right")
     for step, tally in tallies.items():
         rejected = tally.reasons.total()
         table.add_row(step, *map(str, (tally.total, tally.accepted, rejected, len(tally.left))))
@@ -149,13 +150,13 @@ def _show_data_set(filtered: Path, count: Callable[[str], int] | None, console: 
         if values:
             mean = f"{statistics['means'][name]:.2f}"
             console.print(Text.assemble((title.format(unit=statistics["unit"]), "bold"), f", mean {mean}"))
-            console.print(_histogram(values))
+            console.print(_histogram(values, min(WIDTH, console.width - BESIDE)))
     where = f"written to {path}" if path else "nothing is left for a data set"
     console.print(f"{statistics['trajectories']} trajectories, {where}", soft_wrap=True)
 
 
-def _histogram(values: Sequence[float]) -> str:
-    """Bars of text, the lower edge of each bin before it."""
+def _histogram(values: Sequence[float], width: int) -> str:
+    """Bars of text of so many characters at most, the lower edge of each bin before it."""
     import numpy as np
 
     whole = all(float(value).is_integer() for value in values)
@@ -164,7 +165,7 @@ def _histogram(values: Sequence[float]) -> str:
         bins = np.arange(min(values), max(values) + 2)
     counts, edges = np.histogram(values, bins=bins)
     digits = 0 if whole else 2
-    bars = ["█" * max(round(WIDTH * count / counts.max()), int(count > 0)) for count in counts]
+    bars = ["█" * max(round(width * count / counts.max()), int(count > 0)) for count in counts]
     lines = zip(edges[:-1], bars, counts, strict=True)
     return "\n".join(f"{edge:>10.{digits}f} {bar} {count}" for edge, bar, count in lines)
 

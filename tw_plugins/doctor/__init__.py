@@ -11,23 +11,13 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from typing import TYPE_CHECKING
 
-from tw_plugins.adapter.check import Check, Status, first_line
+from tw_plugins.adapter.check import Check, first_line
 from tw_plugins.adapter.device import browser
-from tw_plugins.errors import visible
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-__all__ = ["GROUP", "all_checks", "is_healthy", "show"]
+__all__ = ["GROUP", "all_checks", "is_healthy"]
 
 GROUP = "tw_plugins.doctors"
-_STYLES: dict[Status, tuple[str, str]] = {
-    "ok": ("✓ ok", "green"),
-    "note": ("• note", "yellow"),
-    "fail": ("✗ fail", "bold red"),
-}
 
 
 def all_checks(with_ray: bool) -> Iterator[Check]:
@@ -48,30 +38,6 @@ def all_checks(with_ray: bool) -> Iterator[Check]:
 def is_healthy(checks: Iterable[Check]) -> bool:
     """Whether nothing failed."""
     return all(check.status != "fail" for check in checks)
-
-
-def show(checks: list[Check], console: Console) -> None:
-    """Prints a table and a last line that counts."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("where", "what", "", "found"):
-        table.add_column(heading, overflow="fold")
-    last = None
-    for check in checks:
-        if last not in (None, check.section):
-            table.add_section()
-        where = "" if check.section == last else check.section
-        name, detail = (Text(visible(text)) for text in (check.name, check.detail))
-        table.add_row(Text(visible(where), "bold"), name, Text(*_STYLES[check.status]), detail)
-        last = check.section
-    console.print(table)
-    failed, notes = (sum(check.status == status for check in checks) for status in ("fail", "note"))
-    verdict = (f"{failed} of {len(checks)} checks failed", "bold red") if failed else ("ready", "green")
-    counts = f": {len(checks) - failed - notes} ok, {notes} to note, {failed} failed"
-    console.print(Text.assemble(verdict, counts))
 
 
 def _framework(doctor: EntryPoint, with_ray: bool) -> Iterable[Check]:

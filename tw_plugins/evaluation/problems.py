@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tw_plugins.evaluation import benchmarks
 from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.storage.files import is_there, opened
+from tw_plugins.storage.jsonl import is_text
 
 __all__ = ["EvalProblem", "decomposable_places", "problem_of", "read_messages", "read_problems"]
 
@@ -217,7 +218,9 @@ def _lines(path: Path) -> list[Row]:
                 columns = json.loads(line)
             except (ValueError, RecursionError):
                 columns = None
-            if isinstance(columns, dict):
+            if isinstance(columns, dict) and not is_text(columns):
+                logger.warning("%s, line %d has half of a surrogate pair: left out", path, place + 1)
+            elif isinstance(columns, dict):
                 rows.append(Row(place, f"{path}, line {place + 1}", columns))
             else:
                 logger.warning("%s, line %d is not a whole JSON record: left out", path, place + 1)

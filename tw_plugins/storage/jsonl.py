@@ -16,6 +16,7 @@ __all__ = [
     "Record",
     "append",
     "drop_unfinished_line",
+    "is_text",
     "numbered",
     "record_in",
     "salvaged",
@@ -57,6 +58,15 @@ def record_in(line: bytes) -> Record | str:
     except (ValueError, RecursionError) as error:
         return f"not a whole JSON record ({getattr(error, 'msg', type(error).__name__)})"
     return record if isinstance(record, dict) else f"a {type(record).__name__}, not an object"
+
+
+def is_text(record: Record) -> bool:
+    """Whether there is no half of a surrogate pair in it, which JSON can hold and no tokenizer takes."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def append(record: Record, path: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
 from tw_plugins.data.stage1.runs import digest
-from tw_plugins.storage.jsonl import InputError, Record, numbered
+from tw_plugins.storage.jsonl import InputError, Record, is_text, numbered
 
 __all__ = ["records_of"]
 
@@ -39,7 +38,7 @@ def records_of(source: Path) -> list[Record]:
         if records[-1]["id"] in seen:
             raise InputError(f"{source} has two records of the id {records[-1]['id']!r}: give each its own")
         seen.add(records[-1]["id"])
-        if not _is_text(records[-1]):
+        if not is_text(records[-1]):
             why = f"{where}: it has half of a surrogate pair, which is no character"
             records[-1] = _rejected(records[-1], "not_text", why)
     return records
@@ -47,11 +46,3 @@ def records_of(source: Path) -> list[Record]:
 
 def _rejected(record: Record, reason: str, detail: str) -> Record:
     return {**record, "status": "rejected", "reason": reason, "detail": detail}
-
-
-def _is_text(record: Record) -> bool:
-    try:
-        json.dumps(record, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
