@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from tw_plugins.errors import UserError, visible
 
 __all__ = ["OneLineCommand", "OneLineErrors", "is_explained", "one_line"]
 
+NARROW = 60  # columns of a terminal
 _UsageError: Any = typer.BadParameter.__base__  # typer brings its own click, or takes the installed one
 
 
@@ -60,10 +62,19 @@ def _check_arguments(given: Sequence[str]) -> None:
         raise UserError(f"the argument {bad[0]!r} has a NUL character in it: leave that out")
 
 
+def _show_plainly(command: Any) -> None:
+    """Help and usage errors without rich, whose columns would cut the names of options off."""
+    command.rich_markup_mode = None
+    for one in getattr(command, "commands", {}).values():
+        _show_plainly(one)
+
+
 class _Ending:
     """Of a typer command or group."""
 
     def main(self, *rest: Any, **more: Any) -> Any:
+        if shutil.get_terminal_size().columns < NARROW:
+            _show_plainly(self)
         with terminal():
             return super().main(*rest, **more)  # type: ignore[misc]
 

@@ -96,7 +96,8 @@ def terminal() -> Iterator[None]:
     sys.stdout, sys.stderr = made
     try:
         yield
-        sys.stdout.flush()
+        for stream in filter(None, made):  # a process may have been started without one
+            stream.flush()
     except SystemExit:
         if any(isinstance(stream, _Stream) and stream.hung_up for stream in made):
             raise SystemExit(PIPE_CLOSED) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,13 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from tests.support.records import RECORD
 from tests.support.root import ROOT
 from tw_plugins.adapter.check import Check
 from tw_plugins.cli import stage1_output
+from tw_plugins.cli.app import app as threadweaver
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.doctor_output import show
 from tw_plugins.cli.ending import OneLineCommand
@@ -105,6 +108,15 @@ def test_a_bar_gives_way_to_its_figures() -> None:
     assert "500/12000" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("command", ["eval clock", "data selftrain", "bench rollout"])
+def test_no_option_is_cut_in_the_help(command: str) -> None:
+    done = CliRunner().invoke(threadweaver, [*command.split(), "--help"], env={"COLUMNS": "40"})
+    wide = CliRunner().invoke(threadweaver, [*command.split(), "--help"], env={"COLUMNS": "200"})
+    options = set(re.findall(r"--[a-z][a-z-]+", wide.output))
+    assert len(options) > 5 and options == set(re.findall(r"--[a-z][a-z-]+", done.output))
+    assert "…" not in done.output
+
+
 # ---------------------------------------------------------------- real processes
 
 COMPARE = ["-m", "tw_plugins.cli", "eval", "compare", "e", "e", "--mode-b", "parallel"]
@@ -163,6 +175,18 @@ def test_a_closed_pipe_is_a_quiet_end(folder: Path, arguments: list[str]) -> Non
     process.stdout.close()
     assert process.wait(timeout=60) == PIPE_CLOSED
     assert process.stderr.read() == b""
+
+
+def test_without_standard_output(folder: Path) -> None:
+    command = f'exec "$0" {" ".join(COMPARE)} --out a.md >&-'
+    done = subprocess.run(
+        ["bash", "-c", command, sys.executable],
+        cwd=folder,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"") and (folder / "a.md").exists()
 
 
 def test_a_full_disk_behind_standard_output(folder: Path) -> None:
