@@ -130,7 +130,7 @@ class LiveTrajectory:
             text = text.removesuffix("</Thread>").rstrip()  # the panel ends it
         if tail:
             text = "\n".join(text.splitlines()[-TAIL_LINES:])
-        drawn = Text(visible(text))
+        drawn = Text(visible(text), overflow="fold")
         drawn.highlight_regex(TAG, "dim")
         return drawn
 
