@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from tw_plugins.errors import UserError
 from tw_plugins.evaluation.problems import EvalProblem
 from tw_plugins.storage.atomic import write_text
-from tw_plugins.storage.files import is_there, read_text
+from tw_plugins.storage.files import is_there, opened
 
 __all__ = ["SETTINGS", "ResumeError", "asked_for", "check_settings", "missing", "read_settings"]
 
@@ -56,12 +56,14 @@ def read_settings(out: Path) -> dict[str, Any]:
     """The settings of the samples in a folder.
 
     Raises:
-        FileNotFoundError: it has none.
+        OSError, FileError: it has none, or something that is no file.
         ResumeError: the file is not what :func:`check_settings` writes.
     """
     path = out / SETTINGS
+    with opened(path) as file:
+        content = file.read()
     try:
-        settings = json.loads(read_text(path))
+        settings = json.loads(content)
     except ValueError:
         settings = None
     if not isinstance(settings, dict):

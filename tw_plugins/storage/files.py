@@ -63,10 +63,12 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def opened(path: Path) -> BinaryIO:
-    """A file to read as bytes; raises as `check_file`."""
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file to read as bytes; raises as `check_file`, and what reading it raises has its name."""
     check_file(path)
-    return path.open("rb")
+    with naming(path), path.open("rb") as file:
+        yield file
 
 
 def read_text(path: Path) -> str:

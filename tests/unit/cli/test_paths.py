@@ -265,6 +265,14 @@ def test_what_no_path_can_give_is_not_explained_as_one(error: OSError) -> None:
     assert not is_explained(error)
 
 
+@pytest.mark.parametrize("name", ["view trajectories", "data extract", "eval run", "bench step"])
+def test_a_file_that_cannot_be_read_to_its_end(name: str, given: dict[str, Path], tmp_path: Path) -> None:
+    """As on a disk that fails; this one says so of its first byte."""
+    path = tmp_path / "memory.jsonl"
+    path.symlink_to("/proc/self/mem")
+    assert_one_line(run(READ_A_FILE[name], given, path), "memory.jsonl")
+
+
 def test_a_text_that_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_bytes(b'{"a": "\xff"}')
     done = CliRunner().invoke(threadweaver, ["report", str(tmp_path)])
