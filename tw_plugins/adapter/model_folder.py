@@ -29,7 +29,7 @@ def check_model_folder(model: str) -> None:
     Raises:
         ModelFolderError: a file, a LoRA adapter, a framework's checkpoint, or a folder without config.json.
     """
-    path = Path(model).expanduser()
+    path = Path(os.path.expanduser(model))
     if not os.path.lexists(path):
         return
     if not os.path.isdir(path):

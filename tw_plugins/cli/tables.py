@@ -55,14 +55,12 @@ class Figures(Table):
         """To what the cells take, and the longest word of each heading."""
         unbounded = options.update_width(UNBOUNDED)
         for column in self.columns:
-            if column not in self._prose:
-                cells = (Measurement.get(console, unbounded, cell).maximum for cell in column.cells)
-                heading = Measurement.get(console, unbounded, column.header).minimum
-                column.width = max([heading, *cells])
-        for column in self._prose:
-            column.width = READABLE
+            cells = (Measurement.get(console, unbounded, cell).maximum for cell in column.cells)
+            widest = max([Measurement.get(console, unbounded, column.header).minimum, *cells])
+            column.width = min(widest, READABLE) if column in self._prose else widest
+        for column in self._prose[-1:]:
             spare = options.max_width - self.__rich_measure__(console, unbounded).maximum
-            column.width += max(spare, 0)
+            column.width = (column.width or 0) + max(spare, 0)
 
     def _one_value_a_line(self, console: Console) -> Iterator[RenderableType]:
         headings = [_text(console, column.header) for column in self.columns]

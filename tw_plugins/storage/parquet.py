@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,14 +44,14 @@ def check_columns(paths: Iterable[str], needed: Sequence[str]) -> None:
     for path in paths:
         # Frameworks also read JSON, and copy remote files first: those they have to check themselves.
         if "://" not in path and not path.endswith((".json", ".jsonl")):
-            _check_file(Path(path).expanduser(), needed)
+            _check_file(Path(os.path.expanduser(path)), needed)
 
 
 def _check_file(path: Path, needed: Sequence[str]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False for any name
         raise DataFileError(f"{path} is not a file: check the path in the setting")
     try:
         with path.open("rb") as opened:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict
@@ -151,6 +152,18 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
     "training file missing": (
         lambda folder: check_columns([str(folder / "a.parquet")], ["prompt"]),
         "a.parquet is not a file: check the path",
+    ),
+    "training file of a name too long": (
+        lambda folder: check_columns([str(folder / f"{'n' * 256}.parquet")], []),
+        "n.parquet is not a file: check",
+    ),
+    "training file of nobody": (
+        lambda _: check_columns(["~nobody-of-that-name/a.parquet"], []),
+        "a.parquet is not a file: check",
+    ),
+    "training file is a pipe": (
+        lambda folder: check_columns([os.mkfifo(folder / "a.parquet") or str(folder / "a.parquet")], []),
+        "a.parquet is not a file: check",
     ),
     "training file is a folder": (lambda folder: check_columns([str(folder)], []), "is not a file: check"),
     "training file not Parquet": (
