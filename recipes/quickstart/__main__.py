@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from recipes.quickstart import pipeline
 from recipes.quickstart.choices import FRAMEWORKS, OUT, check_framework, run_folder
 from recipes.quickstart.pipeline import DEFAULT_STAGES, STAGES
 from recipes.quickstart.settings import settings_of
 from recipes.quickstart.summary import judged, summary, verdict
+from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.ending import OneLineCommand
 from tw_plugins.pipeline.jobs import JobFailed
+from tw_plugins.storage.files import is_there
 
 
 def main(
@@ -38,23 +40,23 @@ def main(
     ] = False,
 ) -> None:
     """Train and evaluate ThreadWeaver on a toy task, from a random model to a report."""
-    console = Console()
+    console = PlainConsole()
     check_framework(framework)
     chosen = _stages(stages)
     if strict and "eval" not in chosen:
         raise typer.BadParameter("promises are judged after the stage eval, add it", param_hint="--strict")
     settings = settings_of(seed, fast)
     folder = run_folder(out, framework, fast, seed)
-    if restart:
-        shutil.rmtree(folder, ignore_errors=True)
+    if restart and is_there(folder):
+        shutil.rmtree(folder)
     try:
         report = pipeline.run(framework, folder, settings, console, chosen)
     except JobFailed as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"error: {error}", style="red", soft_wrap=True)
         console.print("What was done before is kept: run the same command again to go on.")
         raise typer.Exit(1) from error
     if report is None:
-        console.print(f"{', '.join(chosen)} done in {folder}", highlight=False, soft_wrap=True)
+        console.print(f"{', '.join(chosen)} done in {folder}", soft_wrap=True)
         return
     report = judged(report, settings.smoke)
     summary(folder, report, console)
@@ -83,5 +85,8 @@ def _stages(text: str) -> list[str]:
     return chosen
 
 
+app = typer.Typer(add_completion=False)
+app.command(cls=OneLineCommand)(main)
+
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -9,6 +9,7 @@ and greedy decoding shows only whether it is more than a half.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from rich.console import Console
 from recipes.quickstart.eval_jobs import eval_job
 from recipes.quickstart.pipeline import Framework
 from recipes.quickstart.settings import Settings, settings_of
+from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.ending import OneLineCommand
 from tw_plugins.cli.progress import progress_bars
 from tw_plugins.evaluation.records import EvalRecord, read_records
 from tw_plugins.evaluation.run import record_file
@@ -151,13 +154,16 @@ def main(
     fast: Annotated[bool, typer.Option("--fast", help="A smoke run: nothing is learned.")] = False,
 ) -> None:
     """Compare the two bonuses where half of the problems gain nothing from a fork."""
-    console = Console()
+    console = PlainConsole()
     results = {}
     for one in seed or (0, 1, 2):
         folder = out / f"{framework}{'-fast' if fast else ''}-seed{one}"
-        results[one] = compare(framework, folder.resolve(), both_shapes(one, fast), console)
-    typer.echo(table(results))
+        results[one] = compare(framework, Path(os.path.realpath(folder)), both_shapes(one, fast), console)
+    console.print(table(results), soft_wrap=True)
 
+
+app = typer.Typer(add_completion=False)
+app.command(cls=OneLineCommand)(main)
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import typer
@@ -27,6 +28,5 @@ def check_framework(framework: str) -> None:
 
 def run_folder(out: Path, framework: str, fast: bool, seed: int) -> Path:
     """The folder of one run in `out`: `verl`, `verl-seed3`, `verl-fast-seed3`."""
-    return (
-        out / "-".join([framework, *(["fast"] if fast else []), *([f"seed{seed}"] if seed else [])])
-    ).resolve()
+    name = "-".join([framework, *(["fast"] if fast else []), *([f"seed{seed}"] if seed else [])])
+    return Path(os.path.realpath(out / name))

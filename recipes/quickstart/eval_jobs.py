@@ -16,6 +16,7 @@ from tw_plugins.evaluation.records import EvalRecord, read_records
 from tw_plugins.evaluation.run import record_file
 from tw_plugins.pipeline.jobs import Job
 from tw_plugins.rollout import Mode
+from tw_plugins.storage.files import read_text
 
 MODES: tuple[Mode, ...] = ("parallel", "autoregressive")
 Records = dict[str, dict[Mode, list[EvalRecord]]]
@@ -78,7 +79,7 @@ def _command(name: str, options: Mapping[str, object]) -> list[str]:
 
 def read_clock(folder: Path) -> dict[str, Any]:
     """Figures of a clock, see `tw_plugins.evaluation.clock.figures.clock_figures`."""
-    return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+    return dict(json.loads(read_text(folder / SUMMARY)))
 
 
 def read_all(folders: Mapping[str, Path]) -> Records:

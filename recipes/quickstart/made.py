@@ -10,6 +10,7 @@ from typing import Any
 
 from tw_plugins.bench.provenance import Machine
 from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.files import is_there, read_text
 
 FILE = "made.json"
 _MACHINE = ("cpu", "cores", "memory_gib", "gpu", "torch")
@@ -23,7 +24,7 @@ def write_made(folder: Path) -> None:
 def read_made(folder: Path) -> dict[str, Any] | None:
     """What `write_made` wrote; None of an evaluation that did not."""
     path = folder / FILE
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+    return dict(json.loads(read_text(path))) if is_there(path) else None
 
 
 def made_here() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tw_plugins.evaluation.records import EvalRecord
 from tw_plugins.evaluation.scores import speedup, speedups, summarise
 from tw_plugins.pipeline.jobs import earlier
 from tw_plugins.reward import reward
+from tw_plugins.storage.files import read_text
 
 DISTRIBUTIONS = ("tw-plugins", "verl", "openrlhf", "torch", "transformers", "vllm", "ray", "deepspeed")
 RL_CURVES = {
@@ -87,7 +88,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     """
     steps: dict[int, dict[str, float]] = {}
     for file in filter(Path.exists, (earlier(path), path)):
-        for line in file.read_text().splitlines():
+        for line in read_text(file).splitlines():
             try:
                 found = json.loads(line)
             except json.JSONDecodeError:

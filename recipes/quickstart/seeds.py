@@ -18,16 +18,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from recipes.quickstart.choices import OUT, check_framework, run_folder
 from recipes.quickstart.made import made_here, read_made
 from recipes.quickstart.pipeline import DEFAULT_STAGES
 from recipes.quickstart.seed_figures import Entry, entry_of, failed, reached, table
 from recipes.quickstart.settings import settings_of
+from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.ending import OneLineCommand
 from tw_plugins.pages.report import JSON_NAME, read_report
 from tw_plugins.pipeline.stages import DONE, Pipeline
 from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.files import is_there, read_text
 
 Runner = Callable[[Sequence[str]], int]
 """Runs a command to its end; returns its exit status."""
@@ -40,7 +43,7 @@ def run_command(command: Sequence[str]) -> int:
 
 def finished(folder: Path, seed: int, fast: bool) -> bool:
     """Whether every stage of these settings is done and the report is of the last one."""
-    run = Pipeline(folder, settings_of(seed, fast).fingerprint(), Console(quiet=True))
+    run = Pipeline(folder, settings_of(seed, fast).fingerprint(), PlainConsole(quiet=True))
     report, evaluated = folder / JSON_NAME, run.path(DEFAULT_STAGES[-1]) / DONE
     return (
         all(run.done(stage) is not None for stage in DEFAULT_STAGES)
@@ -78,12 +81,14 @@ def read_record(path: Path) -> dict[int, Entry]:
     """What earlier calls kept, by seed.
 
     Raises:
+        OSError, FileError: it cannot be read.
         typer.BadParameter: the file is not what `write_record` wrote.
     """
-    if not path.exists():
+    if not is_there(path):
         return {}
+    text = read_text(path)
     try:
-        return {entry["seed"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))}
+        return {entry["seed"]: entry for entry in json.loads(text)}
     except (ValueError, TypeError, KeyError) as error:
         raise typer.BadParameter(
             f"{path} is no list of runs with their seeds: mend it, or name another", param_hint="--record"
@@ -108,21 +113,23 @@ def main(
     ] = None,
 ) -> None:
     """Run the quickstart with several seeds and print the table of all, failed ones included."""
+    console = PlainConsole()
     if folders:
-        typer.echo(table(sorted(map(read_entry, folders), key=lambda entry: entry["seed"])))
+        console.print(
+            table(sorted(map(read_entry, folders), key=lambda entry: entry["seed"])), soft_wrap=True
+        )
         return
     check_framework(framework)
     asked = _seeds(seeds)
-    console = Console()
     path = record or out / f"seeds-{framework}{'-fast' if fast else ''}.json"
     kept = read_record(path)
     for seed in asked:
-        console.rule(f"[bold]seed {seed}", align="left")
+        console.rule(Text(f"seed {seed}", "bold"), align="left")
         kept[seed] = run_seed(framework, seed, fast, out, run_command, kept.get(seed))
         write_record(path, kept)
     entries = [kept[seed] for seed in asked]
-    typer.echo(table(entries))
-    typer.echo(f"figures: {path}")
+    console.print(table(entries), soft_wrap=True)
+    console.print(f"figures: {path}", soft_wrap=True)
     if not all(map(reached, entries)):
         raise typer.Exit(1)
 
@@ -135,5 +142,8 @@ def _seeds(text: str) -> list[int]:
     return list(dict.fromkeys(map(int, words)))
 
 
+app = typer.Typer(add_completion=False)
+app.command(cls=OneLineCommand)(main)
+
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -12,6 +12,7 @@ from recipes.quickstart.environment import ENVIRONMENT
 from recipes.quickstart.settings import Settings
 from tw_plugins.data.selftrain import FUNNEL, SAMPLES, SFT
 from tw_plugins.pipeline.jobs import Job, JobFailed
+from tw_plugins.storage.files import read_text
 from tw_plugins.storage.parquet import write_parquet
 
 
@@ -67,4 +68,4 @@ def take(folder: Path, rows: int) -> Path:
 
 def funnel(folder: Path) -> dict[str, Any]:
     """How many samples were left after each step, see `tw_plugins.data.selftrain.Funnel`."""
-    return dict(json.loads((folder / FUNNEL).read_text(encoding="utf-8")))
+    return dict(json.loads(read_text(folder / FUNNEL)))

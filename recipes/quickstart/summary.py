@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from recipes.quickstart.outcome import SMOKE, outcome
 from recipes.quickstart.promise import PROMISES, judge, missed
+from tw_plugins.cli.tables import Figures
 from tw_plugins.evaluation.speedup_words import compared, times
 from tw_plugins.pages.report import write_report
 
@@ -25,35 +25,35 @@ def judged(report: dict[str, Any], smoke: bool) -> dict[str, Any]:
 def summary(folder: Path, report: dict[str, Any], console: Console) -> None:
     """Write a `judged` report and print its figures."""
     page = write_report(report, folder)
-    console.rule("[bold]result", align="left")
+    console.rule(Text("result", "bold"), align="left")
     console.print(_table(report))
-    console.print(report["outcome"], style="bold", highlight=False, soft_wrap=True)
+    console.print(report["outcome"], style="bold", soft_wrap=True)
     tokens, clock = report["speedup"]["token_latency"], report["speedup"]["wall_clock"]
     console.print(
         "RL in parallel mode against the sequential baseline, decomposable problems: "
-        f"token latency [bold]{times(tokens)}[/] "
+        f"token latency {times(tokens)} "
         f"({compared(tokens, 'fewer tokens', 'more tokens', 'as many tokens')} in sequence), "
-        f"wall clock [bold]{times(clock)}[/] ({compared(clock, 'faster', 'slower', 'no change')})"
+        f"wall clock {times(clock)} ({compared(clock, 'faster', 'slower', 'no change')})"
     )
     took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report["stages"].items())
     console.print(f"{report['wall_s'] / 60:.1f} min ({took}), set-up not counted")
-    console.print(f"report: {page}", soft_wrap=True, highlight=False)
+    console.print(f"report: {page}", soft_wrap=True)
 
 
 def verdict(report: dict[str, Any], console: Console) -> bool:
     """Print whether the run reached every promise, or which it did not; returns it."""
     unreached = missed(report)
     for text in unreached:
-        console.print(f"not reached: {text}", style="yellow", highlight=False, soft_wrap=True)
+        console.print(f"not reached: {text}", style="yellow", soft_wrap=True)
     count = f"{len(PROMISES) - len(unreached)} of {len(PROMISES)} promises of the quickstart are reached"
-    console.print(count, style="bold yellow" if unreached else "bold green", highlight=False)
+    console.print(count, style="bold yellow" if unreached else "bold green")
     return not unreached
 
 
-def _table(report: dict[str, Any]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("model")
-    table.add_column("mode")
+def _table(report: dict[str, Any]) -> Figures:
+    table = Figures()
+    table.add_name("model")
+    table.add_name("mode")
     for column in ("accuracy", "format", "latency", "forks", "(chain)", "reward"):
         table.add_column(column, justify="right")
     for model, modes in report["eval"].items():

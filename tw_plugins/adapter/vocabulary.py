@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from tw_plugins.adapter.model_folder import check_model_folder
 from tw_plugins.errors import UserError
 from tw_plugins.trajectory import ControlTokens
 
@@ -20,10 +21,12 @@ def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> tuple[
 
     Raises:
         ControlTokenError: a control tag is missing from the tokenizer or is several ids.
+        ModelFolderError: the folder is that of something else.
         VocabularyError: there is no model, or it has fewer embedding rows than the tokenizer has ids.
     """
     from transformers import AutoConfig, AutoTokenizer
 
+    check_model_folder(model_path)
     try:
         tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust_remote_code)
         config = AutoConfig.from_pretrained(model_path, trust_remote_code=trust_remote_code)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tw_plugins.errors import UserError
+from tw_plugins.storage.files import FileError, read_text
 
 __all__ = ["REST", "StepError", "StepFigures", "bench_step"]
 
@@ -61,6 +62,7 @@ def bench_step(metrics: Path) -> StepFigures:
     """Read one run.
 
     Raises:
+        OSError, FileError: something that is no file, or no text.
         StepError: no file, no JSON, or no step with timings in it.
     """
     steps = _steps(metrics)
@@ -84,8 +86,10 @@ def bench_step(metrics: Path) -> StepFigures:
 def _steps(metrics: Path) -> list[dict[str, float]]:
     """The metrics of each line that has the time of a whole step."""
     try:
-        lines = [json.loads(line)["data"] for line in metrics.read_text(encoding="utf-8").splitlines()]
-    except OSError as error:
+        lines = [json.loads(line)["data"] for line in read_text(metrics).splitlines()]
+    except FileError:
+        raise
+    except FileNotFoundError as error:
         raise StepError(
             f"{metrics} cannot be read: {error.strerror}. Give the run's metrics file."
         ) from error

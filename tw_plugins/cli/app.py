@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from typer.core import TyperGroup
 
 from tw_plugins.cli.bench import bench
+from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.data import data
+from tw_plugins.cli.ending import OneLineErrors
 from tw_plugins.cli.eval import evaluation
-from tw_plugins.cli.extras import missing_extra
 from tw_plugins.cli.options import (
     DEFAULTS,
     BaseUrl,
@@ -28,49 +26,6 @@ from tw_plugins.cli.options import (
     TopP,
 )
 from tw_plugins.cli.view import view
-from tw_plugins.errors import UserError
-
-
-def is_explained(error: Exception) -> bool:
-    """Whether an error is the user's to mend: one of our own, the file system's, or a package to install."""
-    if isinstance(error, UserError | FileNotFoundError | PermissionError):
-        return True
-    return _is_full(error) or missing_extra(error) is not None
-
-
-def _is_full(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def _message(error: Exception) -> str:
-    if _is_full(error):
-        return "the disk is full; what was finished is kept. Make room and run the same command again."
-    if isinstance(error, PermissionError):
-        return f"no permission for {error.filename}: choose another place"
-    if isinstance(error, ModuleNotFoundError):
-        return missing_extra(error) or str(error)
-    named = getattr(error, "filename", None)
-    return f"no such file: {named}" if named else str(error)
-
-
-class OneLineErrors(TyperGroup):
-    """One line and status 2 where an error's message explains itself; anything else keeps its traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except Exception as error:
-            if not is_explained(error):
-                raise
-            Console(stderr=True).print(f"[bold red]error:[/] {_plain(_message(error))}", soft_wrap=True)
-            raise typer.Exit(2) from error
-
-
-def _plain(message: str) -> str:
-    from rich.markup import escape
-
-    return escape(message)
-
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -97,10 +52,11 @@ def doctor(
 
     Ends with status 0 when everything needed is there, else with 1.
     """
-    from tw_plugins.doctor import all_checks, is_healthy, show
+    from tw_plugins.cli.doctor_output import show
+    from tw_plugins.doctor import all_checks, is_healthy
 
-    console = Console()
-    with console.status("looking …"):
+    console = PlainConsole()
+    with console.working("looking"):
         checks = list(all_checks(with_ray=ray))
     show(checks, console)
     raise typer.Exit(0 if is_healthy(checks) else 1)
@@ -142,7 +98,7 @@ def rollout(
         max_tokens=max_tokens,
         max_thread_tokens=max_thread_tokens,
     )
-    run(model, prompt, mode, settings, Console(), where)
+    run(model, prompt, mode, settings, PlainConsole(), where)
 
 
 @app.command()
@@ -152,7 +108,7 @@ def report(
     """Draw FOLDER/report.json again as FOLDER/report.html."""
     from tw_plugins.pages.report import read_report, write_report
 
-    typer.echo(write_report(read_report(folder), folder))
+    PlainConsole().print(str(write_report(read_report(folder), folder)), soft_wrap=True)
 
 
 app.add_typer(data, name="data")

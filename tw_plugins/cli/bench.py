@@ -27,11 +27,10 @@ WIDTH = 120  # characters of a line where there is no terminal
 
 
 def _output(json_out: Path | None) -> Output:
-    from rich.console import Console
-
     from tw_plugins.cli.bench_output import Output
+    from tw_plugins.cli.console import PlainConsole
 
-    return Output(Console(width=None if sys.stdout.isatty() else WIDTH), json_out)
+    return Output(PlainConsole(width=None if sys.stdout.isatty() else WIDTH), json_out)
 
 
 @bench.command("update")

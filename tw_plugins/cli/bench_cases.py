@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from rich.text import Text
+
 from tw_plugins.bench import BenchError
 from tw_plugins.bench.collate import CollateFigures, bench_collate
 from tw_plugins.bench.engine import EngineFigures, ReplicaFigures, bench_engine, bench_replicas
@@ -17,7 +19,8 @@ from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape
 from tw_plugins.bench.step import StepError, StepFigures, bench_step
 from tw_plugins.bench.update import MODELS, ROWS, ModelShape, UpdateFigures, bench_update, device_named
-from tw_plugins.cli.bench_output import Output, between, mib, ratio, seconds, table
+from tw_plugins.cli.bench_output import Output, between, mib, ratio, seconds
+from tw_plugins.cli.tables import Figures
 
 __all__ = [
     "collate",
@@ -81,7 +84,7 @@ def update(
         for n in tokens
     ]
     figures: list[UpdateFigures] = output.measure("update", cases)
-    shown = table("shape", "tokens", "way", "median", "against the first", "limit", "computed", "memory")
+    shown = Figures("shape", "tokens", "way", "median", "against the first", "limit", "computed", "memory")
     for each in figures:
         for name, timing in each.timings.items():
             rows = name == ROWS
@@ -100,7 +103,7 @@ def collate(shape: Shape, tokens: Sequence[int], repeats: int, output: Output) -
     """Token ids to a batch."""
     cases = [(f"{n} tokens", lambda n=n: bench_collate(shape.scaled(n), repeats)) for n in tokens]
     figures: list[CollateFigures] = output.measure("collate", cases)
-    shown = table("tokens", "way", "median", "against the first", "examples/s", "memory")
+    shown = Figures("tokens", "way", "median", "against the first", "examples/s", "memory")
     for each in figures:
         for name, timing in each.timings.items():
             cells = (ratio(timing), f"{1 / timing.seconds:.0f}", mib(each.memory[name]))
@@ -114,7 +117,7 @@ def rollout(shape: Shape, trajectories: Sequence[int], repeats: int, output: Out
     """The state machine on an engine without cost."""
     cases = [(f"{n} trajectories", lambda n=n: bench_rollout(shape, n, repeats)) for n in trajectories]
     figures: list[RolloutFigures] = output.measure("rollout", cases)
-    shown = table(
+    shown = Figures(
         "trajectories",
         "CPU per request",
         "against the first",
@@ -153,7 +156,7 @@ def reward(
         for n in hostile
     ]
     figures: list[RewardFigures] = output.measure("reward", cases)
-    shown = table("hostile", "answers/s", "honest: median", "slowest", "wrong", "processes replaced")
+    shown = Figures("hostile", "answers/s", "honest: median", "slowest", "wrong", "processes replaced")
     for each in figures:
         shown.add_row(
             f"{each.hostile} of {each.answers}",
@@ -172,11 +175,16 @@ def engine(
 ) -> None:
     """Fork-join on the real vLLM."""
     _quiet_vllm()
-    with output.console.status("vLLM starts …") as status:
+    with output.console.working("vLLM starts") as status:
         figures: list[EngineFigures] = bench_engine(
-            model, data, problems, batches, repeats, lambda batch: status.update(f"batch size {batch} …")
+            model,
+            data,
+            problems,
+            batches,
+            repeats,
+            lambda batch: status.update(f"batch size {batch} …"),
         )
-    shown = table(
+    shown = Figures(
         "batch", "wall clock", "token latency", "reached", "orchestrator", "cache hits", "of possible"
     )
     for each in figures:
@@ -205,10 +213,10 @@ def replicas(
         (f"batch size {n}", lambda n=n: bench_replicas(model, data, problems, n, count)) for n in batches
     ]
     figures: list[ReplicaFigures] = output.measure(f"{count} engines", cases)
-    shown = table("batch", "request ids", "cache hits", "of possible")
+    shown = Figures("batch", "request ids", "cache hits", "of possible")
     for each in figures:
         for name, hits in (("per trajectory", each.sticky_hits), ("per request", each.spread_hits)):
-            share = f"[bold]{hits / each.possible:.1%}[/]" if each.possible else "–"
+            share = Text(f"{hits / each.possible:.1%}", "bold") if each.possible else "–"
             shown.add_row(str(each.batch), name, f"{hits} of {each.asked}", share)
     settings = f"{count} engines, {figures[0].problems} decomposable problems, greedy, parallel"
     output.show("replicas", shown, settings, figures, _machine_of_vllm())
@@ -229,7 +237,7 @@ def step(runs: Sequence[Path], output: Output) -> None:
         figures: list[StepFigures] = [bench_step(run) for run in runs]
     except StepError as error:
         raise BenchError(str(error)) from error
-    shown = table("", *(f"run {number}" for number, _ in enumerate(figures, 1)))
+    shown = Figures("", *(f"run {number}" for number, _ in enumerate(figures, 1)))
     first = figures[0]
     for phase in first.phases:
         cells = (
@@ -241,7 +249,7 @@ def step(runs: Sequence[Path], output: Output) -> None:
     output.show("step", shown, "medians; share of the step; against run 1", figures, machine=None)
     for number, each in enumerate(figures, 1):
         output.console.print(
-            f"run {number}: {each.framework}, {each.steps} steps, {each.run}", highlight=False
+            f"run {number}: {each.framework}, {each.steps} steps, {each.run}", soft_wrap=True
         )
 
 
@@ -251,11 +259,11 @@ def _machine_of_vllm() -> Machine:
     return Machine.here(on_gpu=torch.cuda.is_available())
 
 
-def _phase(spent: float, total: float | None, of_first: float, is_first: bool) -> str:
+def _phase(spent: float, total: float | None, of_first: float, is_first: bool) -> Text:
     """Seconds, their share of the step, and the ratio to the first run's where that says something."""
     share = "" if total is None else f" {spent / total:4.0%}"
-    against = "" if is_first or of_first < 0.1 else f"  [bold]{spent / of_first:.2f}×[/]"
-    return f"{spent:.2f} s{share}{against}"
+    against = "" if is_first or of_first < 0.1 else f"  {spent / of_first:.2f}×"
+    return Text.assemble(f"{spent:.2f} s{share}", (against, "bold"))
 
 
 def _described(shape: Shape) -> str:

@@ -9,15 +9,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from tw_plugins.bench import BenchError
 from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.timing import Spread, Timing
+from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.tables import Figures
+from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.files import check_target
 
-__all__ = ["Output", "between", "mib", "ratio", "seconds", "table"]
+__all__ = ["Output", "between", "mib", "ratio", "seconds"]
 
 MIB = 1 << 20
 
@@ -27,10 +29,10 @@ class Output:
     """Where figures go: the console, and a JSON file if one is named.
 
     Raises:
-        BenchError: no file can be written there; said before anything is measured.
+        BenchError, OSError, FileError: no file can be written there; said before anything is measured.
     """
 
-    console: Console
+    console: PlainConsole
     json_out: Path | None
 
     def __post_init__(self) -> None:
@@ -41,23 +43,24 @@ class Output:
             raise BenchError(f"--json {self.json_out}: {folder} does not exist: give a folder that does")
         if self.json_out.is_dir() or not os.access(folder, os.W_OK):
             raise BenchError(f"--json {self.json_out}: no file can be written there: choose another place")
+        check_target(self.json_out)
 
     def measure(self, title: str, cases: Iterable[tuple[str, Callable[[], Any]]]) -> list[Any]:
         """Run each case under a status line."""
         found = []
         for name, case in cases:
-            with self.console.status(f"{title}: {name} …"):
+            with self.console.working(f"{title}: {name}"):
                 found.append(case())
         return found
 
     def show(
-        self, title: str, table: Table, settings: str, figures: Sequence[Any], machine: Machine | None
+        self, title: str, table: Figures, settings: str, figures: Sequence[Any], machine: Machine | None
     ) -> None:
         """Print, and write the figures of this benchmark; `machine` is None where they were not made here."""
         self.console.print(table)
-        self.console.print(settings, highlight=False)
+        self.console.print(settings)
         if machine:
-            self.console.print(str(machine), highlight=False, markup=False)
+            self.console.print(str(machine))
         if self.json_out:
             text: dict[str, Any] = {
                 "benchmark": title,
@@ -66,28 +69,20 @@ class Output:
             }
             if machine:
                 text["machine"] = asdict(machine)
-            self.json_out.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+            write_text(self.json_out, json.dumps(text, indent=2) + "\n")
 
 
-def table(first: str, *names: str) -> Table:
-    """An empty table with these columns."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in (first, *names):
-        made.add_column(name, justify="right")
-    return made
-
-
-def ratio(timing: Timing) -> str:
+def ratio(timing: Timing) -> Text:
     """How much slower than the first way; empty for that one."""
     if timing.ratio_min == timing.ratio_max == 1:
-        return ""
+        return Text()
     return between(Spread(timing.ratio, timing.ratio_min, timing.ratio_max), "{:.2f}", "×")
 
 
-def between(spread: Spread, form: str, unit: str, times: float = 1.0) -> str:
+def between(spread: Spread, form: str, unit: str, times: float = 1.0) -> Text:
     """``**5.1×** (4.9–5.3)``, each value `times` this factor."""
     median, least, most = (form.format(value * times) for value in (spread.median, spread.least, spread.most))
-    return f"[bold]{median}{unit}[/] ({least}–{most})"
+    return Text.assemble((f"{median}{unit}", "bold"), f" ({least}–{most})")
 
 
 def seconds(value: float) -> str:

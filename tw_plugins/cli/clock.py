@@ -50,7 +50,7 @@ def run(
         bar = bars.add_task("pairs", total=problems)
         figures = clock_models(model, baseline, data, out, problems, settings, lambda pair: bars.advance(bar))
     write_text(out / SUMMARY, json.dumps(figures, indent=2) + "\n")
-    console.print(clock_line(figures), highlight=False, soft_wrap=True)
+    console.print(clock_line(figures), soft_wrap=True)
     return figures
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.data_check import register as register_check
 from tw_plugins.cli.options import (
     DEFAULTS,
@@ -49,7 +49,7 @@ def toy(
     if preset not in PRESETS:
         raise typer.BadParameter(f"choose from {', '.join(PRESETS)}", param_hint="--preset")
     for name, path in write_files(out, seed, PRESETS[preset]).items():
-        typer.echo(f"{name}: {path}")
+        PlainConsole().print(f"{name}: {path}", soft_wrap=True)
 
 
 @data.command("add-tokens")
@@ -61,13 +61,13 @@ def add_tokens(
     """Write MODEL with ThreadWeaver's control tokens to OUT, as training needs it."""
     from tw_plugins.data.add_tokens import add_tokens
 
-    console = Console()
-    with console.status(f"{model} …"):
+    console = PlainConsole()
+    with console.working(model):
         added = add_tokens(model, out, trust_remote_code)
     ids = sorted(added.ids.values())
     new = f"{len(ids)} control tokens added, ids {ids[0]}–{ids[-1]}" if ids else "had all control tokens"
     rows = f"embedding {added.rows_before} → {added.rows} rows"
-    console.print(f"{new}; {rows}; written to {out}", highlight=False, soft_wrap=True)
+    console.print(f"{new}; {rows}; written to {out}", soft_wrap=True)
 
 
 @data.command("selftrain")
@@ -126,7 +126,7 @@ def selftrain(
             param_hint="--per-prompt",
         )
     keep = Keep(keep_tokens, min_acceleration, per_prompt)
-    run(model, prompts, out, settings, samples, keep, limit, Console(), where)
+    run(model, prompts, out, settings, samples, keep, limit, PlainConsole(), where)
 
 
 register_check(data)

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
+from rich.text import Text
+
+from tw_plugins.cli.console import PlainConsole
+from tw_plugins.errors import visible
 
 __all__ = ["register"]
 
@@ -43,7 +46,7 @@ def register(data: typer.Typer) -> None:
         Columns are found by their usual names. Status 1: rows are left out, or none is usable.
         """
         keys = prompt_key, answer_key, response_key
-        if not run(sources, model, use, keys, split, max_length, rows, chat_template, Console()):
+        if not run(sources, model, use, keys, split, max_length, rows, chat_template, PlainConsole()):
             raise typer.Exit(1)
 
 
@@ -56,7 +59,7 @@ def run(
     max_length: int,
     rows: int,
     chat_template: str | None,
-    console: Console,
+    console: PlainConsole,
 ) -> bool:
     """Prints the check; False where rows are left out."""
     from tw_plugins.data.check import check_prompts, check_sft
@@ -65,23 +68,23 @@ def run(
     from tw_plugins.evaluation.run import load_tokenizer
 
     tokenizer = with_template(load_tokenizer(model), chat_template)
-    with console.status("reading …"):
+    with console.working("reading"):
         if use == "sft":
             checked = check_sft(sources, tokenizer, max_length, rows, Columns(*keys), split)
         else:
             checked = check_prompts(sources, tokenizer, rows, Columns(*keys), split)
     for shown in checked.shown:
         console.rule(shown.where, align="left", style="dim")
-        for text, trained in shown.parts:
-            marked = text.join(TRAINED) if trained else text
-            console.print(marked, style="green" if trained else "", markup=False, highlight=False, end="")
-        console.print()
+        text = Text()
+        for part, trained in shown.parts:
+            text.append(visible(part).join(TRAINED) if trained else visible(part), "green" if trained else "")
+        console.print(text)
         if shown.target is not None:
-            console.print(f"reference answer: {shown.target}", style="green", markup=False, highlight=False)
+            console.print(Text(f"reference answer: {visible(shown.target)}", "green"))
     console.rule(style="dim")
     for line in checked.holes.lines():
-        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        console.print(Text(visible(line), "yellow"), soft_wrap=True)
     what = "rows to train" if use == "sft" else "prompts to ask"
     line = checked.holes.summary(", ".join(sources), checked.usable, what, *checked.longest)
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(line, soft_wrap=True)
     return checked.usable > 0 and not checked.holes.total

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.options import (
     DEFAULTS,
     BaseUrl,
@@ -97,7 +97,7 @@ def eval_run(
         wall_clock_problems=wall_clock,
         samples=samples,
     )
-    run(model, data, parse_modes(mode), out, settings, limit, Console(), where)
+    run(model, data, parse_modes(mode), out, settings, limit, PlainConsole(), where)
 
 
 @evaluation.command("compare")
@@ -113,7 +113,7 @@ def eval_compare(
     from tw_plugins.cli.eval_folders import compare_folders
 
     text = compare_folders(own, baseline, mode_a, mode_b, out, json_out)
-    typer.echo(text if out is None else out)
+    PlainConsole().print(text if out is None else str(out), soft_wrap=True)
 
 
 @evaluation.command("table")
@@ -136,7 +136,7 @@ def eval_table(
     from tw_plugins.cli.eval_folders import table_of_folders
 
     text = table_of_folders(own, baseline or [], mode_a, mode_b, out, json_out)
-    typer.echo(text if out is None else out)
+    PlainConsole().print(text if out is None else str(out), soft_wrap=True)
 
 
 @evaluation.command("clock")
@@ -170,4 +170,4 @@ def eval_clock(
         max_tokens=max_tokens,
         engine_args=parse_engine_args(engine_arg or []),
     )
-    run(model, baseline, data, out, problems, settings, Console())
+    run(model, baseline, data, out, problems, settings, PlainConsole())

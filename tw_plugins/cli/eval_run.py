@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from tw_plugins.cli.progress import progress_bars
+from tw_plugins.cli.tables import Figures
 from tw_plugins.engines.choice import Server, quiet_vllm
 from tw_plugins.evaluation.records import EvalRecord
 from tw_plugins.evaluation.report import write_report
@@ -63,21 +63,21 @@ def run(
     summaries = {mode: summarise(records) for mode, records in results.items()}
     write_report(results, out)
     write_text(out / SUMMARY, json.dumps(summaries, indent=2) + "\n")
-    console.print(f"{data}: avg@{settings.samples} at temperature {settings.temperature:g}", highlight=False)
+    console.print(f"{data}: avg@{settings.samples} at temperature {settings.temperature:g}", soft_wrap=True)
     console.print(table(results))
-    console.print(summary_line(summaries), highlight=False, soft_wrap=True)
+    console.print(summary_line(summaries), soft_wrap=True)
     return summaries
 
 
-def table(results: dict[Mode, list[EvalRecord]]) -> Table:
+def table(results: dict[Mode, list[EvalRecord]]) -> Figures:
     """One row per mode over all problems, and below it one per kind of problem."""
-    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    view.add_column("", min_width=15, no_wrap=True)
+    view = Figures()
+    view.add_name("")
     for name in ("n", "accuracy", "format", "latency", "total", "forked", "limits", "secs"):
         view.add_column(name, justify="right")
     for mode, records in results.items():
         kinds = list(summarise(records)["activation"])
-        view.add_row(f"[bold]{mode}[/]", *_cells(records))
+        view.add_row(Text(mode, "bold"), *_cells(records))
         for kind in kinds if len(kinds) > 1 else []:
             view.add_row(f"  {kind}", *_cells([record for record in records if record.kind == kind]))
         view.add_section()

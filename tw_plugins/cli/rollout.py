@@ -16,16 +16,19 @@ from itertools import groupby
 from typing import Any, Protocol, get_args, runtime_checkable
 
 from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from tw_plugins.cli.console import PlainConsole
 from tw_plugins.engines.choice import Server, decode_with, quiet_vllm
+from tw_plugins.errors import visible
 from tw_plugins.evaluation.run import EvalSettings, prepare_prompt
 from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.latency import measure
 from tw_plugins.rollout import Completion, Engine, Mode, Rollout, fork_join
+from tw_plugins.storage.jsonl import is_text
 from tw_plugins.trajectory import ControlTokens
 
 __all__ = ["LiveTrajectory", "run", "summary_line"]
@@ -127,7 +130,7 @@ class LiveTrajectory:
             text = text.removesuffix("</Thread>").rstrip()  # the panel ends it
         if tail:
             text = "\n".join(text.splitlines()[-TAIL_LINES:])
-        drawn = Text(text)
+        drawn = Text(visible(text), overflow="fold")
         drawn.highlight_regex(TAG, "dim")
         return drawn
 
@@ -137,7 +140,7 @@ def run(
     prompt: str,
     mode: str,
     settings: EvalSettings,
-    console: Console,
+    console: PlainConsole,
     server: Server | None = None,
 ) -> Rollout:
     """Decode one prompt and draw it.
@@ -151,11 +154,13 @@ def run(
     """
     if not prompt.strip():
         raise EvaluationError("--prompt is empty")
+    if not is_text({"prompt": prompt}):
+        raise EvaluationError("--prompt is not UTF-8: give it as UTF-8")
     modes: dict[str, Mode] = {name: name for name in get_args(Mode)}
     if mode not in modes:
         raise EvaluationError(f"--mode is {mode!r}: choose {' or '.join(modes)}, one trajectory has one mode")
     quiet_vllm()
-    with console.status(f"{model} …") as starting:
+    with console.working(model) as starting:
         tags, prompt_ids, limits, engine_args = prepare_prompt(model, prompt, settings)
 
         async def decode(engine: Engine) -> tuple[LiveTrajectory, Rollout]:
@@ -166,7 +171,7 @@ def run(
 
         trajectory, rollout = decode_with(model, engine_args, server, decode)
     console.print(trajectory.view())
-    console.print(summary_line(rollout), highlight=False, soft_wrap=True)
+    console.print(summary_line(rollout), soft_wrap=True)
     return rollout
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from tw_plugins.cli.progress import progress_bars
+from tw_plugins.cli.tables import Figures
 from tw_plugins.data.selftrain import SFT, Funnel, Keep, selftrain
 from tw_plugins.engines.choice import Server, quiet_vllm
 from tw_plugins.evaluation.run import EvalSettings
@@ -47,15 +46,13 @@ def run(
     console.print(table(funnel))
     where = f"written to {out / SFT}" if funnel.kept else "nothing is kept, so there is no set"
     of = f"{funnel.kept} trajectories of {funnel.prompts_kept} of {funnel.prompts} prompts"
-    console.print(f"{of}; {where}", highlight=False, soft_wrap=True)
+    console.print(f"{of}; {where}", soft_wrap=True)
     return funnel
 
 
-def table(funnel: Funnel) -> Table:
+def table(funnel: Funnel) -> Figures:
     """A line per step: how many are left, and of the step before."""
-    view = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in ("", "left", "of those before"):
-        view.add_column(name, justify="right")
+    view = Figures("", "left", "of those before")
     before = funnel.samples
     for step in STEPS:
         left: int = getattr(funnel, step)

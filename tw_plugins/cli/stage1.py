@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.expanded import expanded
 from tw_plugins.data.stage1.endpoint import ChatSettings
 from tw_plugins.data.stage1.steps import Options
@@ -80,7 +80,7 @@ def register(data: typer.Typer) -> None:
         """
         from tw_plugins.cli.stage1_output import show_stage1
 
-        if not show_stage1(source, out, options, chat, tokenizer, Console()):
+        if not show_stage1(source, out, options, chat, tokenizer, PlainConsole()):
             raise typer.Exit(1)
 
 
@@ -94,5 +94,5 @@ def _show(
 ) -> None:
     from tw_plugins.cli.stage1_output import show_step
 
-    if not show_step(step, source, out, options, chat, tokenizer, Console()):
+    if not show_step(step, source, out, options, chat, tokenizer, PlainConsole()):
         raise typer.Exit(1)

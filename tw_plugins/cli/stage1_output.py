@@ -10,22 +10,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.text import Text
 
 from tw_plugins.cli.progress import progress_bars
+from tw_plugins.cli.tables import Figures
 from tw_plugins.data.stage1.endpoint import ChatSettings
 from tw_plugins.data.stage1.endpoint_errors import Unanswered
 from tw_plugins.data.stage1.journal import Journal
 from tw_plugins.data.stage1.runner import Tally
 from tw_plugins.data.stage1.steps import ANSWERS, STEPS, USAGE, Options, run, run_all, write_data_set
+from tw_plugins.storage.files import same
 from tw_plugins.storage.jsonl import InputError
 
 __all__ = ["show_stage1", "show_step"]
 
 BINS, WIDTH = 8, 30
+BESIDE = 20  # characters of edge and count beside a bar
 TITLES = {
     "blocks": "blocks per trajectory",
     "threads": "threads per block",
@@ -88,7 +90,7 @@ def _journal(
         yield None
         return
     path = folder / ANSWERS
-    if path.resolve() in [other.resolve() for other in others]:
+    if any(same(path, other) for other in others):
         raise InputError(f"{path} is where the model's answers are kept: give the other file another name")
     journal = Journal(path)
     if journal.unusable:
@@ -105,7 +107,7 @@ def _journal(
             console.print(
                 f"{name}: {usage.requests} requests, {usage.prompt_tokens} tokens in, "
                 f"{usage.answer_tokens} out, ${usage.cost(chat.price_in, chat.price_out):.2f}",
-                highlight=False,
+                soft_wrap=True,
             )
         journal.write_totals(folder / USAGE, chat.price_in, chat.price_out)
 
@@ -126,16 +128,17 @@ def _finish(tallies: dict[str, Tally], console: Console) -> bool:
     Raises:
         Unanswered: records without an answer make it an error, so that a script runs the command again.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("step", "records", "accepted", "rejected", "unanswered"):
-        table.add_column(column, justify="left" if column == "step" else "right")
+    table = Figures()
+    table.add_name("step")
+    for column in ("records", "accepted", "rejected", "unanswered"):
+        table.add_column(column, justify="right")
     for step, tally in tallies.items():
         rejected = tally.reasons.total()
         table.add_row(step, *map(str, (tally.total, tally.accepted, rejected, len(tally.left))))
     console.print(table)
     for step, tally in tallies.items():
         for code, times in tally.reasons.most_common():
-            console.print(f"{step} rejected {times}: {code}", highlight=False)
+            console.print(f"{step} rejected {times}: {code}")
     left: Counter[str] = Counter(reason for tally in tallies.values() for reason in tally.left.values())
     if left:
         (reason, _), *_ = left.most_common(1)
@@ -145,7 +148,7 @@ def _finish(tallies: dict[str, Tally], console: Console) -> bool:
         )
     *_, last = tallies.values()
     if not last.accepted:
-        console.print("no record is left; each is kept with its reason and its detail", highlight=False)
+        console.print("no record is left; each is kept with its reason and its detail")
     return last.accepted > 0
 
 
@@ -156,14 +159,14 @@ def _show_data_set(filtered: Path, count: Callable[[str], int] | None, console: 
         values = statistics["values"][name]
         if values:
             mean = f"{statistics['means'][name]:.2f}"
-            console.print(f"[bold]{title.format(unit=statistics['unit'])}[/], mean {mean}", highlight=False)
-            console.print(_histogram(values), highlight=False)
+            console.print(Text.assemble((title.format(unit=statistics["unit"]), "bold"), f", mean {mean}"))
+            console.print(_histogram(values, min(WIDTH, console.width - BESIDE)))
     where = f"written to {path}" if path else "nothing is left for a data set"
-    console.print(f"{statistics['trajectories']} trajectories, {where}", highlight=False, soft_wrap=True)
+    console.print(f"{statistics['trajectories']} trajectories, {where}", soft_wrap=True)
 
 
-def _histogram(values: Sequence[float]) -> str:
-    """Bars of text, the lower edge of each bin before it."""
+def _histogram(values: Sequence[float], width: int) -> str:
+    """Bars of text of so many characters at most, the lower edge of each bin before it."""
     import numpy as np
 
     whole = all(float(value).is_integer() for value in values)
@@ -172,7 +175,7 @@ def _histogram(values: Sequence[float]) -> str:
         bins = np.arange(min(values), max(values) + 2)
     counts, edges = np.histogram(values, bins=bins)
     digits = 0 if whole else 2
-    bars = ["█" * max(round(WIDTH * count / counts.max()), int(count > 0)) for count in counts]
+    bars = ["█" * max(round(width * count / counts.max()), int(count > 0)) for count in counts]
     lines = zip(edges[:-1], bars, counts, strict=True)
     return "\n".join(f"{edge:>10.{digits}f} {bar} {count}" for edge, bar, count in lines)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from tw_plugins.cli.console import PlainConsole
 
 __all__ = ["view"]
 
@@ -40,7 +41,7 @@ def trajectories(
     """Browse trajectories: search, filters, statistics, threads side by side, the timeline."""
     from tw_plugins.cli.view_pages import show_trajectories
 
-    show_trajectories(files, out, tokenizer, limit, Console())
+    show_trajectories(files, out, tokenizer, limit, PlainConsole())
 
 
 @view.command()
@@ -56,7 +57,7 @@ def row(
     """Look at one record as the row that training makes of it: tokens, positions, loss, attention."""
     from tw_plugins.cli.view_pages import show_row
 
-    show_row(file, index, tokenizer, out, autoregressive_unit, Console())
+    show_row(file, index, tokenizer, out, autoregressive_unit, PlainConsole())
 
 
 @view.command()
@@ -69,4 +70,4 @@ def stats(
     """Statistics of a data set's shape: blocks, threads, lengths, acceleration (Table 8 of the paper)."""
     from tw_plugins.cli.view_pages import show_stats
 
-    show_stats(files, out, tokenizer, limit, Console())
+    show_stats(files, out, tokenizer, limit, PlainConsole())

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from tw_plugins.errors import visible
 from tw_plugins.evaluation.shapes import Measured
 from tw_plugins.pages.reading.files import Reading, read, read_one
 
@@ -51,9 +52,7 @@ def show_row(
     row = shown.row
     branches = _plural(len(row.branches), "branch", "branches")
     console.print(
-        f"a row of {len(row):,} tokens, {sum(row.loss_mask):,} trained, {branches}; "
-        f"written to {escape(str(out))}",
-        highlight=False,
+        f"a row of {len(row):,} tokens, {sum(row.loss_mask):,} trained, {branches}; written to {out}",
         soft_wrap=True,
     )
 
@@ -72,20 +71,23 @@ def _counter(tokenizer: str | None) -> Measured | None:
 def _report(reading: Reading, out: Path, console: Console) -> None:
     lost = reading.unreadable
     for one in lost[:NAMED]:
-        console.print(f"[yellow]left out:[/] {escape(str(one))}", highlight=False, soft_wrap=True)
+        console.print(_noted("left out:", f" {one}"), soft_wrap=True)
     if len(lost) > NAMED:
-        console.print(f"[yellow]left out:[/] {len(lost) - NAMED} more, named on the page", highlight=False)
+        console.print(_noted("left out:", f" {len(lost) - NAMED} more, named on the page"), soft_wrap=True)
     left_out = f", {reading.left_out}" if lost else ""
     size = out.stat().st_size
     console.print(
         f"{_plural(len(reading.trajectories), 'trajectory', 'trajectories')} of "
         f"{_plural(len(reading.sources), 'file', 'files')}{left_out}; "
-        f"{size / 1e6:.2f} MB written to {escape(str(out))}",
-        highlight=False,
+        f"{size / 1e6:.2f} MB written to {out}",
         soft_wrap=True,
     )
     if size > LARGE:
-        console.print("[yellow]a browser is slow to open a page of this size; --limit makes it smaller[/]")
+        console.print(_noted("a browser is slow to open a page of this size; --limit makes it smaller"))
+
+
+def _noted(what: str, more: str = "") -> Text:
+    return Text.assemble((what, "yellow"), visible(more))
 
 
 def _plural(count: int, one: str, several: str) -> str:

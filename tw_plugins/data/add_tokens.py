@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tw_plugins.adapter.model_folder import check_model_folder
 from tw_plugins.errors import UserError
 from tw_plugins.storage.atomic import whole
 from tw_plugins.trajectory import TAGS, ControlTokens
@@ -51,6 +52,7 @@ def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
         out: folder that does not exist yet.
 
     Raises:
+        ModelFolderError: the folder is that of something else.
         AddTokensError: the model cannot be loaded; ``out`` exists or cannot be written.
         ControlTokenError: the tokenizer has a tag as several ids, or no EOS.
     """
@@ -59,6 +61,7 @@ def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
 
     if out.exists():
         raise AddTokensError(f"{out} exists: give a folder that does not, or remove it")
+    check_model_folder(model)
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=trust_remote_code)
         network = AutoModelForCausalLM.from_pretrained(

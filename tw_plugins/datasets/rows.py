@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from tw_plugins.datasets.holes import Hole
+from tw_plugins.storage.files import opened
 from tw_plugins.storage.parquet import DataFileError
 
 __all__ = ["FORMATS", "Row", "is_source_of_files", "read_rows"]
@@ -92,10 +93,9 @@ def _file(path: Path) -> Iterator[Row | Hole]:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """The bytes of a file, unpacked."""
-    packed = path.suffix.lower() == ".gz"
-    with gzip.open(path) if packed else path.open("rb") as file:
+    with opened(path) as file:
         try:
-            yield cast(BinaryIO, file)
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.suffix.lower() == ".gz" else file
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataFileError(f"{path} is no whole gzip file: {error}. Fetch it again") from error
 
@@ -143,12 +143,12 @@ def _parquet(path: Path) -> Iterator[Row]:
 
     place = 0
     try:
-        with pq.ParquetFile(path) as file:
+        with opened(path) as opened_file, pq.ParquetFile(opened_file) as file:
             for batch in file.iter_batches(batch_size=1024):
                 for columns in batch.to_pylist():
                     yield Row(f"{path}, row {place}", columns)
                     place += 1
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataFileError(f"{path} cannot be read as Parquet: {reason}. Write the file again.") from error
 

@@ -11,22 +11,13 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from typing import TYPE_CHECKING
 
-from tw_plugins.adapter.check import Check, Status, first_line
+from tw_plugins.adapter.check import Check, first_line
 from tw_plugins.adapter.device import browser
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-__all__ = ["GROUP", "all_checks", "is_healthy", "show"]
+__all__ = ["GROUP", "all_checks", "is_healthy"]
 
 GROUP = "tw_plugins.doctors"
-_STYLES: dict[Status, str] = {
-    "ok": "[green]✓ ok[/]",
-    "note": "[yellow]• note[/]",
-    "fail": "[bold red]✗ fail[/]",
-}
 
 
 def all_checks(with_ray: bool) -> Iterator[Check]:
@@ -47,30 +38,6 @@ def all_checks(with_ray: bool) -> Iterator[Check]:
 def is_healthy(checks: Iterable[Check]) -> bool:
     """Whether nothing failed."""
     return all(check.status != "fail" for check in checks)
-
-
-def show(checks: list[Check], console: Console) -> None:
-    """Prints a table and a last line that counts."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("where", "what", "", "found"):
-        table.add_column(heading, overflow="fold")
-    last = None
-    for check in checks:
-        if last not in (None, check.section):
-            table.add_section()
-        where = "" if check.section == last else check.section
-        table.add_row(f"[bold]{where}[/]", escape(check.name), _STYLES[check.status], escape(check.detail))
-        last = check.section
-    console.print(table)
-    failed, notes = (sum(check.status == status for check in checks) for status in ("fail", "note"))
-    verdict = f"[bold red]{failed} of {len(checks)} checks failed[/]" if failed else "[green]ready[/]"
-    console.print(
-        f"{verdict}: {len(checks) - failed - notes} ok, {notes} to note, {failed} failed", highlight=False
-    )
 
 
 def _framework(doctor: EntryPoint, with_ray: bool) -> Iterable[Check]:

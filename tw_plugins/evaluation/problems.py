@@ -18,6 +18,7 @@ from tw_plugins.datasets.rows import Row
 from tw_plugins.datasets.template import ChatTemplate
 from tw_plugins.evaluation import benchmarks
 from tw_plugins.evaluation.scores import EvaluationError
+from tw_plugins.storage.files import is_there
 
 __all__ = ["EvalProblem", "decomposable_places", "read_problems"]
 
@@ -96,7 +97,7 @@ def _examples(source: Path | str, columns: Columns) -> Iterator[Example | Hole]:
             yield example_of(Row(f"{name}, row {place}", row), "answer", columns)
         return
     path = Path(source)
-    if not path.exists() and not path.suffix and "/" not in name:
+    if not is_there(path) and not path.suffix and "/" not in name:
         raise EvaluationError(
             f"{name} is neither a file nor a benchmark: the benchmarks are {', '.join(benchmarks.BENCHMARKS)}"
         )

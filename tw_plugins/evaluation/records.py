@@ -11,6 +11,7 @@ from typing import Any
 
 from tw_plugins.errors import UserError
 from tw_plugins.rollout import Mode, Rollout
+from tw_plugins.storage.files import is_there, opened
 from tw_plugins.storage.jsonl import append, drop_unfinished_line, record_in, write
 
 __all__ = [
@@ -154,7 +155,7 @@ def salvage_records(path: Path) -> list[EvalRecord]:
     to ``<name>.rejected``, so that more records can be appended.
     """
     drop_unfinished_line(path)
-    if not path.exists():
+    if not is_there(path):
         return []
     sifted = list(_sifted(path))
     sound = _sound(sifted)
@@ -167,7 +168,7 @@ def salvage_records(path: Path) -> list[EvalRecord]:
 
 def _sifted(path: Path) -> Iterator[tuple[bytes, EvalRecord | RecordError]]:
     """Each line with the record that it is, or why it is none."""
-    with path.open("rb") as lines:
+    with opened(path) as lines:
         for number, line in enumerate(lines, 1):
             try:
                 yield line, _record(line, f"{path}, line {number}")

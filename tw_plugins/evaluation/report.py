@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.errors import visible
 from tw_plugins.evaluation.compare import compare_by_kind
 from tw_plugins.evaluation.figures import Figures, by_kind, describe
 from tw_plugins.evaluation.records import EvalRecord
@@ -17,6 +19,7 @@ from tw_plugins.storage.atomic import write_text
 __all__ = [
     "NONE",
     "NOTE",
+    "as_markdown",
     "comparison_markdown",
     "evaluation_markdown",
     "markdown_table",
@@ -42,6 +45,7 @@ REDUNDANCY_NOTE = (
 )
 NONE = "–"
 Rows = Sequence[tuple[str, Figures]]
+_MARKUP = re.compile(r"[\\`*~<>\[\]&]|(?<!\w)_|_(?!\w)")  # inside a word "_" is none
 
 
 def write_report(results: Mapping[Mode, Sequence[EvalRecord]], out: Path) -> None:
@@ -63,7 +67,7 @@ def write_report(results: Mapping[Mode, Sequence[EvalRecord]], out: Path) -> Non
 def evaluation_markdown(figures: Figures) -> str:
     """The report of one evaluation; ``figures`` as in ``figures.json``."""
     rows = [
-        (f"{mode}, {kind}", found)
+        (f"{mode}, {as_markdown(kind)}", found)
         for mode, kinds in figures["modes"].items()
         for kind, found in kinds.items()
     ]
@@ -76,11 +80,11 @@ def evaluation_markdown(figures: Figures) -> str:
 def comparison_markdown(comparison: Mapping[str, Figures], own: str, baseline: str) -> str:
     """The report of what `evaluation.compare.compare_by_kind` found; A is ``own``, B the baseline."""
     rows = [
-        (f"{side}, {kind}", found[name])
+        (f"{side}, {as_markdown(kind)}", found[name])
         for side, name in (("A", "own"), ("B", "baseline"))
         for kind, found in comparison.items()
     ]
-    names = f"A: {own}  \nB, the baseline: {baseline}"
+    names = f"A: {as_markdown(own)}  \nB, the baseline: {as_markdown(baseline)}"
     return (
         "\n\n".join(["# Comparison", names, NOTE, "## A against B", _against(comparison), *_sections(rows)])
         + "\n"
@@ -121,7 +125,8 @@ def _sections(rows: Rows) -> list[str]:
                     share_cell(found["activation"]),
                     share_cell(found["format"]),
                     share_cell(found["limited"]),
-                    ", ".join(f"{limit} {hits}" for limit, hits in found["limits_hit"].items()) or NONE,
+                    ", ".join(f"{as_markdown(limit)} {hits}" for limit, hits in found["limits_hit"].items())
+                    or NONE,
                 ]
                 for name, found in rows
             ],
@@ -143,6 +148,10 @@ def _sections(rows: Rows) -> list[str]:
     ]
 
 
+def _hits(limits: Mapping[str, int]) -> str:
+    return ", ".join(f"{as_markdown(limit)} {hits}" for limit, hits in limits.items())
+
+
 def _redundancy_cells(name: str, found: Figures) -> list[str]:
     return [
         name,
@@ -158,7 +167,7 @@ def _against(comparison: Mapping[str, Figures]) -> str:
         ["", "accuracy", "speed-up", "of means", "correct only", "max", "wall clock", "timed"],
         [
             [
-                kind,
+                as_markdown(kind),
                 _points(found["accuracy_difference"]),
                 number_cell(found["speedup"], 2, "×"),
                 number_cell(found["speedup_of_means"], 2, "×"),
@@ -170,6 +179,14 @@ def _against(comparison: Mapping[str, Figures]) -> str:
             for kind, found in comparison.items()
         ],
     )
+
+
+def as_markdown(text: str) -> str:
+    """Text that others wrote, so that Markdown shows it as it is, on one line: nothing in it is code, a link,
+    HTML or emphasis. `markdown_table` sees to ``|``.
+    """
+    line = visible(text).replace("\n", r"\n").replace("\t", r"\t")
+    return _MARKUP.sub(r"\\\g<0>", line)
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

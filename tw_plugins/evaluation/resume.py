@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from tw_plugins.errors import UserError
 from tw_plugins.evaluation.problems import EvalProblem
 from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.files import is_there, opened
 
 __all__ = ["SETTINGS", "ResumeError", "asked_for", "check_settings", "missing", "read_settings"]
 
@@ -42,7 +43,7 @@ def check_settings(out: Path, settings: Mapping[str, Any]) -> None:
         ResumeError: they are others (the message has each with both values), or cannot be read.
     """
     given = json.loads(json.dumps(settings))
-    if (out / SETTINGS).exists():
+    if is_there(out / SETTINGS):
         before = read_settings(out)
         if changed := [name for name, value in given.items() if before.get(name) != value]:
             was = ", ".join(f"{name} was {before.get(name)!r}, is {given[name]!r}" for name in changed)
@@ -55,12 +56,14 @@ def read_settings(out: Path) -> dict[str, Any]:
     """The settings of the samples in a folder.
 
     Raises:
-        FileNotFoundError: it has none.
+        OSError, FileError: it has none, or something that is no file.
         ResumeError: the file is not what :func:`check_settings` writes.
     """
     path = out / SETTINGS
+    with opened(path) as file:
+        content = file.read()
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = json.loads(content)
     except ValueError:
         settings = None
     if not isinstance(settings, dict):

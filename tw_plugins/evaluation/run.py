@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tw_plugins.adapter.model_folder import check_model_folder
 from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import messages_of
 from tw_plugins.datasets.template import ChatTemplate, with_template
@@ -90,6 +91,7 @@ class Prepared(NamedTuple):
 
 def prepare(model: str, data: Path | str, settings: EvalSettings, limit: int | None = None) -> Prepared:
     """Reads tokenizer and problems, fits the limits to the model's context; raises as `evaluate_model`."""
+    check_model_folder(model)
     tokenizer = with_template(load_tokenizer(model), settings.chat_template)
     tags = ControlTokens.from_tokenizer(tokenizer)
     problems = read_problems(data, tokenizer, limit, settings.instruction)
@@ -101,6 +103,7 @@ def prepare_prompt(
     model: str, prompt: str, settings: EvalSettings
 ) -> tuple[ControlTokens, list[int], Limits, dict[str, Any]]:
     """The same for one message of a user: tags, ids of the prompt, limits and `VLLMEngine`'s arguments."""
+    check_model_folder(model)
     tokenizer = with_template(load_tokenizer(model), settings.chat_template)
     tags = ControlTokens.from_tokenizer(tokenizer)
     try:
@@ -196,7 +199,13 @@ def _context(model: str, longest_prompt: int) -> int:
     """Tokens that the model's context leaves for a response."""
     from transformers import AutoConfig
 
-    positions: int = AutoConfig.from_pretrained(model).get_text_config().max_position_embeddings
+    try:
+        positions: int = AutoConfig.from_pretrained(model).get_text_config().max_position_embeddings
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise EvaluationError(
+            f"cannot load the config of {model}: {reason} Give the folder of a Hugging Face model."
+        ) from error
     if positions <= longest_prompt:
         raise EvaluationError(
             f"the longest prompt has {longest_prompt} tokens, the context of {model} is {positions}: "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tw_plugins.evaluation.benchmarks import INSTRUCTION
+from tw_plugins.datasets.settings import FOLLOWS, INSTRUCTION
 from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.rollout.limits import Budget, budget
 from tw_plugins.settings import setting
@@ -26,9 +26,7 @@ class EvalSettings(Budget):
     """
 
     max_tokens: int = budget(40_000, "response length; cut to what the model's context leaves", least=1)
-    instruction: str = setting(
-        INSTRUCTION, "follows a problem (`problem`, `question`, …); a `prompt` or a chat is asked as it is"
-    )
+    instruction: str = setting(INSTRUCTION, FOLLOWS)
     chat_template: str | None = setting(
         None, "a file, or chatml, for a model without one; the tokenizer's own when not given"
     )

@@ -10,7 +10,7 @@ from typing import Any
 from tw_plugins.evaluation.compare import compare
 from tw_plugins.evaluation.figures import Figures, describe
 from tw_plugins.evaluation.records import EvalRecord
-from tw_plugins.evaluation.report import NONE, NOTE, markdown_table, number_cell, share_cell
+from tw_plugins.evaluation.report import NONE, NOTE, as_markdown, markdown_table, number_cell, share_cell
 from tw_plugins.evaluation.scores import EvaluationError
 
 __all__ = ["PAPER", "PaperFigures", "join", "table_markdown"]
@@ -118,7 +118,7 @@ def table_markdown(joined: Figures) -> str:
 def _row(name: str, found: Figures) -> list[str]:
     own, baseline = found["own"], found["baseline"] or {}
     return [
-        name,
+        as_markdown(name),
         str(own["problems"]),
         str(own["samples"]),
         share_cell(own["accuracy"]),

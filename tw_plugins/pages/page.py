@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.storage.atomic import whole
+from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.templates import template
 
 __all__ = ["embedded", "policy", "write_page"]
@@ -38,8 +38,7 @@ def write_page(
     page = template("tw_plugins.pages", name, escape=True).render(
         style=Markup(style), script=Markup(script), policy=policy(style, script), **shown
     )
-    with whole(target) as unfinished:
-        unfinished.write_text(page, encoding="utf-8", errors="xmlcharrefreplace")
+    write_text(target, page)
 
 
 def embedded(data: Any) -> str:

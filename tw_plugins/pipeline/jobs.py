@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.progress import Progress
+from rich.text import Text
 
 from tw_plugins.errors import UserError
 from tw_plugins.pipeline.leftovers import Session, scratch_folder
@@ -137,7 +138,10 @@ class _Running:
     def _message(self, what: str) -> str:
         tail = self.job.log.read_text(errors="replace").splitlines()[-LOG_LINES:]
         return "\n".join(
-            [f"{self.job.name} {what}. The end of {self.job.log}:", *(f"  {line[:300]}" for line in tail)]
+            [
+                f"{self.job.name} {what}. The end of {self.job.log}:",
+                *(f"  {Text.from_ansi(line).plain[:300]}" for line in tail),
+            ]
         )
 
     def _stop(self) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.files import FileError, is_there, read_text
 
 BEGUN, DONE = "begun.json", "done.json"
 
@@ -58,7 +60,7 @@ class Pipeline:
         fresh = False  # once a stage ran, all after it must run too
         for number, stage in enumerate(stages, 1):
             done = None if fresh else self.done(stage.name)
-            self.console.rule(f"[bold]{number}/{len(stages)} {stage.title}", align="left")
+            self.console.rule(Text(f"{number}/{len(stages)} {stage.title}", "bold"), align="left")
             if done is None:
                 done, fresh = self._run(stage, keep=stage.resumable and not fresh), True
             else:
@@ -82,12 +84,21 @@ class Pipeline:
         return seconds
 
     def _read(self, marker: Path) -> dict[str, Any] | None:
-        """What a marker of these settings holds."""
-        try:
-            found: dict[str, Any] = json.loads(marker.read_text())
-        except FileNotFoundError:
+        """What a marker of these settings holds.
+
+        Raises:
+            FileError: it is not what `_write` writes.
+        """
+        if not is_there(marker):
             return None
-        return found if found["fingerprint"] == self.fingerprint else None
+        text = read_text(marker)
+        try:
+            found: dict[str, Any] = json.loads(text)
+            return found if found["fingerprint"] == self.fingerprint else None
+        except (ValueError, KeyError, TypeError) as error:
+            raise FileError(
+                f"{marker} is not what a stage leaves there: remove it, the stage is then run again"
+            ) from error
 
     def _write(self, marker: Path, what: dict[str, Any]) -> None:
         write_text(marker, json.dumps({"fingerprint": self.fingerprint, **what}))

@@ -9,12 +9,14 @@ from typing import Any
 
 from tw_plugins.errors import UserError
 from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.files import check_target, is_there, naming, opened
 
 __all__ = [
     "InputError",
     "Record",
     "append",
     "drop_unfinished_line",
+    "is_text",
     "numbered",
     "record_in",
     "salvaged",
@@ -32,9 +34,9 @@ def numbered(path: Path) -> Iterator[tuple[int, Record | str]]:
     """Line number (from 1), and the record, or why there is none. Blank lines are passed over.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        OSError, FileError: there is no such file.
     """
-    with path.open("rb") as lines:
+    with opened(path) as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 yield number, record_in(line)
@@ -46,7 +48,7 @@ def salvaged(path: Path) -> list[tuple[int, Record | str]]:
     No file has no lines.
     """
     drop_unfinished_line(path)
-    return list(numbered(path)) if path.exists() else []
+    return list(numbered(path)) if is_there(path) else []
 
 
 def record_in(line: bytes) -> Record | str:
@@ -58,10 +60,20 @@ def record_in(line: bytes) -> Record | str:
     return record if isinstance(record, dict) else f"a {type(record).__name__}, not an object"
 
 
+def is_text(record: Record) -> bool:
+    """Whether there is no half of a surrogate pair in it, which JSON can hold and no tokenizer takes."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def append(record: Record, path: Path) -> None:
     """Adds a finished record to a file, which is made with its folder where there is none."""
+    check_target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    with naming(path), path.open("a", encoding="utf-8") as file:
         file.write(_line(record))
 
 
@@ -76,8 +88,9 @@ def _line(record: Record) -> str:
 
 def drop_unfinished_line(path: Path) -> None:
     """Cut off what follows the last whole line of a file that a process was killed at; no file is fine."""
-    if not path.exists():
+    if not is_there(path):
         return
-    with path.open("rb+") as file:
+    check_target(path)
+    with naming(path), path.open("rb+") as file:
         whole = file.read().rfind(b"\n") + 1
         file.truncate(whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,8 @@ def write_parquet(rows: Iterable[Mapping[str, Any]] | pa.Table, path: Path) -> N
     import pyarrow.parquet as pq
 
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(list(rows))
-    with whole(path) as unfinished:
-        pq.write_table(table, unfinished)
+    with whole(path) as unfinished, unfinished.open("wb") as file:
+        pq.write_table(table, file)
 
 
 def as_paths(files: Any) -> list[str]:
@@ -43,25 +44,26 @@ def check_columns(paths: Iterable[str], needed: Sequence[str]) -> None:
     for path in paths:
         # Frameworks also read JSON, and copy remote files first: those they have to check themselves.
         if "://" not in path and not path.endswith((".json", ".jsonl")):
-            _check_file(Path(path).expanduser(), needed)
+            _check_file(Path(os.path.expanduser(path)), needed)
 
 
 def _check_file(path: Path, needed: Sequence[str]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False for any name
         raise DataFileError(f"{path} is not a file: check the path in the setting")
     try:
-        file = pq.ParquetFile(path)
+        with path.open("rb") as opened:
+            file = pq.ParquetFile(opened)
+            columns, rows = file.schema_arrow.names, file.metadata.num_rows
     except (OSError, pa.ArrowInvalid) as error:
         reason = str(error).splitlines()[0]
         raise DataFileError(f"{path} cannot be read as Parquet: {reason}. Write the file again.") from error
-    columns = file.schema_arrow.names
     if missing := [name for name in needed if name not in columns]:
         raise DataFileError(
             f"{path} lacks the column {', '.join(missing)}; it has {', '.join(columns)}: "
             "add it to the file, or name another in the setting"
         )
-    if file.metadata.num_rows == 0:
+    if rows == 0:
         raise DataFileError(f"{path} has no rows: give a file that has some")

@@ -20,6 +20,7 @@ from tw_plugins import doctor
 from tw_plugins.cli import app as cli
 from tw_plugins.cli import eval_run
 from tw_plugins.cli.decoding import parse_engine_args
+from tw_plugins.cli.ending import is_explained
 from tw_plugins.cli.eval_run import parse_modes, run, summary_line, table
 from tw_plugins.evaluation.records import read_records, write_records
 from tw_plugins.evaluation.run import EvalSettings, record_file
@@ -65,7 +66,9 @@ def test_report_is_drawn_again(tmp_path: Path) -> None:
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     done = runner.invoke(cli.app, ["report", str(tmp_path / "none")])
     assert done.exit_code == 2
-    assert done.output.splitlines() == [f"error: no such file: {tmp_path / 'none' / 'report.json'}"]
+    assert done.output.splitlines() == [
+        f"error: no such file: {tmp_path / 'none' / 'report.json'}; check the path"
+    ]
 
 
 def test_our_errors_are_one_line_with_their_brackets(tmp_path: Path) -> None:
@@ -85,8 +88,8 @@ def test_errors_of_others_keep_their_traceback(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_which_errors_explain_themselves() -> None:
-    assert cli.is_explained(ReportError("x")) and cli.is_explained(FileNotFoundError("x"))
-    assert not cli.is_explained(ValueError("x")) and not cli.is_explained(KeyError("x"))
+    assert is_explained(ReportError("x")) and is_explained(FileNotFoundError("x"))
+    assert not is_explained(ValueError("x")) and not is_explained(KeyError("x"))
 
 
 @pytest.mark.parametrize(("healthy", "status"), [(True, 0), (False, 1)])
@@ -181,7 +184,7 @@ def test_table_of_one_kind_has_one_row_per_mode() -> None:
 
 
 def test_errors_of_evaluation_are_ours() -> None:
-    assert cli.is_explained(EvaluationError("x")) and not cli.is_explained(typer.BadParameter("x"))
+    assert is_explained(EvaluationError("x")) and not is_explained(typer.BadParameter("x"))
 
 
 def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tw_plugins.cli import app as cli
+from tw_plugins.cli.ending import is_explained
 from tw_plugins.cli.extras import missing_extra
 
 
@@ -34,7 +35,7 @@ def test_the_smallest_extra_that_brings_it(package: str, extra: str | None) -> N
     ],
 )
 def test_any_other_error_is_ours(error: Exception) -> None:
-    assert missing_extra(error) is None and not cli.is_explained(error)
+    assert missing_extra(error) is None and not is_explained(error)
 
 
 def test_a_command_says_it_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from tests.support.fakes import EOS, ScriptedEngine, control_tokens
 from tests.support.records import CLOSE, OPEN, THREADS
 from tests.support.servers import Server, choice
 from tw_plugins.cli.app import app
-from tw_plugins.cli.rollout import LiveTrajectory, summary_line
+from tw_plugins.cli.rollout import LiveTrajectory, Part, summary_line
 from tw_plugins.rollout import Completion, Limits, fork_join
 
 TAGS = control_tokens()
@@ -82,6 +82,14 @@ async def test_while_it_grows_only_the_end_is_drawn_and_markup_is_text() -> None
     assert len(drawn(engine.trajectory).splitlines()) == 12
     whole = drawn(engine.trajectory.view())
     assert len(whole.splitlines()) == 30 and "[red]29" in whole
+
+
+async def test_what_a_model_says_is_wrapped_not_cut() -> None:
+    engine = Growing("q" * 130 + EOS)
+    engine.trajectory.parts.append(Part(1, 1, TAGS.encode("z" * 130)))
+    await fork_join(engine.trajectory, TAGS.encode("p"), TAGS, LIMITS)
+    shown = drawn(engine.trajectory.view())
+    assert (shown.count("q"), shown.count("z"), "…" in shown) == (130, 130, False)
 
 
 async def test_limits_are_named() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict
@@ -26,6 +27,7 @@ from tests.support.tokenizers import tokenizer
 from tw_plugins.adapter.vocabulary import check_embedding, check_vocabulary
 from tw_plugins.bench.step import bench_step
 from tw_plugins.cli import app as cli
+from tw_plugins.cli.ending import is_explained
 from tw_plugins.evaluation.problems import read_problems
 from tw_plugins.evaluation.records import read_records
 from tw_plugins.grading.pool import GradingPool
@@ -153,6 +155,18 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda folder: check_columns([str(folder / "a.parquet")], ["prompt"]),
         "a.parquet is not a file: check the path",
     ),
+    "training file of a name too long": (
+        lambda folder: check_columns([str(folder / f"{'n' * 256}.parquet")], []),
+        "n.parquet is not a file: check",
+    ),
+    "training file of nobody": (
+        lambda _: check_columns(["~nobody-of-that-name/a.parquet"], []),
+        "a.parquet is not a file: check",
+    ),
+    "training file is a pipe": (
+        lambda folder: check_columns([os.mkfifo(folder / "a.parquet") or str(folder / "a.parquet")], []),
+        "a.parquet is not a file: check",
+    ),
     "training file is a folder": (lambda folder: check_columns([str(folder)], []), "is not a file: check"),
     "training file not Parquet": (
         lambda folder: check_columns([str(text(folder / "a.parquet", "prompt,answer"))], ["prompt"]),
@@ -240,7 +254,7 @@ def test_a_wrong_input_is_named(case: str, tmp_path: Path) -> None:
     with pytest.raises((ValueError, RuntimeError)) as error:
         use(tmp_path)
     assert_message(error.value, pattern)
-    assert cli.is_explained(error.value) or type(error.value) is ValueError
+    assert is_explained(error.value) or type(error.value) is ValueError
 
 
 # ---------------------------------------------------------------- the command

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from tw_plugins import doctor
 from tw_plugins.adapter.check import Check, first_line
-from tw_plugins.doctor import GROUP, all_checks, is_healthy, show
+from tw_plugins.cli.doctor_output import show
+from tw_plugins.doctor import GROUP, all_checks, is_healthy
 
 OK, NOTE, FAIL = (Check("a", status, status, "[detail]") for status in ("ok", "note", "fail"))
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.storage.files import is_there, opened
 from tw_plugins.storage.jsonl import InputError, Record, drop_unfinished_line, record_in, write
 
 __all__ = ["MADE", "digest", "finished", "keep", "made_from"]
@@ -69,10 +70,10 @@ def finished(path: Path) -> dict[str, Record]:
     Raises:
         InputError: a line is none of a step's own; the file is left as it is.
     """
-    if not path.exists():
+    if not is_there(path):
         return {}
     records: dict[str, Record] = {}
-    with path.open("rb") as lines:
+    with opened(path) as lines:
         for number, line in enumerate(lines, 1):
             record = record_in(line)
             if not line.endswith(b"\n"):

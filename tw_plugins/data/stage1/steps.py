@@ -20,6 +20,8 @@ from tw_plugins.data.stage1.step2_extract import extract
 from tw_plugins.data.stage1.step3_rewrite import rewrite
 from tw_plugins.data.stage1.step4_outline import outline
 from tw_plugins.settings import Settings, setting
+from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.files import same
 from tw_plugins.storage.jsonl import InputError, Record
 
 __all__ = ["ANSWERS", "STEPS", "USAGE", "Options", "run", "run_all", "write_data_set"]
@@ -56,7 +58,7 @@ async def run(
     Raises:
         InputError: `out` is the file that is read, or of other settings.
     """
-    if source.resolve() == out.resolve():
+    if same(source, out):
         raise InputError(f"{out} is the file that is read: give another --out")
     at_a_time = chat_settings.concurrency if chat_settings else 1
     walk = partial(run_step, source, out, concurrency=at_a_time, progress=progress)
@@ -84,7 +86,7 @@ def write_data_set(
     accepted = [record for record in finished(filtered).values() if record["status"] == "ok"]
     records: list[Record] = sorted(accepted, key=lambda record: str(record["id"]))  # whoever was done first
     made = last.statistics(records, count)
-    filtered.with_name(STATISTICS).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+    write_text(filtered.with_name(STATISTICS), json.dumps(made, indent=2) + "\n")
     path = filtered.with_name(SFT)
     if not records:
         path.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 from tw_plugins.pages.reading.forms import FORMS, UnknownRecord, viewed_from
 from tw_plugins.pages.reading.trajectory import Viewed, ViewError
+from tw_plugins.storage.files import opened
 
 __all__ = ["Reading", "Unreadable", "read", "read_one"]
 
@@ -163,7 +164,7 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
     if path.suffix == ".parquet":
         yield from _parquet(path)
         return
-    with path.open("rb") as file:  # bytes: only a line feed ends a line, and one bad line spoils no other
+    with opened(path) as file:  # bytes: only a line feed ends a line, and one bad line spoils no other
         if path.suffix == ".json" and (table := _logged_table(file.read())) is not None:
             yield from enumerate(table, 1)
             return
@@ -199,13 +200,12 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path.stat()  # raises FileNotFoundError with the name, as opening any other file does
-    try:
-        file = pq.ParquetFile(path)
-        number = 0
-        for batch in file.iter_batches(batch_size=256):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
-    except (OSError, pa.ArrowInvalid) as error:
-        raise _Nothing(f"it cannot be read as Parquet ({str(error).splitlines()[0]})") from error
+    with opened(path) as file:  # Arrow itself opens no file whose name is not UTF-8
+        try:
+            number = 0
+            for batch in pq.ParquetFile(file).iter_batches(batch_size=256):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+        except (OSError, pa.ArrowException) as error:
+            raise _Nothing(f"it cannot be read as Parquet ({str(error).splitlines()[0]})") from error

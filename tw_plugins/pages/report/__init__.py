@@ -24,6 +24,7 @@ from typing import Any
 from tw_plugins.errors import UserError
 from tw_plugins.pages.report.figures import view
 from tw_plugins.storage.atomic import write_text
+from tw_plugins.storage.files import read_text
 from tw_plugins.storage.templates import template
 
 __all__ = ["SHAPE", "ReportError", "check", "read_report", "write_report"]
@@ -53,14 +54,16 @@ def read_report(folder: Path) -> dict[str, Any]:
     """``folder/report.json``.
 
     Raises:
-        FileNotFoundError: it is not there.
+        OSError, FileError: it is not there, or no text.
         ReportError: it is no JSON object.
     """
     path = folder / JSON_NAME
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise ReportError(f"{path} is not JSON (line {error.lineno}: {error.msg}): write it again") from error
+    except RecursionError as error:
+        raise ReportError(f"{path} is nested too deep: write it again") from error
     if not isinstance(report, dict):
         raise ReportError(f"{path} holds a {type(report).__name__}, not an object: write it again")
     return report
