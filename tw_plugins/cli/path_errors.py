@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["path_message"]
 
-SHOWN = 160  # characters of a path: a name may be too long to be read, too
+SHOWN = 240  # characters of a path: a name may be too long to be read, too
 FULL = "the disk is full{where}; what was finished is kept. Make room and run the same command again."
 MESSAGES = {
     errno.EISDIR: "{path} is a folder where a file is meant: give a file",
