@@ -11,11 +11,13 @@ from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.data_check import register as register_check
 from tw_plugins.cli.options import (
     DEFAULTS,
+    AnswerKey,
     BaseUrl,
     Concurrency,
     EngineArg,
     MaxThreadTokens,
     MaxTokens,
+    PromptKey,
     Seed,
     ServedName,
     ServerKind,
@@ -73,7 +75,7 @@ def add_tokens(
 @data.command("selftrain")
 def selftrain(
     model: Annotated[str, typer.Option(help="Folder or name of a model that writes threads.")],
-    prompts: Annotated[Path, typer.Option(help="Parquet file of problems with answers, as RL reads it.")],
+    prompts: Annotated[Path, typer.Option(help="Problems with answers; `data check --for rl` shows them.")],
     out: Annotated[Path, typer.Option(help="Folder for samples.jsonl, sft.parquet and funnel.json.")],
     samples: Annotated[int, typer.Option(min=1, help="Trajectories per prompt.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N prompts.")] = None,
@@ -97,6 +99,8 @@ def selftrain(
     seed: Seed = None,
     engine_arg: EngineArg = None,
     chat_template: Template = None,
+    prompt_key: PromptKey = None,
+    answer_key: AnswerKey = None,
 ) -> None:
     """Sample trajectories in parallel mode and make an SFT set of the right, well-formed ones (stage 2).
 
@@ -114,6 +118,8 @@ def selftrain(
         seed,
         engine_arg,
         chat_template=chat_template,
+        prompt_key=prompt_key,
+        answer_key=answer_key,
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,

@@ -10,6 +10,7 @@ import typer
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.options import (
     DEFAULTS,
+    AnswerKey,
     BaseUrl,
     Concurrency,
     EngineArg,
@@ -18,6 +19,7 @@ from tw_plugins.cli.options import (
     MaxThreads,
     MaxThreadTokens,
     MaxTokens,
+    PromptKey,
     Seed,
     ServedName,
     ServerKind,
@@ -40,8 +42,8 @@ def eval_run(
     data: Annotated[
         str,
         typer.Option(
-            help="aime24, aime25, amc23, math500, minerva_math or olympiadbench; or a Parquet or JSON Lines "
-            "file with RL's columns or a benchmark's (problem, answer)."
+            help="aime24, aime25, amc23, math500, minerva_math or olympiadbench; or any file, folder or data "
+            "set of the hub with problems and answers, as `data check --for eval` shows it."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for MODE.jsonl, summary.json and report.md.")],
@@ -49,6 +51,8 @@ def eval_run(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")] = None,
     instruction: Instruction = DEFAULTS.instruction,
     chat_template: Template = None,
+    prompt_key: PromptKey = None,
+    answer_key: AnswerKey = None,
     temperature: Annotated[
         float | None, option("temperature", "When not given, 1 for a benchmark's name, else 0.")
     ] = None,
@@ -87,6 +91,8 @@ def eval_run(
         engine_arg,
         instruction=instruction,
         chat_template=chat_template,
+        prompt_key=prompt_key,
+        answer_key=answer_key,
         temperature=temperature,
         top_p=top_p,
         max_tokens=max_tokens,
@@ -153,6 +159,8 @@ def eval_clock(
     max_tokens: MaxTokens = DEFAULTS.max_tokens,
     instruction: Instruction = DEFAULTS.instruction,
     chat_template: Template = None,
+    prompt_key: PromptKey = None,
+    answer_key: AnswerKey = None,
     engine_arg: EngineArg = None,
 ) -> None:
     """Time a model against a baseline: each problem decoded greedily by both back to back, at batch size 1.
@@ -167,6 +175,8 @@ def eval_clock(
     settings = EvalSettings(
         instruction=instruction,
         chat_template=chat_template,
+        prompt_key=prompt_key,
+        answer_key=answer_key,
         max_tokens=max_tokens,
         engine_args=parse_engine_args(engine_arg or []),
     )

@@ -11,6 +11,7 @@ from tw_plugins.settings import Setting, declared
 
 __all__ = [
     "DEFAULTS",
+    "AnswerKey",
     "BaseUrl",
     "Concurrency",
     "EngineArg",
@@ -19,6 +20,7 @@ __all__ = [
     "MaxThreadTokens",
     "MaxThreads",
     "MaxTokens",
+    "PromptKey",
     "Seed",
     "ServedName",
     "ServerKind",
@@ -48,6 +50,8 @@ def sentence(one: Setting) -> str:
 
 Instruction = Annotated[str, option("instruction")]
 Template = Annotated[str | None, option("chat_template")]
+PromptKey = Annotated[str | None, option("prompt_key")]
+AnswerKey = Annotated[str | None, option("answer_key")]
 Temperature = Annotated[float, option("temperature")]
 TopP = Annotated[float, option("top_p")]
 MaxTokens = Annotated[int, option("max_tokens")]

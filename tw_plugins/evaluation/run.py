@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tw_plugins.adapter.model_folder import check_model_folder
+from tw_plugins.datasets.columns import Columns
 from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import messages_of
 from tw_plugins.datasets.template import ChatTemplate, with_template
@@ -94,7 +95,8 @@ def prepare(model: str, data: Path | str, settings: EvalSettings, limit: int | N
     check_model_folder(model)
     tokenizer = with_template(load_tokenizer(model), settings.chat_template)
     tags = ControlTokens.from_tokenizer(tokenizer)
-    problems = read_problems(data, tokenizer, limit, settings.instruction)
+    columns = Columns(settings.prompt_key, settings.answer_key)
+    problems = read_problems(data, tokenizer, limit, settings.instruction, columns)
     longest_prompt = max(len(problem.prompt_ids) for problem in problems)
     return Prepared(tags, problems, *_fitted(model, longest_prompt, settings))
 

@@ -12,6 +12,7 @@ from tw_plugins.rollout.limits import Budget, budget
 from tw_plugins.settings import setting
 
 _NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems")
+_LATER = ("chat_template", "prompt_key", "answer_key")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class EvalSettings(Budget):
     instruction: str = setting(INSTRUCTION, FOLLOWS)
     chat_template: str | None = setting(
         None, "a file, or chatml, for a model without one; the tokenizer's own when not given"
+    )
+    prompt_key: str | None = setting(None, "column of the prompts; the first usual name when not given")
+    answer_key: str | None = setting(
+        None, "column of the reference answers; the first usual name when not given"
     )
     temperature: float = setting(0.0, "0 is greedy", least=0)
     top_p: float = setting(1.0, "nucleus; 1 takes all", least=0, most=1)
@@ -50,9 +55,9 @@ class EvalSettings(Budget):
     def sampling(self) -> dict[str, Any]:
         """What changes a sample; the rest may change between two runs that share their samples."""
         own = {**asdict(self), "engine_args": dict(self.engine_args)}
-        if self.chat_template is None:
-            del own["chat_template"]  # as in runs that were begun before there was one
-        return {name: value for name, value in own.items() if name not in _NOT_SAMPLING}
+        # What is not given is left out, as in runs that were begun before there were such settings.
+        unset = {name for name in _LATER if own[name] is None}
+        return {name: value for name, value in own.items() if name not in (*_NOT_SAMPLING, *unset)}
 
 
 DEFAULTS = EvalSettings()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.tokenizers import tokenizer
+from tw_plugins.datasets.columns import Columns
 from tw_plugins.evaluation.problems import read_problems
 from tw_plugins.evaluation.scores import EvaluationError
 
@@ -73,3 +74,9 @@ def test_the_instruction_follows_a_benchmarks_problem_only(tmp_path: Path) -> No
     found = read_problems(path, tokenizer(), instruction="Think.")
     assert [problem.prompt for problem in found] == ["3+4?\n\nThink.", "3+4?"]
     assert read_problems(path, tokenizer(), 1, "")[0].prompt == "3+4?"
+
+
+def test_columns_may_be_named(tmp_path: Path) -> None:
+    path = lines(tmp_path / "p.jsonl", {"task": {"text": "3+4?"}, "right": 7, "answer": "8"})
+    (problem,) = read_problems(path, tokenizer(), columns=Columns("task.text", "right"))
+    assert (problem.prompt, problem.reference) == ("3+4?", "7")
