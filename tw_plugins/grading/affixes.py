@@ -120,7 +120,7 @@ def _radians(answer: str, reference: str) -> tuple[str, str]:
     for text, beside, marked in ((answer, reference, other), (reference, answer, one)):
         turned = _TURNING.search(text) or ("\\pi" in beside and not marked)
         texts.append(
-            re.sub(r"(\d+(?:\.\d+)?)\s*\^\\circ", r"(\1\\cdot\\frac{\\pi}{180})", text) if turned else text
+            re.sub(r"(\d+(?:\.\d+)?)\s*\^\\circ", r"\\frac{\1\\pi}{180}", text) if turned else text
         )
     return texts[0], texts[1]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tw_plugins.grading.names import Named, named, same_name
-from tw_plugins.grading.real_sets import are_same_sets
+from tw_plugins.grading.real_sets import are_same_sets, is_known_set
 from tw_plugins.grading.relations import are_same_relations, is_inequality
 from tw_plugins.grading.structure import (
     Brackets,
@@ -161,11 +161,9 @@ def _count(entries: Sequence[Named]) -> int:
 
 def _is_region(node: Node) -> bool:
     """Whether a node is a set of real numbers in words of order: ``x < 1``, ``A \\cup B``."""
-    return (
-        isinstance(node, SetOperation)
-        or (isinstance(node, Relation) and is_inequality(node))
-        or _has_inequality(node)
-    )
+    if is_known_set(node) or isinstance(node, SetOperation) or _has_inequality(node):
+        return True
+    return isinstance(node, Relation) and is_inequality(node)
 
 
 def _has_inequality(node: Node) -> bool:

@@ -19,10 +19,12 @@ from tw_plugins.grading.numbers import Number, is_near, plain_number, stands_for
 
 __all__ = ["are_same", "are_same_texts", "is_proportional", "is_closed"]
 
-POINTS = 6  # where two functions are compared
+POINTS = 4  # where two functions are compared
 LEAST_POINTS = 2  # where both have a value
-DIGITS = 400  # of a difference before it is taken for 0
+DIGITS = 60  # of a difference of functions, before it is taken for 0
+DIGITS_OF_CONSTANTS = 400
 _LAZY = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, sympy.Derivative)
+_STEPS = (sympy.floor, sympy.ceiling, sympy.Mod)  # whose difference may show at whole numbers alone
 
 
 def are_same_texts(answer: str, reference: str, tolerance: float = 0.0) -> bool:
@@ -52,12 +54,12 @@ def evaluated(expression: Any) -> Any:
 def are_same(one: Any, other: Any) -> bool:
     """Whether two evaluated expressions are the same; infinities equal only themselves."""
     if one == other:
-        return not _has_no_value(one)
+        return not one.has(sympy.nan, sympy.zoo)
     if isinstance(one, sympy.MatrixBase) or isinstance(other, sympy.MatrixBase):
         return _are_same_matrices(one, other)
     if _is_infinite(one) or _is_infinite(other):
         return False
-    return vanishes(one - other)
+    return vanishes(one - other) or (one.has(*_LAZY) and one.as_dummy() == other.as_dummy())
 
 
 def _are_same_matrices(one: Any, other: Any) -> bool:
@@ -69,10 +71,6 @@ def _are_same_matrices(one: Any, other: Any) -> bool:
     return all(are_same(*pair) for pair in zip(one.flat(), other.flat(), strict=True))
 
 
-def _has_no_value(value: Any) -> bool:
-    return bool(value.has(sympy.nan, sympy.zoo))
-
-
 def _is_infinite(value: Any) -> bool:
     return bool(value.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan)) and not value.has(*_LAZY)
 
@@ -81,42 +79,38 @@ def vanishes(difference: Any) -> bool:
     """Whether an expression is 0 for all values of its variables."""
     if difference == 0:
         return True
-    if _is_infinite(difference):
+    if _is_infinite(difference) or difference.has(*_LAZY):
         return False
-    if difference.has(*_LAZY):
-        return bool(sympy.simplify(difference) == 0)
+    if not difference.free_symbols:
+        return _is_zero(difference, {}, DIGITS_OF_CONSTANTS) is True
     found = 0
     for point in points(difference):
-        zero = _is_zero(difference, point)
+        zero = _is_zero(difference, point, DIGITS)
         if zero is False:
             return False
         found += zero is True
-        if not point:
-            return found == 1
     return found >= LEAST_POINTS
 
 
 def points(expression: Any) -> list[dict[Any, Any]]:
     """Values of the variables, the same in every process: some all positive, some of either sign."""
     symbols = sorted(expression.free_symbols, key=str)
-    if not symbols:
-        return [{}]
     chance = random.Random(len(symbols))
+    whole = expression.has(*_STEPS)
 
-    def value(positive: bool) -> Any:
-        size = sympy.Rational(chance.randrange(10**15, 3 * 10**15), 10**15)
-        return size if positive or chance.random() < 0.5 else -size
+    def value(number: int) -> Any:
+        below = 1 if whole and number % 2 else 10**15
+        size = sympy.Rational(chance.randrange(below + 1, 5 * below), below)
+        return size if number < 2 or chance.random() < 0.5 else -size
 
-    return [{symbol: value(number % 2 == 0) for symbol in symbols} for number in range(POINTS)]
+    return [{symbol: value(number) for symbol in symbols} for number in range(POINTS)] if symbols else [{}]
 
 
-def _is_zero(expression: Any, point: dict[Any, Any]) -> bool | None:
+def _is_zero(expression: Any, point: dict[Any, Any], digits: int) -> bool | None:
     """Whether it is 0 there; None where it has no value."""
-    value = expression.evalf(15, subs=point, maxn=DIGITS)
+    value = expression.evalf(15, subs=point, maxn=digits)
     parts = value.as_real_imag()
-    if not all(part.is_Number for part in parts) or any(
-        part in {sympy.nan, sympy.oo, -sympy.oo} for part in parts
-    ):
+    if not all(part.is_Number and part.is_finite is not False for part in parts):
         return None
     # Precision 1 says that nothing was left of all digits.
     return all(part == 0 or part._prec == 1 for part in parts)

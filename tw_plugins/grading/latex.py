@@ -25,6 +25,7 @@ _CONFIG = ConversionConfig(lowercase_symbols=False)
 _TABLE = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"([_^])\s*(\d)(?=\s)", r"\1{\2}"),
         # Points and words, letter by letter in order.
         (r"(?<![A-Za-z\\{])([A-Z]{2,})(?![A-Za-z])", r"\\text{\1}"),
         (r"\\(?:angle|triangle)\s*(?:\\text\{([A-Z]+)\}|([A-Z]))", r"\\text{angle\1\2}"),

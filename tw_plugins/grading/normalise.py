@@ -38,7 +38,7 @@ _TABLE = [
         (r"(?<=\d)\s*\{,\}\s*(?=\d)", ","),
         (r"(?<![\d.,^_])(\d{1,3})((?:(?:\\[,;: ]|~|\{\\,\})\s*\d{3})+)(?!\d)", lambda m: m[1] + re.sub(r"\D", "", m[2])),
         (r"(?<![\d.,^_/ ])(\d{1,3})((?: \d{3})+)(?![\d/])", lambda m: m[1] + m[2].replace(" ", "")),
-        (r"(?<!\\)\\(?:[,;:!> ]|quad|qquad|hspace\{[^{}]*\}|hfill|thinspace|enspace|nobreakspace)(?![A-Za-z])|(?<!\\)~", " "),
+        (r"(?<!\\)\\[,;:!> ]|\\(?:quad|qquad|hspace\{[^{}]*\}|hfill|thinspace|enspace|nobreakspace)(?![A-Za-z])|(?<!\\)~", " "),
         (r"\{\s*\\(?:rm|bf|it|sf)\s+([^{}]*)\}", r"\\text{\1}"),
         (rf"\\(?:{_DRESS})\s*\{{", r"\\text{"),
         (r"\\text\{\s*([eid])\s*\}", r"\1"),

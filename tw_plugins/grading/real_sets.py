@@ -13,7 +13,7 @@ from tw_plugins.grading.names import is_variable, named
 from tw_plugins.grading.relations import ascending, difference, is_inequality
 from tw_plugins.grading.structure import Brackets, Leaf, List, Node, Relation, SetOperation
 
-__all__ = ["are_same_sets"]
+__all__ = ["are_same_sets", "is_known_set"]
 
 _KNOWN = {
     r"\emptyset": sympy.S.EmptySet,
@@ -26,6 +26,11 @@ _JOINED = {"union": sympy.Union, "intersection": sympy.Intersection, "minus": sy
 
 class _NoSetError(Exception):
     """A node that is no set of real numbers, or of which SymPy cannot say."""
+
+
+def is_known_set(node: Node) -> bool:
+    """Whether a leaf is the name of a set of numbers, the empty one too."""
+    return isinstance(node, Leaf) and node.text.strip() in _KNOWN
 
 
 def are_same_sets(given: Node, wanted: Node) -> bool:
@@ -53,7 +58,7 @@ def _names(node: Node) -> frozenset[str]:
 
 def _set(node: Node) -> Any:
     match node:
-        case Leaf() if node.text.strip() in _KNOWN:
+        case Leaf() if is_known_set(node):
             return _KNOWN[node.text.strip()]
         case Brackets("{", "}"):
             return sympy.FiniteSet(*map(_number, node.items))
