@@ -93,17 +93,21 @@ def vanishes(difference: Any) -> bool:
 
 
 def points(expression: Any) -> list[dict[Any, Any]]:
-    """Values of the variables, the same in every process: some all positive, some of either sign."""
+    """Values of the variables, the same in every process: all positive, all negative, and mixed twice.
+
+    Every other one is of whole numbers where a step function might differ there alone.
+    """
     symbols = sorted(expression.free_symbols, key=str)
     chance = random.Random(len(symbols))
     whole = expression.has(*_STEPS)
 
-    def value(number: int) -> Any:
+    def value(number: int, place: int) -> Any:
         below = 1 if whole and number % 2 else 10**15
         size = sympy.Rational(chance.randrange(below + 1, 5 * below), below)
-        return size if number < 2 or chance.random() < 0.5 else -size
+        return size if (0, 1, place, place + 1)[number] % 2 == 0 else -size
 
-    return [{symbol: value(number) for symbol in symbols} for number in range(POINTS)] if symbols else [{}]
+    signs = range(POINTS) if symbols else range(1)
+    return [{symbol: value(number, place) for place, symbol in enumerate(symbols)} for number in signs]
 
 
 def _is_zero(expression: Any, point: dict[Any, Any], digits: int) -> bool | None:

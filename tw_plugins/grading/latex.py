@@ -45,7 +45,8 @@ _TABLE = [
         (r"\\(?:cdotp|ast|star|bullet)(?![A-Za-z])", r"\\cdot "),
     )
 ]  # fmt: skip
-_BARE_NUMBERS = re.compile(r"\d\s+\.?\d")
+# Two numbers side by side, among others.
+_UNREADABLE = re.compile(r"\d\s+\.?\d|\\ldots|&|\\\\|\?")
 
 
 class ReadError(ValueError):
@@ -75,10 +76,10 @@ def read(text: str) -> Any:
     Raises:
         ReadError: the text is no one expression.
     """
-    if re.search(r"\\ldots|&|\\\\|\?", text) or _BARE_NUMBERS.search(text):
-        raise ReadError(text)
     for pattern, replacement in _TABLE:
         text = pattern.sub(replacement, text)
+    if _UNREADABLE.search(text):
+        raise ReadError(text)
     text = normalize_latex(text, _NORMAL)
     try:
         expression = _Exact(None, True, False, config=_CONFIG).parse(text)

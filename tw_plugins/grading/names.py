@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tw_plugins.grading.exact import is_closed
 from tw_plugins.grading.numbers import plain_number
-from tw_plugins.grading.structure import Brackets, Leaf, Node, Ratio, Relation
+from tw_plugins.grading.structure import Brackets, Leaf, Node, Ratio, Relation, parse
 
 __all__ = ["Named", "is_name", "is_variable", "named", "same_name"]
 
@@ -20,6 +20,7 @@ _INDEX = re.compile(
 )
 _OPERATION = re.compile(r"[-+*^]|\\(?:cdot|times)(?![a-z])|(?<![A-Za-z\\])[a-z]\s*[a-z](?![A-Za-z])")
 _VARIABLE = re.compile(r"[A-Za-z]'*|\\(?!sin|cos|tan|ln|log|exp|arc)[a-z]{2,}")
+_POINT = re.compile(r"([A-Z]'?)\s*(\(.*\))")
 _KEPT = {"=", "~", "in"}
 
 
@@ -34,6 +35,8 @@ class Named:
 
 def named(node: Node) -> Named | None:
     r"""Name and value of ``name = value``, of a chain ``name = … = value`` too; None where there is no name."""
+    if isinstance(node, Leaf) and (point := _POINT.fullmatch(node.text)):
+        return Named(point[1], parse(point[2])) if isinstance(parse(point[2]), Brackets) else None
     if not isinstance(node, Relation) or not _KEPT.issuperset(node.operators):
         return None
     sides, operators = list(node.sides), list(node.operators)

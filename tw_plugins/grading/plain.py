@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from tw_plugins.grading.numbers import are_equal, is_near, plain_number
-from tw_plugins.grading.words import compare_words, word
+from tw_plugins.grading.numbers import is_near, plain_number
+from tw_plugins.grading.simple import compare_simply
 
 __all__ = ["compare_plainly"]
 
@@ -30,20 +30,12 @@ _WORK = re.compile(
 
 def compare_plainly(answer: str, reference: str, tolerance: float = 0.0) -> bool | None:
     """Whether the two are the same, or None where only the worker can say."""
-    # Words first: LaTeX multiplies their letters.
-    same = compare_words(answer, reference)
+    same = compare_simply(answer, reference, tolerance)
     if same is not None:
         return same
     wanted = plain_number(reference)
-    if wanted is None:
-        return None
-    given = plain_number(answer)
-    if given is not None:
-        return are_equal(given, wanted, tolerance)
-    if len(word(answer)) > 1:
-        return False
     # The reference is an exact number: work left in the box is the problem copied, not its answer.
-    return None if wanted.unit is not None or _is_worked_out(answer) else False
+    return False if wanted and wanted.unit is None and not _is_worked_out(answer) else None
 
 
 def _is_worked_out(answer: str) -> bool:

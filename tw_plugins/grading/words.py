@@ -16,11 +16,11 @@ _BETWEEN = re.compile(r"\\cdot|\\times|[^A-Za-z]")
 
 
 def compare_words(answer: str, reference: str) -> bool | None:
-    """Whether two words are the same; None where one is none. Case counts for two bare letters alone."""
+    """Whether two words are the same; None where one is none. Case counts for one or two bare letters: ``aB`` is a product."""
     one, other = word(answer), word(reference)
     if not one or not other:
         return None
-    if answer.isalpha() and reference.isalpha() and len(one) == len(other) == 1:
+    if answer.isalpha() and reference.isalpha() and len(one) == len(other) <= 2:
         return answer == reference
     return one.lower() == other.lower()
 
