@@ -10,6 +10,7 @@ from rich.console import Console
 
 from tw_plugins.cli.options import (
     DEFAULTS,
+    AnswerLine,
     BaseUrl,
     Concurrency,
     EngineArg,
@@ -21,6 +22,7 @@ from tw_plugins.cli.options import (
     Seed,
     ServedName,
     ServerKind,
+    Tolerance,
     TopP,
     WallClock,
     option,
@@ -57,6 +59,8 @@ def eval_run(
     max_blocks: MaxBlocks = DEFAULTS.max_blocks,
     concurrency: Concurrency = DEFAULTS.concurrency,
     wall_clock: WallClock = DEFAULTS.wall_clock_problems,
+    tolerance: Tolerance = DEFAULTS.tolerance,
+    answer_line: AnswerLine = DEFAULTS.answer_line,
     samples: Annotated[
         int | None, option("samples", "When not given, the paper's of a benchmark, else 1.")
     ] = None,
@@ -92,6 +96,8 @@ def eval_run(
         max_blocks=max_blocks,
         concurrency=concurrency,
         wall_clock_problems=wall_clock,
+        tolerance=tolerance,
+        answer_line=answer_line,
         samples=samples,
     )
     run(model, data, parse_modes(mode), out, settings, limit, Console(), where)

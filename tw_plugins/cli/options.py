@@ -11,6 +11,7 @@ from tw_plugins.settings import Setting, declared
 
 __all__ = [
     "DEFAULTS",
+    "AnswerLine",
     "BaseUrl",
     "Concurrency",
     "EngineArg",
@@ -23,6 +24,7 @@ __all__ = [
     "ServedName",
     "ServerKind",
     "Temperature",
+    "Tolerance",
     "TopP",
     "WallClock",
     "option",
@@ -53,6 +55,8 @@ MaxThreadTokens = Annotated[int | None, option("max_thread_tokens")]
 MaxThreads = Annotated[int, option("max_threads")]
 MaxBlocks = Annotated[int, option("max_blocks")]
 Concurrency = Annotated[int, option("concurrency")]
+Tolerance = Annotated[float, option("tolerance")]
+AnswerLine = Annotated[bool, option("answer_line")]
 WallClock = Annotated[int, option("wall_clock_problems")]
 
 BaseUrl = Annotated[

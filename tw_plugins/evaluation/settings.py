@@ -8,6 +8,7 @@ from typing import Any
 
 from tw_plugins.evaluation.benchmarks import INSTRUCTION
 from tw_plugins.evaluation.scores import EvaluationError
+from tw_plugins.grading.settings import GradingSettings
 from tw_plugins.rollout.limits import Budget, budget
 from tw_plugins.settings import setting
 
@@ -15,7 +16,7 @@ _NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems")
 
 
 @dataclass(frozen=True)
-class EvalSettings(Budget):
+class EvalSettings(GradingSettings, Budget):
     """How to ask and decode.
 
     `engine_args` are further fields of vLLM's ``AsyncEngineArgs``; they win over ours.

@@ -54,10 +54,10 @@ _CHOICE = re.compile(
     r"(?:\\text\{\s*\(?([A-J])[).:]+\s*\}|\(\s*([A-J])\s*\)|\(\\text\{\s*([A-J])\s*\}\)|([A-J])[).:](?=\s))[.:\s]*(.*)"
 )
 _CONDITION = re.compile(
-    r"(?:[\s,;(]|\\text\{\s*,?\s*(?:where|for|with|and|for (?:any|all|some|every|each)(?: integers?)?)\s*\}|\\forall(?![a-z])|\\land)*"
+    r"(?<![\s,;(])(?:[\s,;(]|\\text\{\s*,?\s*(?:where|for|with|and|for (?:any|all|some|every|each)(?: integers?)?)\s*\}|\\forall(?![a-z])|\\land)*"
     r"(?<![\\A-Za-z])([A-Za-z]\s*(?:\\in\s*\\mathbb\{[ZNQR]\}(?:\s*[_^]\s*(?:[+*0]|\{[^{}]*\}))?"
     r"|\\ne\s*[-\d\w,\s]+|\\in\s*\\text\{\s*integers?\s*\}))\s*\)?\s*$"
-    r"|(?:[\s,;(])*\\text\{\s*,?\s*\(?\s*(?:where|for|with|assuming|given|since|because|when|only)(?![a-z]).*$"
+    r"|(?<![\s,;(])[\s,;(]*\\text\{\s*,?\s*\(?\s*(?:where|for|with|assuming|given|since|because|when|only)(?![a-z]).*$"
 )
 
 
@@ -119,9 +119,7 @@ def _radians(answer: str, reference: str) -> tuple[str, str]:
     texts = []
     for text, beside, marked in ((answer, reference, other), (reference, answer, one)):
         turned = _TURNING.search(text) or ("\\pi" in beside and not marked)
-        texts.append(
-            re.sub(r"(\d+(?:\.\d+)?)\s*\^\\circ", r"\\frac{\1\\pi}{180}", text) if turned else text
-        )
+        texts.append(re.sub(r"(\d+(?:\.\d+)?)\s*\^\\circ", r"\\frac{\1\\pi}{180}", text) if turned else text)
     return texts[0], texts[1]
 
 

@@ -85,7 +85,7 @@ _TABLE = [
         (r"\s+", " "),
     )
 ]  # fmt: skip
-_END = re.compile(r"(?:[\s.,;:]|\\text\{[\s.,;:]*\}|(?<=\})\.)+$")
+_EMPTY_TEXT = re.compile(r"\\text\{[\s.,;:]*\}$")
 
 
 def normalise(text: str) -> str:
@@ -97,7 +97,7 @@ def normalise(text: str) -> str:
     text = _plain_characters(text)
     for pattern, replacement in _TABLE:
         text = pattern.sub(replacement, text)
-    return _END.sub("", text).strip()
+    return _EMPTY_TEXT.sub("", text.rstrip(" .,;:")).rstrip(" .,;:").strip()
 
 
 def _plain_characters(text: str) -> str:

@@ -53,6 +53,14 @@ def plain_number(text: str) -> Number | None:
     return _decimal(text) or _recurring(text) or _mixed(text) or _scientific(text) or _quotient(text)
 
 
+def _simple(text: str) -> Number | None:
+    """An integer or a decimal with its sign; no quotient, so that this ends."""
+    text = _without_brackets(text.strip())
+    sign, bare = (text[0], text[1:].strip()) if text[:1] in {"+", "-"} else ("", text)
+    number = _decimal(bare)
+    return number.negated() if number and sign == "-" else number
+
+
 def are_equal(one: Number, other: Number, tolerance: float) -> bool:
     """Whether two numbers are the same; ``tolerance`` is relative and for decimals alone."""
     if one.value == other.value:
@@ -143,7 +151,7 @@ def _scientific(text: str) -> Number | None:
     match = _SCIENTIFIC.fullmatch(text)
     if not match:
         return None
-    number = plain_number(match[1]) if match[1] else Number(Fraction(1))
+    number = _simple(match[1]) if match[1] else Number(Fraction(1))
     power = int(match[2] or match[3])
     if number is None or abs(power) > MOST_POWER:
         return None
@@ -155,7 +163,7 @@ def _quotient(text: str) -> Number | None:
     match = _QUOTIENT.fullmatch(text)
     if not match:
         return None
-    parts = [plain_number(part) for part in match.groups() if part is not None]
+    parts = [_simple(part) for part in match.groups() if part is not None]
     if len(parts) != 2 or parts[0] is None or parts[1] is None or not parts[1].value:
         return None
     # a quotient of decimals is exact: nobody rounds both

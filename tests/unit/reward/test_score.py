@@ -13,7 +13,7 @@ from tw_plugins.reward.score import FIELDS
 KEYS = {
     "score", "acc", "reward_correct", "reward_acceleration", "reward_format", "format", "longest", "total",
     "acceleration", "parallel_ratio", "activation", "blocks", "threads_per_block", "malformed_forks",
-    "limits_hit",
+    "limits_hit", "unanswered",
 }  # fmt: skip
 
 
@@ -82,6 +82,7 @@ def test_score_is_the_papers_reward_and_keeps_every_measure() -> None:
             "threads_per_block": 2.5,
             "malformed_forks": 0.0,
             "limits_hit": 0.0,
+            "unanswered": 0.0,
         }
     )
 
