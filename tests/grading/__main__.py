@@ -25,9 +25,8 @@ def main() -> None:
     print(table(graders))
     print(f"\n{len(ours)} pairs that are no matter of policy: {', '.join(notes)}")
     of_policy, _ = grade(is_equivalent, policy())
-    print(
-        f"{len(of_policy)} pairs of the policy: {share(of_policy, True)} unpaid, {share(of_policy, False)} paid"
-    )
+    unpaid, paid = share(of_policy, True), share(of_policy, False)
+    print(f"{len(of_policy)} pairs of the policy: {unpaid} unpaid, {paid} paid")
     for verdict in (*ours, *of_policy):
         if verdict.wrong:
             print(verdict)

@@ -1,10 +1,10 @@
 r"""Are two answers the same? Plain numbers and words here, the rest in another process.
 
-    answer, reference ─ normalise ─▸ affixes ─▸ plain ─ not sure ─▸ worker: structure ─▸ compare ─▸ exact
+    answer, reference ─ normalise ─▸ affixes ─▸ plain ─ not sure ─▸ worker: structure, compare, exact
 
 Answers come from a model, so nothing of them is evaluated in this process and every comparison ends: see
-`grading.pool` (deadline, killing, replacing) and `grading.worker` (no `eval`, bounded memory). Expressions are
-read by math-verify's LaTeX grammar and compared by value; what is a matter of taste stands in docs/grading.md.
+`grading.pool` (deadline, killing, replacing) and `grading.worker` (no `eval`, bounded memory). Expressions
+are read by math-verify's LaTeX grammar and compared by value; what is a matter of taste: docs/grading.md.
 """
 
 from __future__ import annotations

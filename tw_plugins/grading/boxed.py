@@ -1,4 +1,4 @@
-r"""The final answer of a response: what its last box holds, or its last line where the prompt asks for one."""
+r"""The final answer of a response: what its last box holds, or its last line where that is asked for."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
 r"""Two answers part by part: which forms may stand for each other, and where the order counts.
 
 A name before ``=`` or ``\in`` may be missing on one side, and must be the same where both have one. Lists and
-sets have no order; tuples, and values of several names, have one. What is neither is compared as a set of real
-numbers (`grading.real_sets`) or as an equation (`grading.relations`), and a leaf by its value.
+sets have no order; tuples, and values of several names, have one. What is neither is compared as a set of
+real numbers (`grading.real_sets`) or as an equation (`grading.relations`), and a leaf by its value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 from tw_plugins.grading.names import Named, named, same_name
@@ -131,7 +132,7 @@ class _Comparison:
 
 def _quotients(ratio: Ratio) -> list[str]:
     texts = [part.text if isinstance(part, Leaf) else "" for part in ratio.parts]
-    return [rf"\frac{{{one}}}{{{other}}}" for one, other in zip(texts, texts[1:], strict=False)]
+    return [rf"\frac{{{one}}}{{{other}}}" for one, other in pairwise(texts)]
 
 
 def _single(node: Node) -> Node:

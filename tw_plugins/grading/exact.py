@@ -17,7 +17,7 @@ from sympy.core.function import AppliedUndef
 from tw_plugins.grading.latex import ReadError, read
 from tw_plugins.grading.numbers import Number, is_near, plain_number, stands_for
 
-__all__ = ["are_same", "are_same_texts", "is_proportional", "is_closed"]
+__all__ = ["are_same", "are_same_texts", "is_closed", "is_proportional"]
 
 POINTS = 4  # where two functions are compared
 LEAST_POINTS = 2  # where both have a value

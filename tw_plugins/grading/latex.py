@@ -21,6 +21,12 @@ _NORMAL = NormalizationConfig(
 )
 _CONFIG = ConversionConfig(lowercase_symbols=False)
 
+
+def _named(letter: str, primes: str) -> str:
+    count = len(re.findall(r"'|prime", primes))
+    return rf"\text{{{letter}{'prime' * count}}}"
+
+
 # What the grammar would read as something else, as something that it reads as itself.
 _TABLE = [
     (re.compile(pattern), replacement)
@@ -35,13 +41,15 @@ _TABLE = [
         (r"(?<![\w^_.}\)!])(\d+)\s*/\s*(\d+)(?![\w.!^]|\s*[\^!])", r"\\frac{\1}{\2}"),
         (r"(?<![\w^_.}\)!])(\d+)\s*/\s*(\d+)(?=[a-zA-Z])", r"\\frac{\1}{\2}"),
         (r"(?<![\w.^}_])(\d+)\s*\\frac\s*(\{\d+\}\s*\{\d+\}|\d\s*\d(?!\d))", r"(\1+\\frac\2)"),
-        (r"([A-Za-z])\s*((?:'|\^\s*\{?\s*\\prime\s*\}?)+)", lambda m: rf"\text{{{m[1]}{'prime' * len(re.findall('prime|' + chr(39), m[2]))}}}"),
+        (r"([A-Za-z])\s*((?:'|\^\s*\{?\s*\\prime\s*\}?)+)", lambda primed: _named(primed[1], primed[2])),
         (r"\^\s*(?:T(?![A-Za-z])|\{\s*T\s*\}|\\top|\{\s*\\top\s*\})", r"^{\\text{T}}"),
         (r"\\gamma(?![A-Za-z])", r"\\text{gamma}"),
         (r"\\Gamma(?![A-Za-z\s]*[({])", r"\\text{Gamma}"),
-        (r"\\(?:gcd|lcm|operatorname\{(?:gcd|lcm)\}|text\{(?:gcd|lcm)\})\s*(?=\([^()]*[A-Za-z])", r"\\operatorname{divisor}"),
+        (
+            r"\\(?:operatorname\{|text\{)?(gcd|lcm)\}?\s*(?=\([^()]*[A-Za-z])",
+            r"\\operatorname{\1of}",
+        ),
         (r"\\(?:max|min)(?=\s*[_}])", r"\\text{m}"),
-        (r"(?<=\d)\s*\{\s*(\d[\d.]*)\s*\}", r"\\cdot{\1}"),
         (r"\\(?:cdotp|ast|star|bullet)(?![A-Za-z])", r"\\cdot "),
     )
 ]  # fmt: skip

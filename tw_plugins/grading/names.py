@@ -34,7 +34,7 @@ class Named:
 
 
 def named(node: Node) -> Named | None:
-    r"""Name and value of ``name = value``, of a chain ``name = … = value`` too; None where there is no name."""
+    r"""Name and value of ``name = value``, of a chain of them too; None where there is no name."""
     if isinstance(node, Leaf) and (point := _POINT.fullmatch(node.text)):
         return Named(point[1], parse(point[2])) if isinstance(parse(point[2]), Brackets) else None
     if not isinstance(node, Relation) or not _KEPT.issuperset(node.operators):
@@ -71,7 +71,7 @@ def is_name(node: Node) -> bool:
 
 
 def is_variable(node: Node) -> bool:
-    """Whether a side of an inequality is one variable, ``f(x)`` among them; ``|x|`` and ``\\ln x`` are not."""
+    """Whether a side of an inequality is one variable, or ``f(x)``; ``|x|`` and ``\\ln x`` are not."""
     return isinstance(node, Leaf) and bool(_VARIABLE.fullmatch(_bare(_text(node)))) and is_name(node)
 
 

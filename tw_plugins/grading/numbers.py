@@ -1,7 +1,7 @@
-r"""Numbers as answers write them, read exactly: ``-1,234``, ``3\frac{1}{2}``, ``0.\overline{3}``, ``7\times10^{37}``.
+r"""Numbers as answers write them: ``-1,234``, ``3\frac{1}{2}``, ``0.\overline{3}``, ``7\times10^{37}``.
 
-A decimal is itself. Only for a number that has no finite decimal it may stand, as its value rounded or cut off
-at the last digit, of seven significant digits or more: ``0.3333333`` is one third, ``0.33`` is not.
+A decimal is itself. Only for a number that has no finite decimal it may stand, as its value rounded or
+cut off at the last digit, of seven significant digits or more: ``0.3333333`` is one third, ``0.33`` is not.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SCIENTIFIC = re.compile(
 
 @dataclass(frozen=True)
 class Number:
-    """A value; ``unit`` is that of its last digit where it is written with a point, None where it is exact."""
+    """A value; ``unit`` is that of its last digit; None where it has no decimal point, and is exact."""
 
     value: Fraction
     unit: Fraction | None = None
@@ -42,7 +42,7 @@ class Number:
 
 
 def plain_number(text: str) -> Number | None:
-    r"""The number that ``text`` is, None for anything else. No operation but a quotient counts as a number."""
+    r"""The number that ``text`` is, None for anything else. Its one operation is a quotient."""
     text = _without_brackets(text.strip())
     if text[:1] in {"+", "-"}:
         rest = text[1:].strip()
@@ -82,7 +82,7 @@ def _is_rounded(decimal: Number, exact: Number) -> bool:
 
 
 def stands_for(decimal: Number, value: Fraction) -> bool:
-    """Whether ``decimal`` is ``value``, rounded or cut off at the last digit; ``value`` has no finite decimal."""
+    """Whether ``decimal`` is ``value``, rounded or cut off at its last digit."""
     if decimal.unit is None or len(str(abs(decimal.value / decimal.unit))) < LEAST_DIGITS:
         return False
     return abs(decimal.value - value) < decimal.unit
@@ -128,7 +128,7 @@ def _recurring(text: str) -> Number | None:
 
 
 def _period(digits: str) -> tuple[str, str]:
-    r"""``1666`` of ``0.1666\ldots`` → ``1``, ``6``: what stands at the end three times, or twice if it is long."""
+    r"""``1666`` of ``0.1666\ldots`` → ``1``, ``6``: what ends it three times, or twice if long."""
     for length in range(1, len(digits) // 2 + 1):
         times = 3 if length < 3 else 2
         period = digits[-length:]

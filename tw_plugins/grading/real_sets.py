@@ -76,7 +76,7 @@ def _set(node: Node) -> Any:
 
 
 def _of_list(node: List) -> Any:
-    """``x < 1 \\lor x > 2`` is a union; so are intervals side by side, and inequalities that exclude each other."""
+    """``x < 1 \\lor x > 2`` is a union; so are inequalities that exclude each other."""
     sets = [_set(item) for item in node.items]
     if node.either or not all(isinstance(item, Relation) for item in node.items):
         return sympy.Union(*sets)

@@ -22,7 +22,8 @@ _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[^\\]", re.DOTALL)
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "\\le": "<=", "\\ge": ">=", "\\ne": "!=", "\\in": "in", "\\approx": "~",
     "\\equiv": "=", "\\subset": "sub", "\\subseteq": "sub", "\\implies": "=>", "\\Rightarrow": "=>",
-    "\\Leftrightarrow": "=>", "\\iff": "=>", "\\to": "->", "\\rightarrow": "->", "\\perp": "perp", "\\parallel": "par",
+    "\\Leftrightarrow": "=>", "\\iff": "=>", "\\to": "->", "\\rightarrow": "->", "\\perp": "perp",
+    "\\parallel": "par",
     "\\cong": "cong", "\\sim": "sim", "\\notin": "notin",
 }  # fmt: skip
 _SETS = {"\\cup": "union", "\\cap": "intersection", "\\setminus": "minus"}
@@ -56,7 +57,7 @@ class Brackets:
 
 @dataclass(frozen=True)
 class SetOperation:
-    """``A ∪ B``, from the left."""
+    """A union, an intersection or a difference of two sets."""
 
     kind: str
     left: Node
@@ -173,7 +174,7 @@ def _unbraced(text: str) -> str:
 
 
 def _closing(text: str) -> int:
-    """Where the bracket that ``text`` begins with is closed, past its end; 0 where it is not. Any closes any."""
+    """Where the bracket that ``text`` begins with is closed, past its end, or 0. Any closes any."""
     depth, place = 0, 0
     for token in _TOKEN.findall(text):
         place += len(token)

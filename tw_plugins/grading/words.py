@@ -16,7 +16,7 @@ _BETWEEN = re.compile(r"\\cdot|\\times|[^A-Za-z]")
 
 
 def compare_words(answer: str, reference: str) -> bool | None:
-    """Whether two words are the same; None where one is none. Case counts for one or two bare letters: ``aB`` is a product."""
+    """Whether two words are the same; None where one is none. In one or two bare letters case counts."""
     one, other = word(answer), word(reference)
     if not one or not other:
         return None

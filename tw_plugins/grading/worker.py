@@ -6,8 +6,8 @@ kernel kills at the deadline and whose successor is there at once. Two more guar
 nothing is evaluated. SymPy turns a string into an expression by `eval` (in `eval_expr`). LaTeX is parsed by a
 grammar, which needs that function only for literal numbers and symbols: here it builds those and no more.
 
-    → {"answer": "\\frac{1}{2}", "reference": "0.5", "tolerance": 0, "seconds": 5}      ← {"equal": true, "swollen": false}
-                                                                       or {"late": true} or {"died": true}
+    → {"answer": "\\frac{1}{2}", "reference": "0.5", "tolerance": 0, "seconds": 5}
+    ← {"equal": true, "swollen": false} or {"late": true} or {"died": true}
 
 ``swollen``: the child has used so much memory that the process should be replaced. What runs out of memory
 is not equivalent; math-verify takes that for any other failure.
@@ -153,7 +153,7 @@ def main() -> None:
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=replies, flush=True)
         return
     for answer in (r"\frac{1}{2}", r"\sqrt{x}", r"\text{a}", "(1, 2]"):
-        equal(answer, "0.5")  # the parser's tables fill with use, and children start with ours
+        equal(answer, "0.5", 0.0)  # the parser's tables fill with use, and children start with ours
     print(json.dumps({"ready": True}), file=replies, flush=True)
     supervise(sys.stdin, replies, equal)
 
