@@ -70,7 +70,7 @@ class EvalRecord:
         wall_s: seconds of decoding at batch size 1; None when other problems were decoded at the same time.
         limits_hit: how often each limit was hit, see `tw_plugins.rollout.Rollout`.
         spans: requests in order, threads in outline order.
-        unanswered: there is no final answer at all; files of before 0.2 do not say.
+        unanswered: there is no final answer at all; older files do not say.
     """
 
     index: int

@@ -147,6 +147,18 @@ def test_missing_field_is_named(name: str) -> None:
         compute_score("toy", "", "7", {"threadweaver": incomplete})
 
 
+def test_a_trajectory_without_a_final_answer_is_counted() -> None:
+    assert score(changes={"text": r"</think>\boxed{8}"})["unanswered"] == 0.0
+    assert score(changes={"text": "</think>Answer: 7"})["unanswered"] == 1.0
+    line = score(changes={"text": "</think>Answer: 7"}, answer_line=True)
+    assert (line["acc"], line["unanswered"]) == (1.0, 0.0)
+
+
+def test_tolerance_is_a_setting() -> None:
+    near = {"text": r"</think>\boxed{7.01}"}
+    assert score(changes=near)["acc"] == 0.0 and score(changes=near, tolerance=0.01)["acc"] == 1.0
+
+
 @pytest.mark.parametrize("ground_truth", ["", "  ", None])
 def test_missing_reference_answer_is_an_error(ground_truth: Any) -> None:
     with pytest.raises(ValueError, match="ground_truth"):
