@@ -18,14 +18,24 @@ _CHOICE = re.compile(
     r"(?:\\text\{\s*\(?([A-J])[).:]+\s*\}|\(\s*([A-J])\s*\)|\(\\text\{\s*([A-J])\s*\}\)|([A-J])[).](?=\s))"
     r"[.:\s]*(.*)"
 )
+_MODULUS = re.compile(r"\(?\s*(?:\\mod|(?<![A-Za-z\\])mod)(?![A-Za-z])\s*\{?\s*([^{}()]+?)\s*\}?\s*\)?$")
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*\^\\circ")
 _TURNING = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
 
 
 def readings(answer: str, reference: str) -> Iterator[tuple[str, str]]:
     """Pairs of bare texts; the two are equivalent when those of any pair are."""
+    (answer, modulus), (reference, other) = _modulus(answer), _modulus(reference)
+    if modulus != other:
+        return
     for given, wanted in _choices(*without_conditions(answer, reference)):
         yield from _values(*_in_radians(given, wanted))
+
+
+def _modulus(text: str) -> tuple[str, str]:
+    r"""The modulus of ``3 \pmod 5`` is part of what it says; empty where there is none."""
+    match = _MODULUS.search(text)
+    return (text[: match.start()].strip(), match[1].strip()) if match else (text, "")
 
 
 def _choices(answer: str, reference: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
-from tw_plugins.grading.names import Named, named, same_name
+from tw_plugins.grading.names import Named, is_name, named, same_name
 from tw_plugins.grading.real_sets import are_same_sets, is_known_set
 from tw_plugins.grading.relations import are_same_relations, is_inequality
 from tw_plugins.grading.structure import (
@@ -68,9 +68,7 @@ class _Comparison:
     def _parts(self, given: Node, wanted: Node) -> bool:
         match given, wanted:
             case List(), List():
-                return self._lists(_entries(given.items), _entries(wanted.items)) or (
-                    _has_inequality(given) and are_same_sets(given, wanted)
-                )
+                return self._lists(given, wanted)
             case Brackets(), Brackets():
                 return self._brackets(given, wanted)
             case List() | Brackets(), List() | Brackets():
@@ -96,7 +94,16 @@ class _Comparison:
             return _count(one) <= 1 and _count(other) <= 1 and self._unordered(_values(one), _values(other))
         return self._ordered(_values(one), _values(other))
 
-    def _lists(self, given: list[Named], wanted: list[Named]) -> bool:
+    def _lists(self, given: List, wanted: List) -> bool:
+        joints = {given.joint, wanted.joint}
+        if all(map(is_name, (*given.items, *wanted.items))) and joints != {"and", ","}:
+            # Of names the order is the answer, unless "and" or "or" says that it is none.
+            alike = self._ordered if joints == {","} else self._unordered
+            return len(joints) == 1 and alike(given.items, wanted.items)
+        same = self._same_entries(_entries(given.items), _entries(wanted.items))
+        return same or (_has_inequality(given) and are_same_sets(given, wanted))
+
+    def _same_entries(self, given: list[Named], wanted: list[Named]) -> bool:
         if len(given) != len(wanted):
             return False
         if _count(given) <= 1 and _count(wanted) <= 1:
@@ -138,7 +145,8 @@ def _quotients(ratio: Ratio) -> list[str]:
 def _single(node: Node) -> Node:
     """A set or list of one is that one; a ratio of two their quotient."""
     if isinstance(node, Brackets | List) and len(node.items) == 1:
-        return node.items[0]
+        # Not of a name or a set: {a_n} is a sequence, and the set of the empty set is not empty.
+        return node if is_known_set(node.items[0]) or is_name(node.items[0]) else node.items[0]
     return Leaf(_quotients(node)[0]) if isinstance(node, Ratio) and len(node.parts) == 2 else node
 
 

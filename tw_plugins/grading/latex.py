@@ -43,6 +43,7 @@ _TABLE = [
         (r"(?<![\w.^}_])(\d+)\s*\\frac\s*(\{\d+\}\s*\{\d+\}|\d\s*\d(?!\d))", r"(\1+\\frac\2)"),
         (r"([A-Za-z])\s*((?:'|\^\s*\{?\s*\\prime\s*\}?)+)", lambda primed: _named(primed[1], primed[2])),
         (r"\^\s*(?:T(?![A-Za-z])|\{\s*T\s*\}|\\top|\{\s*\\top\s*\})", r"^{\\text{T}}"),
+        (r"\\(?:wide)?hat\s*(?:\{\s*(?:\\text\{)?([A-Za-z])\}?\s*\}|([A-Za-z]))", r"\\text{hat\1\2}"),
         (r"\\gamma(?![A-Za-z])", r"\\text{gamma}"),
         (r"\\Gamma(?![A-Za-z\s]*[({])", r"\\text{Gamma}"),
         (

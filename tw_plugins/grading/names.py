@@ -16,7 +16,8 @@ from tw_plugins.grading.structure import Brackets, Leaf, Node, Ratio, Relation, 
 __all__ = ["Named", "is_name", "is_variable", "named", "same_name"]
 
 _INDEX = re.compile(
-    r"_\s*(?:\{(?:[^{}]|\{[^{}]*\})*\}|\\text\{[^{}]*\}|\\[a-z]+|\w)|(?<=[A-Za-z'])\s*\([^()]*\)"
+    r"_\s*(?:\{(?:[^{}]|\{[^{}]*\})*\}|\\text\{[^{}]*\}|\\[a-z]+|\w)"
+    r"|\^\s*\{\s*-1\s*\}\s*\([^()]*\)|(?<=[A-Za-z'])\s*\([^()]*\)"
 )
 _OPERATION = re.compile(r"[-+*^]|\\(?:cdot|times)(?![a-z])|(?<![A-Za-z\\])[a-z]\s*[a-z](?![A-Za-z])")
 _VARIABLE = re.compile(r"[A-Za-z]'*|\\(?!sin|cos|tan|ln|log|exp|arc)[a-z]{2,}")

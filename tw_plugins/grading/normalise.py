@@ -29,6 +29,7 @@ _DRESS: list[tuple[str, Replacement]] = [
     (r"(?<!\\)(?:\$|\\[()\[\]])", ""),  # mathematics in a text
     (r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|mathstrut|strut)(?![A-Za-z])", " "),
     (r"\\(?:middle|[mM]?left|[mM]?right|[bB]igg?[lrm]?)(?![A-Za-z])\s*\.?", ""),
+    (r"^\s*\\text\s*\{[^{}]*(?i:answer)[^{}]*\}\s*:?", ""),
     (r"\\(?:checkmark|blacksquare|square|qed|Box)(?![A-Za-z])|[✓✔■□]", ""),
 ]
 # Before all spaces are alike.
@@ -43,6 +44,7 @@ _SPACES_AND_TEXT: list[tuple[str, Replacement]] = [
     (r"\{\s*\\(?:rm|bf|it|sf)\s+([^{}]*)\}", r"\\text{\1}"),
     (rf"\\(?:{_FONT})\s*\{{", r"\\text{"),
     (r"\\text\{\s*([eid])\s*\}", r"\1"),
+    (r"\\text\{\s*([A-J](?:\s*(?:,|and|or|,\s*and|,\s*or)\s*[A-J])+)\s*\}", r"\1"),
     (r"\\text\{\s*((?:[-+]?\d[\d.,/]*)|)\s*\}", r"\1"),
     (rf"\\operatorname\*?\s*\{{\s*({_FUNCTION}|max|min|gcd)\s*\}}", r"\\\1 "),
 ]

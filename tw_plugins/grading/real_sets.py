@@ -78,10 +78,11 @@ def _set(node: Node) -> Any:
 def _of_list(node: List) -> Any:
     """``x < 1 \\lor x > 2`` is a union; so are inequalities that exclude each other."""
     sets = [_set(item) for item in node.items]
-    if node.either or not all(isinstance(item, Relation) for item in node.items):
+    relations = [isinstance(item, Relation) for item in node.items]
+    if node.joint == "or" or not any(relations):
         return sympy.Union(*sets)
     both = reduce(sympy.Intersection, sets)
-    return sympy.Union(*sets) if both is sympy.S.EmptySet else both
+    return sympy.Union(*sets) if both is sympy.S.EmptySet and all(relations) else both
 
 
 def _of_inequality(relation: Relation) -> Any:

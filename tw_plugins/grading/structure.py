@@ -28,6 +28,9 @@ _RELATIONS = {
 }  # fmt: skip
 _SETS = {"\\cup": "union", "\\cap": "intersection", "\\setminus": "minus"}
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_BUILDER = re.compile(
+    r"(?:(.+?)\s*[:|]\s*([a-z]\s*\\in\s*\\mathbb\{Z\})|[a-z]\s*(?:\\in\s*\\mathbb\{R\})?\s*[:|]\s*(.+))"
+)
 _MATRIX = re.compile(r"\\begin\{([bpvBV]?matrix|array)\}(?:\{[lcr| ]*\})?(.*)\\end\{\1\}")
 
 
@@ -40,10 +43,10 @@ class Leaf:
 
 @dataclass(frozen=True)
 class List:
-    """Answers side by side, in no order. ``either``: joined by "or"."""
+    """Answers side by side, joined by commas (``,``), by "and" or by "or"."""
 
     items: tuple[Node, ...]
-    either: bool = False
+    joint: str = ","
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,10 @@ Node = Leaf | List | Brackets | SetOperation | Relation | Ratio | Matrix
 def parse(text: str) -> Node:
     """The form of a normalised answer."""
     text = _unbraced(text.strip())
-    for outer in ("\\lor", ";", "\\land"):
+    for outer, joint in (("\\lor", "or"), (";", ","), ("\\land", "and")):
         parts = _split(text, {outer})[0]
         if len(parts) > 1:
-            return _joined([part for part in parts if part.strip()], either=outer == "\\lor")
+            return _joined([part for part in parts if part.strip()], joint)
     if not _THOUSANDS.fullmatch(text):
         parts = [signed for part in _split(text, {","})[0] if part.strip() for signed in _signs(part)]
         if len(parts) > 1:
@@ -103,14 +106,14 @@ def parse(text: str) -> Node:
     return _relation(text)
 
 
-def _joined(parts: list[str], either: bool) -> Node:
+def _joined(parts: list[str], joint: str) -> Node:
     """Lists of one length ≥ 2 are tuples (``p=5,q=2; p=7,q=2``), others one list (``1, 2 and 3``)."""
     nodes = [parse(part) for part in parts]
     sizes = {len(node.items) if isinstance(node, List) else 1 for node in nodes}
     if len(nodes) > 1 and len(sizes) == 1 and sizes != {1}:
-        return List(tuple(Brackets("(", ")", node.items) for node in nodes if isinstance(node, List)), either)
+        return List(tuple(Brackets("(", ")", node.items) for node in nodes if isinstance(node, List)), joint)
     flat = [item for node in nodes for item in (node.items if isinstance(node, List) else (node,))]
-    return flat[0] if len(flat) == 1 else List(tuple(flat), either)
+    return flat[0] if len(flat) == 1 else List(tuple(flat), joint)
 
 
 def _signs(text: str) -> Iterator[str]:
@@ -159,6 +162,9 @@ def _brackets(text: str) -> Node:
         return Leaf(text)
     inner = text[len(opening) : -len(closing)].strip()
     parts = [signed for part in _split(inner, {",", ";"})[0] for signed in _signs(part)]
+    if opening == "\\{" and closing == "\\}" and (built := _BUILDER.fullmatch(inner)):
+        # {x | x > 3} is what its condition says, {2k : k ∈ Z} what it lists.
+        return parse(built[1]) if built[2] else parse(built[3])
     if opening == "\\{" and closing == "\\}":
         return Brackets("{", "}", tuple(_relation(part) for part in parts))
     if len(parts) > 1 and all(part.strip() for part in parts):

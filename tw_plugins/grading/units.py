@@ -36,12 +36,15 @@ _MONEY = {"\\$": "dollar", "€": "euro", "£": "lb", "\\pounds": "lb", "¥": "y
 
 _POWER = r"(?:\s*\^\s*(?:\{\s*-?\d\s*\}|\d))?"
 _ATOM = rf"\\text\{{[^{{}}\\]*\}}{_POWER}"
+_OPERATORS = "land lor in cup cap cdot times le ge ne to approx setminus"
+_NO_OPERATOR = "".join(rf"(?<!\\{name})" for name in _OPERATORS.split())
 _NAMES = "|".join(sorted(_KNOWN, key=len, reverse=True))
 _UNITS = [
     re.compile(pattern)
     for pattern in (
         rf"(?<=[\d}})])\s*\\frac\{{\s*({_ATOM})\s*\}}\{{\s*({_ATOM})\s*\}}",
-        rf"(?<=[\w}})!|])\s*{_ATOM}(?:\s*(?:\\cdot|/|\\times)?\s*{_ATOM})*|(?<=[\w}})])\s*/\s*{_ATOM}",
+        rf"(?<=[\d}}])\s*\(\s*{_ATOM}\s*\)",
+        rf"(?<=[\w}})!|]){_NO_OPERATOR}\s*{_ATOM}(?:\s*(?:\\cdot|/|\\times)?\s*{_ATOM})*|(?<=[\w}})])\s*/\s*{_ATOM}",
         rf"(?<=[\d}}])(?:\s*(?:{_NAMES})s?(?![A-Za-z(\\_]))+{_POWER}\.?\s*(?=$|[,;])",
     )
 ]
