@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from tw_plugins.grading.names import Named, is_name, named, same_name
-from tw_plugins.grading.real_sets import are_same_sets, is_known_set
+from tw_plugins.grading.real_sets import are_same_sets, as_interval, is_known_set
 from tw_plugins.grading.relations import are_same_relations, is_inequality
 from tw_plugins.grading.structure import (
     Brackets,
@@ -63,7 +63,8 @@ class _Comparison:
 
     def _same_intervals(self, given: Node, wanted: Node) -> bool:
         """Also where the ends are no numbers: ``(a, b]``."""
-        return isinstance(given, Brackets) and isinstance(wanted, Brackets) and self._brackets(given, wanted)
+        one, other = as_interval(given), as_interval(wanted)
+        return isinstance(one, Brackets) and isinstance(other, Brackets) and self._brackets(one, other)
 
     def _parts(self, given: Node, wanted: Node) -> bool:
         match given, wanted:

@@ -8,6 +8,7 @@ difference to 15 places and simplifies it.
 from __future__ import annotations
 
 import random
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -21,15 +22,16 @@ __all__ = ["are_same", "are_same_texts", "is_closed", "is_proportional"]
 
 POINTS = 4  # where two functions are compared
 LEAST_POINTS = 2  # where both have a value
-DIGITS = 60  # of a difference of functions, before it is taken for 0
-DIGITS_OF_CONSTANTS = 400
+DIGITS = 100  # of a difference of functions, before it is taken for 0
+DIGITS_OF_CONSTANTS = 500
 _LAZY = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, sympy.Derivative)
+_SPACES = re.compile(r"(?<!\d)\s+|\s+(?!\d)")  # not between two numbers
 _STEPS = (sympy.floor, sympy.ceiling, sympy.Mod)  # whose difference may show at whole numbers alone
 
 
 def are_same_texts(answer: str, reference: str, tolerance: float = 0.0) -> bool:
     """Whether two expressions, as LaTeX, are the same; False where one cannot be read."""
-    if answer.replace(" ", "") == reference.replace(" ", ""):
+    if _SPACES.sub("", answer) == _SPACES.sub("", reference):
         return True
     try:
         given, wanted = evaluated(read(answer)), evaluated(read(reference))
@@ -81,11 +83,14 @@ def vanishes(difference: Any) -> bool:
         return True
     if _is_infinite(difference) or difference.has(*_LAZY):
         return False
+    # As many more as the numbers in it have: x^{1/2006!} is x in its first thousands.
+    bits = [part.p.bit_length() + part.q.bit_length() for part in difference.atoms(sympy.Rational)]
+    more = max(bits, default=0)  # more than twice its digits
     if not difference.free_symbols:
-        return _is_zero(difference, {}, DIGITS_OF_CONSTANTS) is True
+        return _is_zero(difference, {}, DIGITS_OF_CONSTANTS + more) is True
     found = 0
     for point in points(difference):
-        zero = _is_zero(difference, point, DIGITS)
+        zero = _is_zero(difference, point, DIGITS + more)
         if zero is False:
             return False
         found += zero is True

@@ -36,7 +36,7 @@ _TABLE = [
         (r"(?<![A-Za-z\\{])([A-Z]{2,})(?![A-Za-z])", r"\\text{\1}"),
         (r"\\(?:angle|triangle)\s*(?:\\text\{([A-Z]+)\}|([A-Z]))", r"\\text{angle\1\2}"),
         # The numeral of a base is a name: its value is another numeral.
-        (r"(?<![\w.^\\])([0-9][0-9A-F]*)\s*_\s*(?:\{\s*\(?(\d+)\)?\s*\}|(\d))", r"\\text{base\2\3digits\1}"),
+        (r"(?<![\w.^\\])([0-9][0-9A-F.]*)\s*_\s*(?:\{\s*\(?(\d+)\)?\s*\}|(\d))", r"\\text{base\2\3digits\1}"),
         # A quotient of integers binds more closely than a product: 5/8 i, 1/2 x.
         (r"(?<![\w^_.}\)!])(\d+)\s*/\s*(\d+)(?![\w.!^]|\s*[\^!])", r"\\frac{\1}{\2}"),
         (r"(?<![\w^_.}\)!])(\d+)\s*/\s*(\d+)(?=[a-zA-Z])", r"\\frac{\1}{\2}"),
@@ -54,8 +54,8 @@ _TABLE = [
         (r"\\(?:cdotp|ast|star|bullet)(?![A-Za-z])", r"\\cdot "),
     )
 ]  # fmt: skip
-# Two numbers side by side, among others.
-_UNREADABLE = re.compile(r"\d\s+\.?\d|\\ldots|&|\\\\|\?")
+# Two numbers side by side and a number with an index, among others.
+_UNREADABLE = re.compile(r"\d\s*_|\d\s+\.?\d|\\ldots|&|\\\\|\?")
 
 
 class ReadError(ValueError):

@@ -29,6 +29,8 @@ _DRESS: list[tuple[str, Replacement]] = [
     (r"(?<!\\)(?:\$|\\[()\[\]])", ""),  # mathematics in a text
     (r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|mathstrut|strut)(?![A-Za-z])", " "),
     (r"\\(?:middle|[mM]?left|[mM]?right|[bB]igg?[lrm]?)(?![A-Za-z])\s*\.?", ""),
+    (r"\\(?:text)?color\s*\{[^{}]*\}|\\underline(?=\s*\{)", ""),
+    (r"^\s*\\boxed\s*\{(.*)\}\s*$", r"\1"),
     (r"^\s*\\text\s*\{[^{}]*(?i:answer)[^{}]*\}\s*:?", ""),
     (r"\\(?:checkmark|blacksquare|square|qed|Box)(?![A-Za-z])|[✓✔■□]", ""),
 ]
@@ -37,6 +39,7 @@ _DIGIT_GROUPS: list[tuple[str, Replacement]] = [
     (r"(?<=\d),?\\!\s*,?\s*(?=\d{3}(?!\d))", ""),
     (r"(?<=\d)\s*\{,\}\s*(?=\d)", ","),
     (r"(?<![\d.,^_])\d{1,3}(?:(?:\\[,;: ]|~|\{\\,\})\s*\d{3})+(?!\d)", lambda m: re.sub(r"\D", "", m[0])),
+    (r"\.\d{3}(?:(?:\\[,;: ]|~|\{\\,\})\s*\d{3})+(?!\d)", lambda m: "." + re.sub(r"\D", "", m[0])),
     (r"(?<![\d.,^_/ ])\d{1,3}(?: \d{3})+(?![\d/])", lambda m: m[0].replace(" ", "")),
 ]
 _SPACES_AND_TEXT: list[tuple[str, Replacement]] = [
@@ -79,6 +82,7 @@ _SYNONYMS: list[tuple[str, Replacement]] = [
 ]
 _PLAIN_NOTATION: list[tuple[str, Replacement]] = [
     (r"(?<![A-Za-z\\])(?:infinity|infty|oo)(?![A-Za-z])", r"\\infty "),
+    (r"\\text\{\s*\\infty\s*\}", r"\\infty "),
     (r"(?<![A-Za-z\\])pi(?![A-Za-z])", r"\\pi "),
     (rf"(?<![A-Za-z\\])({_FUNCTION})(?=\s*[({{^\d])", r"\\\1"),
     (r"(?<![A-Za-z\\])sqrt\s*\(([^()]*)\)|\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1\2}"),

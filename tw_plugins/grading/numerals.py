@@ -9,7 +9,7 @@ import re
 
 __all__ = ["compare_numerals"]
 
-_NUMERAL = re.compile(r"([0-9][0-9A-Za-z]*)\s*_\s*(?:\{\s*\(?\s*([0-9]+)\s*\)?\s*\}|([0-9]))")
+_NUMERAL = re.compile(r"\(?([0-9][0-9A-Za-z]*)\)?\s*_\s*(?:\{\s*\(?\s*([0-9]+)\s*\)?\s*\}|([0-9]))")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -24,7 +24,7 @@ def compare_numerals(answer: str, reference: str) -> bool | None:
 
 def _numeral(text: str) -> tuple[str, int] | None:
     """Digits and base; None where no base is named, or a digit that it does not have."""
-    match = _NUMERAL.fullmatch(text.strip("() "))
+    match = _NUMERAL.fullmatch(text.strip())
     if match is None:
         return None
     digits, base = match[1].lower().lstrip("0") or "0", int(match[2] or match[3])

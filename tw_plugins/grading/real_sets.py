@@ -2,6 +2,7 @@ r"""Sets of real numbers: intervals, unions and inequalities of one variable, as
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -13,7 +14,7 @@ from tw_plugins.grading.names import is_variable, named
 from tw_plugins.grading.relations import ascending, difference, is_inequality
 from tw_plugins.grading.structure import Brackets, Leaf, List, Node, Relation, SetOperation
 
-__all__ = ["are_same_sets", "is_known_set"]
+__all__ = ["are_same_sets", "as_interval", "is_known_set"]
 
 _KNOWN = {
     r"\emptyset": sympy.S.EmptySet,
@@ -31,6 +32,20 @@ class _NoSetError(Exception):
 def is_known_set(node: Node) -> bool:
     """Whether a leaf is the name of a set of numbers, the empty one too."""
     return isinstance(node, Leaf) and node.text.strip() in _KNOWN
+
+
+def as_interval(node: Node) -> Node:
+    """``a < x \\le b`` as ``(a, b]``, whatever its ends are; any other node as it is."""
+    relation = ascending(node) if isinstance(node, Relation) else None
+    if relation is None or len(relation.sides) != 3 or not is_variable(relation.sides[1]):
+        return node
+    if not {"<", "<="}.issuperset(relation.operators):
+        return node
+    opening, closing = (
+        ("[" if relation.operators[0] == "<=" else "("),
+        ("]" if relation.operators[1] == "<=" else ")"),
+    )
+    return Brackets(opening, closing, (relation.sides[0], relation.sides[2]))
 
 
 def are_same_sets(given: Node, wanted: Node) -> bool:
@@ -77,12 +92,23 @@ def _set(node: Node) -> Any:
 
 def _of_list(node: List) -> Any:
     """``x < 1 \\lor x > 2`` is a union; so are inequalities that exclude each other."""
-    sets = [_set(item) for item in node.items]
+    sets = [_set(item) for item in _repeated(node.items)]
     relations = [isinstance(item, Relation) for item in node.items]
     if node.joint == "or" or not any(relations):
         return sympy.Union(*sets)
     both = reduce(sympy.Intersection, sets)
     return sympy.Union(*sets) if both is sympy.S.EmptySet and all(relations) else both
+
+
+def _repeated(items: Sequence[Node]) -> list[Node]:
+    """``x \\ne 0, 1`` says ``x \\ne 1`` too."""
+    full: list[Node] = []
+    for item in items:
+        before = full[-1] if full else None
+        if isinstance(item, Leaf) and isinstance(before, Relation) and before.operators == ("!=",):
+            item = Relation((before.sides[0], item), ("!=",))
+        full.append(item)
+    return full
 
 
 def _of_inequality(relation: Relation) -> Any:
