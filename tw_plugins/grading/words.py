@@ -12,6 +12,7 @@ __all__ = ["compare_words", "word"]
 
 _TEXT = re.compile(r"\\text\s*\{([^{}\\]*)\}")
 _LETTERS = re.compile(r"[A-Za-z](?:\s*(?:(?:\\cdot|\\times|\*)\s*)?[A-Za-z])*")
+_PATH = re.compile(r"[A-Z](?:\s*-\s*[A-Z]){2,}")  # A-C-B, from A over C to B
 _BETWEEN = re.compile(r"\\cdot|\\times|[^A-Za-z]")
 
 
@@ -28,4 +29,4 @@ def compare_words(answer: str, reference: str) -> bool | None:
 def word(text: str) -> str:
     r"""The letters of ``ABC``, ``\text{(ABC)}``, ``D\cdot A`` or ``no solution``; empty for anything else."""
     bare = _TEXT.sub(r"\1", text).strip(" ().")
-    return _BETWEEN.sub("", bare) if _LETTERS.fullmatch(bare) else ""
+    return _BETWEEN.sub("", bare) if _LETTERS.fullmatch(bare) or _PATH.fullmatch(bare) else ""
