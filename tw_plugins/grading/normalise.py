@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from tw_plugins.grading.characters import as_latex
 
@@ -116,6 +117,7 @@ _EMPTY_TEXT = re.compile(r"\\text\{[\s.,;:]*\}$")
 _MARKS = " .,;:"
 
 
+@lru_cache(maxsize=1024)  # a reference comes with each trajectory of its group
 def normalise(text: str) -> str:
     r"""The same answer in the one way of writing that the comparison knows.
 

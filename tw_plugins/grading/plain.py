@@ -29,7 +29,9 @@ _WORK = re.compile(
 
 
 def compare_plainly(answer: str, reference: str, tolerance: float = 0.0) -> bool | None:
-    """Whether the two are the same, or None where only the worker can say."""
+    """Whether the two are the same, or None where only the worker can say. Nothing is no answer."""
+    if not answer or not reference or answer == reference:
+        return bool(answer) and answer == reference
     same = compare_simply(answer, reference, tolerance)
     if same is not None:
         return same

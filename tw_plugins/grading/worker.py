@@ -80,14 +80,18 @@ def load_equal() -> Callable[[str, str, float], bool]:
     importlib.import_module("sympy.physics.units")
     # Of this copy of the package, whatever else is installed or stands in the working folder.
     sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tw_plugins.grading.affixes import readings
     from tw_plugins.grading.compare import are_equivalent
     from tw_plugins.grading.leaves import are_same_leaves
+    from tw_plugins.grading.plain import compare_plainly
 
     del sys.path[0]
     sympy_parser.eval_expr = build_literal
 
     def equal(answer: str, reference: str, tolerance: float = 0.0) -> bool:
-        return are_equivalent(answer, reference, partial(are_same_leaves, tolerance=tolerance))
+        same = partial(are_same_leaves, tolerance=tolerance)
+        pairs = [(pair, compare_plainly(*pair, tolerance)) for pair in readings(answer, reference)]
+        return any(are_equivalent(*pair, same) if said is None else said for pair, said in pairs)
 
     return equal
 
