@@ -58,6 +58,12 @@ _TABLE = [
 _UNREADABLE = re.compile(r"\d\s*_|\d\s+\.?\d|\\ldots|&|\\\\|\?")
 
 
+# Words beside a value, which the grammar would multiply it with, and the product of two vectors.
+_NO_FACTOR = re.compile(
+    r"(?:.\\text|^\\text(?=\{[^{}]*\}.))\{[^{}]*[a-z][^{}]*[a-z][^{}]*\}|\\vec.*\\times|\\times.*\\vec"
+)
+
+
 class ReadError(ValueError):
     """A text that the grammar does not read, or not in one way."""
 
@@ -85,6 +91,8 @@ def read(text: str) -> Any:
     Raises:
         ReadError: the text is no one expression.
     """
+    if _NO_FACTOR.search(text):
+        raise ReadError(text)
     for pattern, replacement in _TABLE:
         text = pattern.sub(replacement, text)
     if _UNREADABLE.search(text):

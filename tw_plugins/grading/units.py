@@ -27,8 +27,9 @@ _KNOWN = {*(name for name in (*_SAME, *_NAMES_OF) if len(name) > 1), *_MORE.spli
 # Words that change what a number says: then the text stays, and the answer is another one.
 _CHANGES = (
     "or and not no more less least most than except but if where with remainder mod plus minus hundred "
-    "thousand million billion trillion dozen half quarter double twice about over under above below between "
-    "squared cubed root base is are to from even odd none undefined negative positive approximately percent"
+    "thousand million billion trillion dozen half quarter double twice factorial choose about over "
+    "under above below between squared cubed root base is are to from even odd none undefined negative "
+    "positive approximately percent"
 )
 _NO_UNIT = frozenset(_CHANGES.split())
 _SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
