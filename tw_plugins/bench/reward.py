@@ -99,7 +99,7 @@ def _repeat(processes: int, deadline_s: float, work: Sequence[tuple[Sequence[str
 
 def _grade(pool: GradingPool, pair: Sequence[str], honest: bool) -> tuple[float, bool, bool]:
     start = time.perf_counter()
-    equal = pool.equal(*pair)
+    equal = pool.equal(pair[0], pair[1])
     return time.perf_counter() - start, equal, honest
 
 

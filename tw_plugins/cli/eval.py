@@ -11,6 +11,7 @@ from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.options import (
     DEFAULTS,
     AnswerKey,
+    AnswerLine,
     BaseUrl,
     Concurrency,
     EngineArg,
@@ -24,6 +25,7 @@ from tw_plugins.cli.options import (
     ServedName,
     ServerKind,
     Template,
+    Tolerance,
     TopP,
     WallClock,
     option,
@@ -63,6 +65,8 @@ def eval_run(
     max_blocks: MaxBlocks = DEFAULTS.max_blocks,
     concurrency: Concurrency = DEFAULTS.concurrency,
     wall_clock: WallClock = DEFAULTS.wall_clock_problems,
+    tolerance: Tolerance = DEFAULTS.tolerance,
+    answer_line: AnswerLine = DEFAULTS.answer_line,
     samples: Annotated[
         int | None, option("samples", "When not given, the paper's of a benchmark, else 1.")
     ] = None,
@@ -101,6 +105,8 @@ def eval_run(
         max_blocks=max_blocks,
         concurrency=concurrency,
         wall_clock_problems=wall_clock,
+        tolerance=tolerance,
+        answer_line=answer_line,
         samples=samples,
     )
     run(model, data, parse_modes(mode), out, settings, limit, PlainConsole(), where)

@@ -12,6 +12,7 @@ from tw_plugins.settings import Setting, declared
 __all__ = [
     "DEFAULTS",
     "AnswerKey",
+    "AnswerLine",
     "BaseUrl",
     "Concurrency",
     "EngineArg",
@@ -26,6 +27,7 @@ __all__ = [
     "ServerKind",
     "Temperature",
     "Template",
+    "Tolerance",
     "TopP",
     "WallClock",
     "option",
@@ -59,6 +61,8 @@ MaxThreadTokens = Annotated[int | None, option("max_thread_tokens")]
 MaxThreads = Annotated[int, option("max_threads")]
 MaxBlocks = Annotated[int, option("max_blocks")]
 Concurrency = Annotated[int, option("concurrency")]
+Tolerance = Annotated[float, option("tolerance")]
+AnswerLine = Annotated[bool, option("answer_line")]
 WallClock = Annotated[int, option("wall_clock_problems")]
 
 BaseUrl = Annotated[

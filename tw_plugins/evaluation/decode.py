@@ -14,6 +14,7 @@ from tw_plugins.evaluation.problems import EvalProblem, decomposable_places
 from tw_plugins.evaluation.records import EvalRecord, spans_of
 from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.grading import extract_answer, is_equivalent
+from tw_plugins.grading.settings import GradingSettings
 from tw_plugins.latency import measure
 from tw_plugins.rollout import Engine, Limits, Mode, Rollout, fork_join
 from tw_plugins.rollout.concurrency import all_or_raise
@@ -32,6 +33,7 @@ async def evaluate(
     limits: Limits,
     concurrency: int,
     wall_clock_problems: int = 0,
+    grading: GradingSettings = GradingSettings(),  # noqa: B008
     progress: Callable[[EvalRecord], None] = lambda record: None,
 ) -> list[EvalRecord]:
     """Decodes and grades every problem.
@@ -40,6 +42,7 @@ async def evaluate(
         concurrency: trajectories decoded at a time.
         wall_clock_problems: so many of the decomposable problems, the first ones (the first of all where none
             is decomposable), come last: one at a time, after a warm-up, and with their ``wall_s``.
+        grading: what counts as a final answer, and how near a decimal must be.
         progress: called with every record as it is made.
 
     Returns:
@@ -57,7 +60,7 @@ async def evaluate(
         started = time.perf_counter()
         rollout = await fork_join(engine, problem.prompt_ids, tags, limits, mode=mode)
         wall_s = time.perf_counter() - started if timed else None
-        return await asyncio.to_thread(_record, problem, rollout, tags, wall_s)
+        return await asyncio.to_thread(_record, problem, rollout, tags, grading, wall_s)
 
     async def one_of_many(place: int) -> EvalRecord:
         async with gate:
@@ -77,16 +80,22 @@ async def evaluate(
     return [made[place] for place in range(len(problems))]
 
 
-def _record(problem: EvalProblem, rollout: Rollout, tags: ControlTokens, wall_s: float | None) -> EvalRecord:
+def _record(
+    problem: EvalProblem,
+    rollout: Rollout,
+    tags: ControlTokens,
+    grading: GradingSettings,
+    wall_s: float | None,
+) -> EvalRecord:
     latency, text = measure(rollout), tags.decode(rollout.response_ids)
-    answer = extract_answer(text)
+    answer = extract_answer(text, grading.answer_line)
     return EvalRecord(
         index=problem.index,
         kind=problem.kind,
         mode=rollout.mode,
         prompt=problem.prompt,
         text=text,
-        correct=answer is not None and is_equivalent(answer, problem.reference),
+        correct=answer is not None and is_equivalent(answer, problem.reference, grading.tolerance),
         well_formed=not validate_ids(rollout.response_ids, tags),
         total=latency.total,
         longest=latency.longest,
@@ -95,4 +104,5 @@ def _record(problem: EvalProblem, rollout: Rollout, tags: ControlTokens, wall_s:
         wall_s=wall_s,
         limits_hit=rollout.limits_hit,
         spans=spans_of(rollout, timed=wall_s is not None),
+        unanswered=answer is None,
     )

@@ -33,6 +33,7 @@ def describe(records: Sequence[EvalRecord]) -> Figures:
 
             problems, samples              counts
             accuracy, format, activation   shares in 0..1
+            unanswered                     share of trajectories without a final answer
             token_latency, total_tokens    tokens
             self_parallelism               total / longest of a trajectory (paper Table 3)
             wall_s, wall_s_problems        seconds at batch size 1 and over how many problems; None and 0
@@ -67,6 +68,7 @@ _MEASURES: Mapping[str, Measure] = {
     "wall_s": lambda record: record.wall_s,
     "activation": lambda record: record.blocks > 0,
     "format": lambda record: record.well_formed,
+    "unanswered": lambda record: record.unanswered,
     "limited": lambda record: any(record.limits_hit.values()),
 }
 

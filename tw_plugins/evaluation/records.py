@@ -71,6 +71,7 @@ class EvalRecord:
         wall_s: seconds of decoding at batch size 1; None when other problems were decoded at the same time.
         limits_hit: how often each limit was hit, see `tw_plugins.rollout.Rollout`.
         spans: requests in order, threads in outline order.
+        unanswered: there is no final answer at all; older files do not say.
     """
 
     index: int
@@ -87,9 +88,11 @@ class EvalRecord:
     wall_s: float | None
     limits_hit: dict[str, int]
     spans: tuple[Span, ...]
+    unanswered: bool = False
 
 
 _FIELDS = {field.name for field in fields(EvalRecord)}
+_LATER = {"unanswered"}
 
 
 def spans_of(rollout: Rollout, timed: bool = False) -> tuple[Span, ...]:
@@ -190,7 +193,7 @@ def _record(line: bytes, where: str) -> EvalRecord:
     data = record_in(line)
     if isinstance(data, str):
         raise RecordError(f"{where}: {data}")
-    if set(data) != _FIELDS:
+    if set(data) | _LATER != _FIELDS:
         raise RecordError(f"{where}: a record has the fields {sorted(_FIELDS)}, this line has {sorted(data)}")
     try:
         return EvalRecord(**{**data, "spans": tuple(map(span_from, data["spans"]))})

@@ -118,12 +118,13 @@ def _sections(rows: Rows) -> list[str]:
         "## Forks, format and limits",
         "Hits of a limit are counted; the share is of trajectories with any.",
         markdown_table(
-            ["", "forked", "well-formed", "hit a limit", "limits"],
+            ["", "forked", "well-formed", "no final answer", "hit a limit", "limits"],
             [
                 [
                     name,
                     share_cell(found["activation"]),
                     share_cell(found["format"]),
+                    share_cell(found["unanswered"]),
                     share_cell(found["limited"]),
                     ", ".join(f"{as_markdown(limit)} {hits}" for limit, hits in found["limits_hit"].items())
                     or NONE,

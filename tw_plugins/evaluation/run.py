@@ -168,7 +168,8 @@ def sample(
         for mode, found in there.items():
             timed = settings.wall_clock_problems - sum(record.wall_s is not None for record in found)
             kept = partial(keep, mode)
-            await evaluate(engine, tags, todo[mode], mode, limits, settings.concurrency, timed, kept)
+            at_a_time = settings.concurrency
+            await evaluate(engine, tags, todo[mode], mode, limits, at_a_time, timed, settings, kept)
 
     if any(todo.values()):
         # another seed than the run that was broken off, or it would sample the same again

@@ -8,15 +8,16 @@ from typing import Any
 
 from tw_plugins.datasets.settings import FOLLOWS, INSTRUCTION
 from tw_plugins.evaluation.scores import EvaluationError
+from tw_plugins.grading.settings import GradingSettings
 from tw_plugins.rollout.limits import Budget, budget
-from tw_plugins.settings import setting
+from tw_plugins.settings import declared, setting
 
 _NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems")
-_LATER = ("chat_template", "prompt_key", "answer_key")
+_LATER = ("chat_template", "prompt_key", "answer_key", *declared(GradingSettings))
 
 
 @dataclass(frozen=True)
-class EvalSettings(Budget):
+class EvalSettings(GradingSettings, Budget):
     """How to ask and decode.
 
     `engine_args` are further fields of vLLM's ``AsyncEngineArgs``; they win over ours.
@@ -55,8 +56,8 @@ class EvalSettings(Budget):
     def sampling(self) -> dict[str, Any]:
         """What changes a sample; the rest may change between two runs that share their samples."""
         own = {**asdict(self), "engine_args": dict(self.engine_args)}
-        # What is not given is left out, as in runs that were begun before there were such settings.
-        unset = {name for name in _LATER if own[name] is None}
+        # What has its default is left out, as in runs that were begun before there were such settings.
+        unset = {name for name in _LATER if own[name] == declared(EvalSettings)[name].default}
         return {name: value for name, value in own.items() if name not in (*_NOT_SAMPLING, *unset)}
 
 

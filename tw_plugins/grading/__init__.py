@@ -1,8 +1,10 @@
-r"""Are two answers the same? Plain numbers and words here, the rest by math-verify in another process.
+r"""Are two answers the same? Plain numbers and words here, the rest in another process.
+
+    answer, reference ─ normalise ─▸ affixes ─▸ plain ─ not sure ─▸ worker: structure, compare, exact
 
 Answers come from a model, so nothing of them is evaluated in this process and every comparison ends: see
-`grading.pool` (deadline, killing, replacing) and `grading.worker` (no `eval`, bounded memory). Both sides are
-read as LaTeX; the reference decides the form (``x=3`` is a right answer to ``3``).
+`grading.pool` (deadline, killing, replacing) and `grading.worker` (no `eval`, bounded memory). Expressions
+are read by math-verify's LaTeX grammar and compared by value; what is a matter of taste: docs/grading.md.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ import os
 import threading
 from dataclasses import asdict, dataclass
 
+from tw_plugins.grading.affixes import readings
 from tw_plugins.grading.boxed import extract_answer
+from tw_plugins.grading.normalise import normalise
 from tw_plugins.grading.plain import compare_plainly
 from tw_plugins.grading.pool import GradingPool, PoolStats
 from tw_plugins.grading.process import GradingError
@@ -58,13 +62,17 @@ def _forget_after_fork() -> None:
 os.register_at_fork(after_in_child=_forget_after_fork)
 
 
-def is_equivalent(answer: str, reference: str) -> bool:
+def is_equivalent(answer: str, reference: str, tolerance: float = 0.0) -> bool:
     r"""Whether ``answer`` says the same as ``reference``, in bounded time. Safe to call from any thread.
 
     Numbers (``7``, ``007``, ``1,234``, ``0.5``, ``\frac{1}{2}``), words and identical strings need no other
-    process. Anything else (``\sqrt{2}``, ``x^2-1``, sets, intervals, …) goes to math-verify, and is not
-    equivalent when that takes longer than 5 s. Work that is not done, as in ``3+4``, is no answer to a
-    reference that is an integer or a fraction: see `grading.plain`. An empty answer is equal to nothing.
+    process. Anything else (``\sqrt{2}``, ``x^2-1``, sets, intervals, …) goes to one, and is not equivalent
+    when that takes longer than 5 s. Work that is not done, as in ``3+4``, is no answer to a reference that is
+    an integer or a fraction: see `grading.plain`. An empty answer is equal to nothing.
+
+    Args:
+        tolerance: relative difference up to which a decimal is right; 0: decimals are exact too, or the
+            rounded value of a number that has no finite decimal (`grading.numbers`).
 
     Raises:
         GradingError: a grading process cannot start, for example because math-verify is missing.
@@ -78,10 +86,12 @@ def is_equivalent(answer: str, reference: str) -> bool:
     if max(len(answer), len(reference)) > MAX_CHARACTERS:
         _grader.count_too_long()
         return False
-    plain = compare_plainly(answer, reference)
-    if plain is not None:
-        return plain
-    return _grader.get_pool().equal(answer, reference)
+    answer, reference = normalise(answer), normalise(reference)
+    said = [compare_plainly(*pair, tolerance) for pair in readings(answer, reference)]
+    if True in said or None not in said:
+        return True in said
+    # Once for all readings: one answer gets one deadline.
+    return _grader.get_pool().equal(answer, reference, tolerance)
 
 
 def stats() -> GradingStats:

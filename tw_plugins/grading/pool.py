@@ -22,6 +22,7 @@ from typing import Any
 
 from tw_plugins.grading.process import WORKER, GradingError, GradingProcess, WorkerDied, WorkerLate
 
+Pair = tuple[str, str, float]  # answer, reference, tolerance
 REMEMBERED = 4096  # pairs of texts, of 2,000 characters at most
 
 
@@ -94,16 +95,16 @@ class GradingPool:
         self._closed = False
         self._fast, self._slow = _Lane(size), _Lane(slow)
         # The longest deadline that each pair has missed, the least recently asked first.
-        self._late: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._late: OrderedDict[Pair, float] = OrderedDict()
         atexit.register(self.close)
 
-    def equal(self, answer: str, reference: str) -> bool:
+    def equal(self, answer: str, reference: str, tolerance: float = 0.0) -> bool:
         """Whether math-verify finds the two equivalent; False when it takes too long or dies on them.
 
         Raises:
             GradingError: a worker cannot start.
         """
-        pair = answer, reference
+        pair = answer, reference, tolerance
         with suppress(WorkerLate):
             return self._compare(self._fast, pair, min(self.first, self.deadline), None)
         # Else the fast lane has already given it all its time.
@@ -112,13 +113,13 @@ class GradingPool:
                 return self._compare(self._slow, pair, self.deadline, self.wait)
         return False
 
-    def _compare(self, lane: _Lane, pair: tuple[str, str], seconds: float, wait: float | None) -> bool:
+    def _compare(self, lane: _Lane, pair: Pair, seconds: float, wait: float | None) -> bool:
         for _ in range(2):  # one death may have another cause than this answer, two may not
             with suppress(WorkerDied):
                 return self._attempt(lane, pair, seconds, wait)
         return False
 
-    def _attempt(self, lane: _Lane, pair: tuple[str, str], seconds: float, wait: float | None) -> bool:
+    def _attempt(self, lane: _Lane, pair: Pair, seconds: float, wait: float | None) -> bool:
         self._check_new(pair, seconds)
         try:
             slot = lane.slots.get(timeout=wait)
@@ -152,7 +153,7 @@ class GradingPool:
         self._count(graded=1, errors=int("error" in reply))
         return bool(reply["equal"])
 
-    def _ask(self, worker: GradingProcess, pair: tuple[str, str], seconds: float) -> dict[str, Any]:
+    def _ask(self, worker: GradingProcess, pair: Pair, seconds: float) -> dict[str, Any]:
         try:
             return worker.ask(*pair, seconds)
         except BaseException as error:
@@ -163,7 +164,7 @@ class GradingPool:
             self._count(crashes=int(isinstance(error, WorkerDied)))
             raise
 
-    def _check_new(self, pair: tuple[str, str], seconds: float) -> None:
+    def _check_new(self, pair: Pair, seconds: float) -> None:
         """Raises WorkerLate when these two texts have missed such a deadline before."""
         with self._lock:
             # The seconds, not a flag: who was late in the fast lane is still to be heard in the slow one.
@@ -174,7 +175,7 @@ class GradingPool:
         self._count(remembered=int(seconds >= self.deadline))
         raise WorkerLate
 
-    def _remember(self, pair: tuple[str, str], seconds: float) -> None:
+    def _remember(self, pair: Pair, seconds: float) -> None:
         """Counts a deadline that was missed, and keeps it."""
         with self._lock:
             self._late[pair] = seconds

@@ -72,7 +72,7 @@ class GradingProcess:
                 f"grading worker did not start: {problem}. Is math-verify installed and importable?"
             )
 
-    def ask(self, answer: str, reference: str, seconds: float) -> dict[str, Any]:
+    def ask(self, answer: str, reference: str, tolerance: float, seconds: float) -> dict[str, Any]:
         """Sends one request and waits for its reply; the worker itself keeps the deadline.
 
         Raises:
@@ -80,7 +80,7 @@ class GradingProcess:
             WorkerDied: the process ended.
         """
         # At most 48 kB of JSON (two texts of MAX_CHARACTERS): a pipe has room for it, so writing cannot hang.
-        request = {"answer": answer, "reference": reference, "seconds": seconds}
+        request = {"answer": answer, "reference": reference, "tolerance": tolerance, "seconds": seconds}
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")

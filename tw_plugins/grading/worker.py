@@ -6,8 +6,8 @@ kernel kills at the deadline and whose successor is there at once. Two more guar
 nothing is evaluated. SymPy turns a string into an expression by `eval` (in `eval_expr`). LaTeX is parsed by a
 grammar, which needs that function only for literal numbers and symbols: here it builds those and no more.
 
-    → {"answer": "\\frac{1}{2}", "reference": "0.5", "seconds": 5}      ← {"equal": true, "swollen": false}
-                                                                       or {"late": true} or {"died": true}
+    → {"answer": "\\frac{1}{2}", "reference": "0.5", "tolerance": 0, "seconds": 5}
+    ← {"equal": true, "swollen": false} or {"late": true} or {"died": true}
 
 ``swollen``: the child has used so much memory that the process should be replaced. What runs out of memory
 is not equivalent; math-verify takes that for any other failure.
@@ -25,6 +25,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -54,20 +55,6 @@ def build_literal(code: str, *_: object) -> Any:
     return -value if sign == "-" else value
 
 
-def is_infinite(value: Any) -> bool:
-    r"""Whether a parsed answer comes to an infinity or to no number, as ``\infty^{\infty}`` and ``1/0`` do.
-
-    math-verify finds some of these equal to a number now and then: it simplifies the difference of the two.
-    """
-    import sympy
-
-    if not isinstance(value, sympy.Expr):
-        return False  # an interval may end at an infinity
-    if value.has(sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit):
-        return False  # so may their bounds
-    return bool(value.doit().has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan))
-
-
 def is_swollen() -> bool:
     """Whether this process has ever used more memory than honest answers need."""
     return peak_bytes() > SWOLLEN_BYTES
@@ -85,32 +72,33 @@ def peak_bytes() -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def load_equal() -> Callable[[str, str], bool]:
-    """Imports math-verify, takes `eval` away from SymPy, and returns the comparison."""
+def load_equal() -> Callable[[str, str, float], bool]:
+    """Imports math-verify's grammar, takes `eval` away from SymPy, and returns the comparison."""
     import sympy.parsing.sympy_parser as sympy_parser
-    from math_verify import LatexExtractionConfig, parse, verify
 
     # simplify() loads the units late, and loading them needs the real eval_expr, for SymPy's own constants.
     importlib.import_module("sympy.physics.units")
+    # Of this copy of the package, whatever else is installed or stands in the working folder.
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tw_plugins.grading.affixes import readings
+    from tw_plugins.grading.compare import are_equivalent
+    from tw_plugins.grading.leaves import are_same_leaves
+    from tw_plugins.grading.plain import compare_plainly
+
+    del sys.path[0]
     sympy_parser.eval_expr = build_literal
-    # LaTeX only: the plain-expression extractor of math-verify is SymPy's eval-based parser.
-    config = [LatexExtractionConfig(boxed_match_priority=0)]
 
-    def parsed(text: str) -> list[Any]:
-        # In a box: the text is one answer, not prose to find one in. No time-out of math-verify's, here and
-        # below: it works by SIGALRM, which is ours.
-        return parse(f"\\boxed{{{text}}}", extraction_config=config, parsing_timeout=None)
-
-    def equal(answer: str, reference: str) -> bool:
-        right, given = parsed(reference), parsed(answer)
-        if any(map(is_infinite, right)) != any(map(is_infinite, given)):
-            return False
-        return bool(verify(right, given, timeout_seconds=None))
+    def equal(answer: str, reference: str, tolerance: float = 0.0) -> bool:
+        same = partial(are_same_leaves, tolerance=tolerance)
+        pairs = [(pair, compare_plainly(*pair, tolerance)) for pair in readings(answer, reference)]
+        return any(are_equivalent(*pair, same) if said is None else said for pair, said in pairs)
 
     return equal
 
 
-def serve(requests: IO[str], replies: IO[str], equal: Callable[[str, str], bool], owed: mmap.mmap) -> None:
+def serve(
+    requests: IO[str], replies: IO[str], equal: Callable[[str, str, float], bool], owed: mmap.mmap
+) -> None:
     """Answers one request per line until the input ends; a request that takes too long ends the process.
 
     Args:
@@ -123,7 +111,9 @@ def serve(requests: IO[str], replies: IO[str], equal: Callable[[str, str], bool]
         # whatever C code it hangs.
         signal.setitimer(signal.ITIMER_REAL, request["seconds"])
         try:
-            reply: dict[str, object] = {"equal": equal(request["answer"], request["reference"])}
+            reply: dict[str, object] = {
+                "equal": equal(request["answer"], request["reference"], request["tolerance"])
+            }
         except (Exception, MemoryError, RecursionError) as error:
             reply = {"equal": False, "error": type(error).__name__}
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -133,7 +123,7 @@ def serve(requests: IO[str], replies: IO[str], equal: Callable[[str, str], bool]
         print(json.dumps(reply), file=replies, flush=True)
 
 
-def supervise(requests: IO[str], replies: IO[str], equal: Callable[[str, str], bool]) -> None:
+def supervise(requests: IO[str], replies: IO[str], equal: Callable[[str, str, float], bool]) -> None:
     """Serves in one child after the other; says what became of a request that a child died on."""
     owed = mmap.mmap(-1, 1)  # shared with the children
     while True:
@@ -167,7 +157,7 @@ def main() -> None:
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=replies, flush=True)
         return
     for answer in (r"\frac{1}{2}", r"\sqrt{x}", r"\text{a}", "(1, 2]"):
-        equal(answer, "0.5")  # the parser's tables fill with use, and children start with ours
+        equal(answer, "0.5", 0.0)  # the parser's tables fill with use, and children start with ours
     print(json.dumps({"ready": True}), file=replies, flush=True)
     supervise(sys.stdin, replies, equal)
 

@@ -84,8 +84,11 @@ def compute_score(
     del data_source, solution_str, reward_router_address, reward_model_tokenizer
     chosen = RewardSettings(**settings)
     facts = _facts(extra_info)
-    correct = _is_correct(facts["text"], ground_truth)
-    return _parts(correct, facts, chosen) | _metrics(correct, facts)
+    reference = _reference(ground_truth)
+    answer = extract_answer(facts["text"], chosen.answer_line)
+    correct = answer is not None and is_equivalent(answer, reference, chosen.tolerance)
+    unanswered = {"unanswered": float(answer is None)}
+    return _parts(correct, facts, chosen) | _metrics(correct, facts) | unanswered
 
 
 def _facts(extra_info: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -103,7 +106,7 @@ def _facts(extra_info: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return facts
 
 
-def _is_correct(text: str, ground_truth: str | int | None) -> bool:
+def _reference(ground_truth: str | int | None) -> str:
     # As text: 0 is a reference. Before the answer: an empty column shows at the first trajectory, not at
     # the first that has an answer.
     if ground_truth is None or not str(ground_truth).strip():
@@ -111,8 +114,7 @@ def _is_correct(text: str, ground_truth: str | int | None) -> bool:
             "the reference answer is empty: check the data set's column of answers (verl: "
             "reward_model.ground_truth, OpenRLHF: --data.label_key)"
         )
-    answer = extract_answer(text)
-    return answer is not None and is_equivalent(answer, str(ground_truth))
+    return str(ground_truth)
 
 
 def _parts(correct: bool, facts: Mapping[str, Any], chosen: RewardSettings) -> dict[str, float]:

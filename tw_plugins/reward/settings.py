@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tw_plugins.settings import Settings, SettingsError, setting
+from tw_plugins.grading.settings import GradingSettings
+from tw_plugins.settings import SettingsError, setting
 
 Acceleration = Literal["eta", "critical_path", "none"]
 
 
 @dataclass(frozen=True)
-class RewardSettings(Settings):
+class RewardSettings(GradingSettings):
     """Constants of the reward; the defaults are the paper's (P10).
 
     `acceleration` says what the bonus pays for. "eta" is the paper's η; "critical_path" what a fork saves

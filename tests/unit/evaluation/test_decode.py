@@ -16,6 +16,7 @@ from tests.support.records import CLOSE, OPEN, RECORD, TAGS, THREADS
 from tests.support.tokenizers import tokenizer
 from tw_plugins.evaluation import run
 from tw_plugins.evaluation.decode import evaluate
+from tw_plugins.evaluation.figures import by_kind, describe
 from tw_plugins.evaluation.problems import EvalProblem, read_problems
 from tw_plugins.evaluation.records import (
     EvalRecord,
@@ -27,6 +28,7 @@ from tw_plugins.evaluation.records import (
 )
 from tw_plugins.evaluation.run import EvalSettings, Prepared, evaluate_model, sample
 from tw_plugins.evaluation.scores import EvaluationError, speedup, speedups, summarise
+from tw_plugins.grading.settings import GradingSettings
 from tw_plugins.rollout import Completion, Limits, Mode
 from tw_plugins.settings import SettingsError
 from tw_plugins.storage.parquet import DataFileError
@@ -76,6 +78,21 @@ async def test_wrong_missing_and_malformed_answers() -> None:
     records = await evaluate(engine, TAGS, [problem(i) for i in range(3)], "autoregressive", LIMITS, 1)
     assert [record.correct for record in records] == [False, False, True]
     assert [record.well_formed for record in records] == [True, True, False]
+    assert [record.unanswered for record in records] == [False, True, False]
+    (found,) = by_kind(records).values()
+    assert describe(found)["unanswered"]["value"] == pytest.approx(1 / 3)
+
+
+async def test_what_counts_as_an_answer_is_a_setting() -> None:
+    replies = ["so\nAnswer: 7" + EOS, "\\boxed{7.01}" + EOS]
+    problems = [problem(index) for index in range(2)]
+    for grading, correct in (
+        (GradingSettings(), [False, False]),
+        (GradingSettings(answer_line=True, tolerance=0.01), [True, True]),
+    ):
+        engine = ScriptedEngine.from_texts(TAGS, *replies)
+        records = await evaluate(engine, TAGS, problems, "autoregressive", LIMITS, 1, grading=grading)
+        assert [record.correct for record in records] == correct
 
 
 async def test_the_clock_is_read_only_one_at_a_time() -> None:
@@ -170,6 +187,15 @@ def test_a_file_grows_by_records(tmp_path: Path) -> None:
     for index in range(3):
         append_record(replace(RECORD, index=index), path)
         assert [record.index for record in read_records(path)] == list(range(index + 1))
+
+
+def test_older_files_do_not_say_what_was_unanswered(tmp_path: Path) -> None:
+    path = tmp_path / "parallel.jsonl"
+    write_records([RECORD], path)
+    data = json.loads(path.read_text())
+    del data["unanswered"]
+    path.write_text(json.dumps(data))
+    assert read_records(path) == [RECORD]
 
 
 def test_a_half_written_file_names_its_line(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_the_corpus_is_large_and_has_no_case_twice() -> None:
 
 def test_hostile_answers_are_wrong_and_honest_ones_right(pool: GradingPool) -> None:
     assert graded(QUICK, pool) == []
-    assert pool.stats.timeouts >= 3, "the answers that never end are cut off"
+    assert pool.stats.timeouts >= 2, "the answers that never end are cut off"
     check_honest(pool)
 
 

@@ -13,7 +13,7 @@ from tw_plugins.reward.score import FIELDS
 KEYS = {
     "score", "acc", "reward_correct", "reward_acceleration", "reward_format", "format", "longest", "total",
     "acceleration", "parallel_ratio", "activation", "blocks", "threads_per_block", "malformed_forks",
-    "limits_hit",
+    "limits_hit", "unanswered",
 }  # fmt: skip
 
 
@@ -82,6 +82,7 @@ def test_score_is_the_papers_reward_and_keeps_every_measure() -> None:
             "threads_per_block": 2.5,
             "malformed_forks": 0.0,
             "limits_hit": 0.0,
+            "unanswered": 0.0,
         }
     )
 
@@ -144,6 +145,18 @@ def test_missing_field_is_named(name: str) -> None:
     del incomplete[name]
     with pytest.raises(ValueError, match=f"lacks {name};"):
         compute_score("toy", "", "7", {"threadweaver": incomplete})
+
+
+def test_a_trajectory_without_a_final_answer_is_counted() -> None:
+    assert score(changes={"text": r"</think>\boxed{8}"})["unanswered"] == 0.0
+    assert score(changes={"text": "</think>Answer: 7"})["unanswered"] == 1.0
+    line = score(changes={"text": "</think>Answer: 7"}, answer_line=True)
+    assert (line["acc"], line["unanswered"]) == (1.0, 0.0)
+
+
+def test_tolerance_is_a_setting() -> None:
+    near = {"text": r"</think>\boxed{7.01}"}
+    assert score(changes=near)["acc"] == 0.0 and score(changes=near, tolerance=0.01)["acc"] == 1.0
 
 
 @pytest.mark.parametrize("ground_truth", ["", "  ", None])

@@ -88,6 +88,7 @@ async def test_the_joined_text_is_graded_not_the_decoded_row(toy: Toy) -> None:
         "threads_per_block": 3.0,
         "malformed_forks": 0.0,
         "limits_hit": 0.0,
+        "unanswered": 0.0,
     }
 
 
