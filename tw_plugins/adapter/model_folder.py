@@ -79,10 +79,9 @@ def _gguf(path: Path) -> str:
 def _lora(path: Path) -> str:
     base = _base_of(path)
     return (
-        f"{path} is a LoRA adapter of {base}, not a model: merge it (peft: AutoPeftModelForCausalLM."
-        "from_pretrained, merge_and_unload, save_pretrained, with the tokenizer) and give that folder; or "
-        "serve it (vllm serve BASE --enable-lora --lora-modules NAME=ADAPTER) and use --base-url, "
-        "--served-model-name NAME, --model BASE"
+        f"{path} is a LoRA adapter of {base}, not a model: merge it (peft's merge_and_unload, saved with the "
+        "tokenizer); or serve it (vllm serve BASE --enable-lora --lora-modules NAME=ADAPTER) and use "
+        "--base-url, --served-model-name NAME and --model BASE"
     )
 
 

@@ -11,6 +11,7 @@ import codecs
 import io
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ __all__ = ["PIPE_CLOSED", "terminal"]
 
 PIPE_CLOSED = 128 + 13
 """Exit status, as shells have it for what SIGPIPE ends."""
+HANG_UP = signal.SIGURG
+"""What interrupts the main thread; not SIGINT, which is ignored in a shell's background."""
 LACKING = "as-it-can"
 PLAIN = {
     **{"×": "x", "–": "-", "—": "-", "−": "-", "‑": "-", "’": "'", "“": '"', "”": '"', "·": "|"},
@@ -73,7 +76,7 @@ class _Stream(io.TextIOWrapper):
                 raise
             self.hung_up = True
             if threading.current_thread() is not threading.main_thread():
-                _thread.interrupt_main()
+                _thread.interrupt_main(HANG_UP)
             raise SystemExit(PIPE_CLOSED) from error
 
 
@@ -94,16 +97,20 @@ def terminal() -> Iterator[None]:
     before = sys.stdout, sys.stderr
     made = [_wrapped(stream) for stream in before]
     sys.stdout, sys.stderr = made
+    in_main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(HANG_UP, signal.default_int_handler) if in_main else None
     try:
         yield
         for stream in filter(None, made):  # a process may have been started without one
             stream.flush()
-    except SystemExit:
+    except (SystemExit, KeyboardInterrupt):
         if any(isinstance(stream, _Stream) and stream.hung_up for stream in made):
             raise SystemExit(PIPE_CLOSED) from None
         raise
     finally:
         sys.stdout, sys.stderr = before
+        if in_main:
+            signal.signal(HANG_UP, handler)
         for stream in made:
             if isinstance(stream, _Stream):
                 stream.detach()
