@@ -35,7 +35,8 @@ def check_reward(case: Case, rollout: Rollout, oracle: Oracle, critical_path: in
     assert math.isclose(measure(rollout).self_parallelism, parallelism), "self-parallelism is another"
     scores = compute_score("", "", case.truth, {EXTRA_FIELD: summary}, **case.reward)
     settings = RewardSettings(**case.reward)
-    correct = _is_correct(case.tags.decode(rollout.response_ids), case.truth, scores["acc"] == 1.0)
+    answer = _answer(case.tags.decode(rollout.response_ids))
+    correct = _is_correct(answer, case.truth, scores["acc"] == 1.0)
     paid = correct and settings.acceleration == "eta" and case.mode == "parallel" and total
     bonus = min(settings.rho * (total - critical_path) / total, settings.rho_clip) if paid else 0.0
     base = 1.0 if correct else settings.wrong
@@ -58,6 +59,7 @@ def check_reward(case: Case, rollout: Rollout, oracle: Oracle, critical_path: in
         "threads_per_block": len(in_threads) / max(len(forks), 1),
         "malformed_forks": oracle.malformed,
         "limits_hit": oracle.hits.total(),
+        "unanswered": answer is None,
     }
     _check_equal(scores, wanted)
     assert min(settings.wrong, 0) <= scores["score"] <= 1 + settings.rho_clip + settings.format_weight
@@ -109,19 +111,23 @@ def _bonus(score: Scores, group: Sequence[Scores], rho: float, rho_clip: float) 
     return min(rho_clip, rho * min(saved / reference, own / score["total"]))
 
 
-def _is_correct(text: str, truth: str, graded: bool) -> bool:
+def _is_correct(answer: str | None, truth: str, graded: bool) -> bool:
     """Slowly, where answer and truth are integers; else what the grader says (it has tests of its own)."""
+    if answer is None or answer == truth:
+        return answer is not None
+    plain = [side.removeprefix("+").isdecimal() and side.isascii() for side in (answer, truth)]
+    return int(answer) == int(truth) if all(plain) else graded
+
+
+def _answer(text: str) -> str | None:
+    """What the last box that is closed holds; an empty one is no answer."""
     scope = text.split("</think>", 1)[1] if "</think>" in text else text
     pieces = scope.split("\\boxed{")
     for number in range(len(pieces) - 1, 0, -1):
-        answer = _group("\\boxed{".join(pieces[number:]))
-        if answer is not None:
-            answer = answer.strip()
-            if answer == truth or not answer:
-                return bool(answer)
-            plain = [side.removeprefix("+").isdecimal() and side.isascii() for side in (answer, truth)]
-            return int(answer) == int(truth) if all(plain) else graded
-    return False
+        group = _group("\\boxed{".join(pieces[number:]))
+        if group is not None:
+            return group.strip() or None
+    return None
 
 
 def _group(text: str) -> str | None:
