@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.support.fakes import char_tokenizer
 from tests.support.report_data import report
+from tests.support.tokenizers import tokenizer
 from tests.support.view_files import BLOCK, FORKED, record, write
 from tests.support.view_files import EVIL as ANY_EVIL
 from tw_plugins.adapter.device import browser
@@ -102,7 +102,7 @@ def test_trajectories_hostile_text_included(tmp_path: Path) -> None:
 def test_a_row_lights_what_the_dense_mask_has(tmp_path: Path) -> None:
     text = FORKED.replace(" b<", f" b {BLOCK} {'long ' * 200}<")
     path = write(tmp_path / "a.jsonl", {"prompt": "1 + 2?", "response": text})
-    shown = row_of(read_one(path, 0), char_tokenizer())
+    shown = row_of(read_one(path, 0), tokenizer())
     assert len(shown.row.branches) == 2 and len(shown.row) > 1000  # several chunks
     write_row(shown, tmp_path / "row.html")
     mask = ancestor_mask(torch.tensor(shown.row.position_ids))
@@ -115,7 +115,7 @@ def test_a_chosen_token_of_a_long_row_comes_into_view(tmp_path: Path) -> None:
         "a line of thirty\n" * 1_500
     )  # chunks are higher than what a chunk is taken for before it is drawn
     path = write(tmp_path / "a.jsonl", {"prompt": "1 + 2?", "response": f"<think>{lines}</think>"})
-    shown = row_of(read_one(path, 0), char_tokenizer())
+    shown = row_of(read_one(path, 0), tokenizer())
     write_row(shown, tmp_path / "row.html")
     jumps = """
         const places = [];
@@ -133,7 +133,7 @@ def test_a_chosen_token_of_a_long_row_comes_into_view(tmp_path: Path) -> None:
 def test_a_long_line_is_cut_at_white_space_or_with_a_mark(tmp_path: Path) -> None:
     lines = f"{'word ' * 200}\n{'x' * 1_000}\n" + "short\n" * 200
     path = write(tmp_path / "a.jsonl", {"prompt": "1 + 2?", "response": f"<think>{lines}</think>"})
-    write_row(row_of(read_one(path, 0), char_tokenizer()), tmp_path / "row.html")
+    write_row(row_of(read_one(path, 0), tokenizer()), tmp_path / "row.html")
     boxes = "return [...document.querySelectorAll('.chunk')].map((box) => [box.className, box.textContent]);"
     chunks = asked(tmp_path / "row.html", boxes)
     cuts = [(before[-1], name, text[0]) for (_, before), (name, text) in pairwise(chunks)]
