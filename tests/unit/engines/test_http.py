@@ -14,7 +14,7 @@ import pytest
 from tests.support.fakes import control_tokens
 from tests.support.messages import assert_message
 from tests.support.servers import BREAK_OFF, HANG_UP, Server, choice
-from tw_plugins.engines import OpenAICompatibleEngine, VLLMEngine, http
+from tw_plugins.engines import OpenAICompatibleEngine, VLLMEngine
 from tw_plugins.rollout import Completion, EngineError, Limits, fork_join
 
 TAGS = control_tokens()
@@ -28,18 +28,6 @@ def server() -> Iterator[Server]:
     yield server
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Of the engine, in seconds; none is really made."""
-    made: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        made.append(seconds)
-
-    monkeypatch.setattr(http.asyncio, "sleep", sleep)
-    return made
 
 
 def ask(url: str, prompt: list[int] | None = None, max_tokens: int = 9, **options: Any) -> Completion:

@@ -31,18 +31,6 @@ GOOD = json.dumps(choice([3])).encode()
 KEY = "sk-qX7vZ9kLm3Wd8RtYb5Nc"
 
 
-@pytest.fixture
-def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """In seconds; none is really made."""
-    made: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        made.append(seconds)
-
-    monkeypatch.setattr(http.asyncio, "sleep", sleep)
-    return made
-
-
 def ask(url: str, retries: int = 2, timeout: float = 20) -> Any:
     async def go() -> Any:
         server = JSONServer(url, "/completions", model="m", api_key=KEY, timeout=timeout, retries=retries)
