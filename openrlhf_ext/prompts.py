@@ -38,8 +38,7 @@ class PromptDataset(UpstreamDataset):  # type: ignore[misc]
         self.strategy, self.tokenizer, self.input_template = strategy, tokenizer, input_template
         self.image_key = "images"
         asked, holes = read_prompts(dataset, tokenizer, strategy.args.data, input_template)
-        for line in holes.lines():
-            logger.warning("of %d rows %s", len(asked) + holes.total, line)
+        holes.warn(logger, len(asked))
         longest = max(len(one.prompt.ids) for one in asked)
         name = str(getattr(strategy.args.data, "prompt_dataset", "the data set"))
         strategy.print(holes.summary(name, len(asked), "prompts to ask", longest))

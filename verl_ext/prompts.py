@@ -54,8 +54,7 @@ class PromptDataset(RLHFDataset):  # type: ignore[misc]
             for source in self.original_data_files
         ]
         rows, holes = read_prompts(sources, self.config, self.tokenizer)
-        for line in holes.lines():
-            logger.warning("of %d rows %s", len(rows) + holes.total, line)
+        holes.warn(logger, len(rows))
         self.data_files = [str(_written(rows, Path(self.cache_dir)))]
 
 

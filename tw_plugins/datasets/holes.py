@@ -12,7 +12,6 @@ from tw_plugins.errors import UserError
 
 __all__ = ["BadRow", "BadRowError", "Hole", "Holes"]
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 NAMED = 5
 
@@ -81,6 +80,11 @@ class Holes:
     def total(self) -> int:
         """Rows that are left out."""
         return self.counted.total()
+
+    def warn(self, log: logging.Logger, usable: int, what: str = "rows") -> None:
+        """A line of the log for each reason, beside how many rows there were."""
+        for line in self.lines():
+            log.warning("of %d %s %s", usable + self.total, what, line)
 
     def summary(self, source: str, usable: int, what: str, longest: int = 0, where: str = "") -> str:
         """One line: `my.jsonl: 8000 rows to train, 3 left out; the longest has 406 tokens`."""

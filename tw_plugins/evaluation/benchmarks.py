@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tw_plugins.datasets.settings import INSTRUCTION
 from tw_plugins.evaluation.scores import EvaluationError
 
-__all__ = ["BENCHMARKS", "INSTRUCTION", "Benchmark", "load", "sampling_of"]
+__all__ = ["BENCHMARKS", "Benchmark", "load", "sampling_of"]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tw_plugins.datasets.holes import Hole, Holes
 from tw_plugins.datasets.messages import Message
 from tw_plugins.datasets.questions import Question, questions
 from tw_plugins.datasets.rows import Row
+from tw_plugins.datasets.settings import INSTRUCTION
 from tw_plugins.datasets.template import ChatTemplate
 from tw_plugins.evaluation import benchmarks
 from tw_plugins.evaluation.scores import EvaluationError
@@ -50,7 +51,7 @@ def read_problems(
     source: Path | str,
     tokenizer: Any,
     limit: int | None = None,
-    instruction: str = benchmarks.INSTRUCTION,
+    instruction: str = INSTRUCTION,
     columns: Columns = USUAL,
 ) -> list[EvalProblem]:
     """The first ``limit`` problems (None: all), through the tokenizer's chat template.

@@ -68,8 +68,7 @@ class RowMaker:
         if not rows:
             why = "; ".join(self.holes.lines())
             raise NoExamples(f"{self.source}: no example is left; {why}. Mend the data")
-        for line in self.holes.lines():
-            logger.warning("of %d examples %s", len(rows) + self.holes.total, line)
+        self.holes.warn(logger, len(rows), "examples")
         self.summary = self.holes.summary(self.source, len(rows), "rows to train", max(rows.lengths))
         if self.settings.pack_tokens is None:
             return rows
