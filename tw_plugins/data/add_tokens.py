@@ -53,7 +53,8 @@ def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
 
     Raises:
         ModelFolderError: the folder is that of something else.
-        AddTokensError: the model cannot be loaded; ``out`` exists or cannot be written.
+        AddTokensError: the model cannot be loaded; its tokenizer cannot write a tag; ``out`` exists or
+            cannot be written.
         ControlTokenError: the tokenizer has a tag as several ids, or no EOS.
     """
     from safetensors import SafetensorError
@@ -71,15 +72,15 @@ def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
         reason = str(error).strip().splitlines()[0]
         raise AddTokensError(f"no tokenizer and model can be loaded from {model}: {reason}") from error
     vocabulary = tokenizer.get_vocab()
+    before = network.get_input_embeddings().weight.shape[0]
     missing = [tag for tag in TAGS if tag not in vocabulary]
-    pieces = {tag: _pieces(tokenizer, tag) for tag in TAGS}
+    new = [tag for tag in TAGS if vocabulary.get(tag, before) >= before]
+    pieces = {tag: _pieces(tokenizer, tag) for tag in new}  # before the tags are tokens
     if missing:
         tags = [AddedToken(tag, special=True, normalized=False) for tag in missing]
         tokenizer.add_tokens(tags, special_tokens=True)
     ControlTokens.from_tokenizer(tokenizer)
-    before = network.get_input_embeddings().weight.shape[0]
-    ids = {tag: tokenizer.convert_tokens_to_ids(tag) for tag in TAGS}
-    ids = {tag: row for tag, row in ids.items() if tag in missing or row >= before}
+    ids = {tag: tokenizer.convert_tokens_to_ids(tag) for tag in new}
     rows = -(-max(before, len(tokenizer)) // ROWS_MULTIPLE) * ROWS_MULTIPLE
     if rows > before:
         network.resize_token_embeddings(rows, mean_resizing=False)
@@ -98,14 +99,18 @@ def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
 
 def _pieces(tokenizer: Any, tag: str) -> list[int]:
     """Ids of the tag's word pieces, also where the tokenizer has the tag as one token."""
-    ids: list[int] = tokenizer.encode(tag, add_special_tokens=False)
-    if len(ids) > 1:
+
+    def encode(text: str) -> list[int]:
+        ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
         return ids
-    return [
-        id_
-        for part in (tag[0], tag[1:-1], tag[-1])
-        for id_ in tokenizer.encode(part, add_special_tokens=False)
-    ]
+
+    try:
+        ids = encode(tag)
+        return ids if len(ids) > 1 else [id_ for part in (tag[0], tag[1:-1], tag[-1]) for id_ in encode(part)]
+    except Exception as error:  # tokenizers raises bare ones
+        raise AddTokensError(
+            f"the tokenizer cannot write {tag}: {error}. Take one that knows < and >"
+        ) from error
 
 
 def _matrices(network: Any) -> list[torch.Tensor]:

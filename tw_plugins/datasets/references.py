@@ -8,7 +8,7 @@ from typing import Any
 
 from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import text_of
-from tw_plugins.grading import extract_answer
+from tw_plugins.grading import extract_answer, is_readable
 
 __all__ = ["reference_of"]
 
@@ -20,7 +20,8 @@ def reference_of(value: Any) -> str:
     r"""The answer of `72`, `"72"`, `["72"]`, `"… #### 72"` and `"… \boxed{72}"` alike.
 
     Raises:
-        BadRow: there is none, it is no text or number, it is several, or it is a worked solution.
+        BadRow: there is none, it is no text or number, it is several, a worked solution, or nothing that an
+            answer could be compared with, which would be a reward of 0 for ever.
     """
     if isinstance(value, list):
         if len(value) > 1:
@@ -49,4 +50,6 @@ def _answer_in(text: str) -> str:
         raise BadRow("no reference answer")
     if len(text) > LONGEST or "\n" in text:
         raise BadRow("reference answer is a worked solution", f"{text!r:.60}")
+    if not is_readable(text):
+        raise BadRow("reference answer that grading cannot read", f"{text!r:.60}")
     return text

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 from tw_plugins.grading.affixes import readings
 from tw_plugins.grading.boxed import extract_answer
@@ -19,8 +20,9 @@ from tw_plugins.grading.normalise import normalise
 from tw_plugins.grading.plain import compare_plainly
 from tw_plugins.grading.pool import GradingPool, PoolStats
 from tw_plugins.grading.process import GradingError
+from tw_plugins.grading.simple import compare_simply
 
-__all__ = ["GradingError", "GradingStats", "extract_answer", "is_equivalent", "stats"]
+__all__ = ["GradingError", "GradingStats", "extract_answer", "is_equivalent", "is_readable", "stats"]
 
 MAX_CHARACTERS = 2000  # a longer answer is not equivalent: no problem has one, and parsing time grows fast
 
@@ -92,6 +94,21 @@ def is_equivalent(answer: str, reference: str, tolerance: float = 0.0) -> bool:
         return True in said
     # Once for all readings: one answer gets one deadline.
     return _grader.get_pool().equal(answer, reference, tolerance)
+
+
+@lru_cache(maxsize=4096)  # references of a file are much alike
+def is_readable(reference: str) -> bool:
+    r"""Whether ``reference`` can be compared with anything but a copy of itself: no ``\frac{1}{``, no URL.
+
+    Raises:
+        GradingError: as `is_equivalent`.
+    """
+    reference = normalise(reference)
+    if any(compare_simply(*pair) is not None for pair in readings(reference, reference)):
+        return True
+    if not reference or len(reference) > MAX_CHARACTERS:
+        return False
+    return _grader.get_pool().equal(None, reference)
 
 
 def stats() -> GradingStats:

@@ -22,7 +22,7 @@ from typing import Any
 
 from tw_plugins.grading.process import WORKER, GradingError, GradingProcess, WorkerDied, WorkerLate
 
-Pair = tuple[str, str, float]  # answer, reference, tolerance
+Pair = tuple[str | None, str, float]  # answer, reference, tolerance
 REMEMBERED = 4096  # pairs of texts, of 2,000 characters at most
 
 
@@ -98,8 +98,11 @@ class GradingPool:
         self._late: OrderedDict[Pair, float] = OrderedDict()
         atexit.register(self.close)
 
-    def equal(self, answer: str, reference: str, tolerance: float = 0.0) -> bool:
+    def equal(self, answer: str | None, reference: str, tolerance: float = 0.0) -> bool:
         """Whether math-verify finds the two equivalent; False when it takes too long or dies on them.
+
+        Args:
+            answer: None asks whether the reference can be read.
 
         Raises:
             GradingError: a worker cannot start.

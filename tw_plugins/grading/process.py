@@ -72,7 +72,7 @@ class GradingProcess:
                 f"grading worker did not start: {problem}. Is math-verify installed and importable?"
             )
 
-    def ask(self, answer: str, reference: str, tolerance: float, seconds: float) -> dict[str, Any]:
+    def ask(self, answer: str | None, reference: str, tolerance: float, seconds: float) -> dict[str, Any]:
         """Sends one request and waits for its reply; the worker itself keeps the deadline.
 
         Raises:

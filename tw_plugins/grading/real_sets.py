@@ -14,9 +14,9 @@ from tw_plugins.grading.names import is_variable, named
 from tw_plugins.grading.relations import ascending, difference, is_inequality
 from tw_plugins.grading.structure import Brackets, Leaf, List, Node, Relation, SetOperation
 
-__all__ = ["are_same_sets", "as_interval", "is_known_set"]
+__all__ = ["KNOWN_SETS", "are_same_sets", "as_interval", "is_known_set"]
 
-_KNOWN = {
+KNOWN_SETS = {
     r"\emptyset": sympy.S.EmptySet,
     r"\mathbb{R}": sympy.S.Reals,
     r"\mathbb{Z}": sympy.S.Integers,
@@ -31,7 +31,7 @@ class _NoSetError(Exception):
 
 def is_known_set(node: Node) -> bool:
     """Whether a leaf is the name of a set of numbers, the empty one too."""
-    return isinstance(node, Leaf) and node.text.strip() in _KNOWN
+    return isinstance(node, Leaf) and node.text.strip() in KNOWN_SETS
 
 
 def as_interval(node: Node) -> Node:
@@ -74,7 +74,7 @@ def _names(node: Node) -> frozenset[str]:
 def _set(node: Node) -> Any:
     match node:
         case Leaf() if is_known_set(node):
-            return _KNOWN[node.text.strip()]
+            return KNOWN_SETS[node.text.strip()]
         case Brackets("{", "}"):
             return sympy.FiniteSet(*map(_number, node.items))
         case Brackets() if len(node.items) == 2:

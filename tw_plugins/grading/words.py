@@ -11,9 +11,10 @@ import re
 __all__ = ["compare_words", "word"]
 
 _TEXT = re.compile(r"\\text\s*\{([^{}\\]*)\}")
-_LETTERS = re.compile(r"[A-Za-z](?:\s*(?:(?:\\cdot|\\times|\*)\s*)?[A-Za-z])*")
+_LETTER = r"[^\W\d_]"  # of any script
+_LETTERS = re.compile(rf"{_LETTER}(?:\s*(?:(?:\\cdot|\\times|\*)\s*)?{_LETTER})*")
 _PATH = re.compile(r"[A-Z](?:\s*-\s*[A-Z]){2,}")  # A-C-B, from A over C to B
-_BETWEEN = re.compile(r"\\cdot|\\times|[^A-Za-z]")
+_BETWEEN = re.compile(r"\\cdot|\\times|[\W\d_]")
 
 
 def compare_words(answer: str, reference: str) -> bool | None:

@@ -9,6 +9,8 @@ grammar, which needs that function only for literal numbers and symbols: here it
     → {"answer": "\\frac{1}{2}", "reference": "0.5", "tolerance": 0, "seconds": 5}
     ← {"equal": true, "swollen": false} or {"late": true} or {"died": true}
 
+An answer of null asks whether the reference can be read.
+
 ``swollen``: the child has used so much memory that the process should be replaced. What runs out of memory
 is not equivalent; math-verify takes that for any other failure.
 """
@@ -31,6 +33,7 @@ from typing import IO, Any
 
 MEMORY_BYTES = 2 << 30
 SWOLLEN_BYTES = 1 << 30
+Equal = Callable[[str | None, str, float], bool]
 _LITERAL = re.compile(r"\s*([+-]?)\s*(Integer|Float|Symbol)\s*\(\s*'?([\w.+-]+)'?\s*\)\s*")
 
 
@@ -72,7 +75,7 @@ def peak_bytes() -> int:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def load_equal() -> Callable[[str, str, float], bool]:
+def load_equal() -> Equal:
     """Imports math-verify's grammar, takes `eval` away from SymPy, and returns the comparison."""
     import sympy.parsing.sympy_parser as sympy_parser
 
@@ -82,13 +85,16 @@ def load_equal() -> Callable[[str, str, float], bool]:
     sys.path.insert(0, str(Path(__file__).parents[2]))
     from tw_plugins.grading.affixes import readings
     from tw_plugins.grading.compare import are_equivalent
-    from tw_plugins.grading.leaves import are_same_leaves
+    from tw_plugins.grading.leaves import are_same_leaves, can_be_read
     from tw_plugins.grading.plain import compare_plainly
 
     del sys.path[0]
     sympy_parser.eval_expr = build_literal
 
-    def equal(answer: str, reference: str, tolerance: float = 0.0) -> bool:
+    def equal(answer: str | None, reference: str, tolerance: float = 0.0) -> bool:
+        if answer is None:
+            pairs_of_itself = readings(reference, reference)
+            return any(are_equivalent(*pair, lambda text, _: can_be_read(text)) for pair in pairs_of_itself)
         same = partial(are_same_leaves, tolerance=tolerance)
         pairs = [(pair, compare_plainly(*pair, tolerance)) for pair in readings(answer, reference)]
         return any(are_equivalent(*pair, same) if said is None else said for pair, said in pairs)
@@ -96,9 +102,7 @@ def load_equal() -> Callable[[str, str, float], bool]:
     return equal
 
 
-def serve(
-    requests: IO[str], replies: IO[str], equal: Callable[[str, str, float], bool], owed: mmap.mmap
-) -> None:
+def serve(requests: IO[str], replies: IO[str], equal: Equal, owed: mmap.mmap) -> None:
     """Answers one request per line until the input ends; a request that takes too long ends the process.
 
     Args:
@@ -123,7 +127,7 @@ def serve(
         print(json.dumps(reply), file=replies, flush=True)
 
 
-def supervise(requests: IO[str], replies: IO[str], equal: Callable[[str, str, float], bool]) -> None:
+def supervise(requests: IO[str], replies: IO[str], equal: Equal) -> None:
     """Serves in one child after the other; says what became of a request that a child died on."""
     owed = mmap.mmap(-1, 1)  # shared with the children
     while True:

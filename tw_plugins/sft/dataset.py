@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from tw_plugins.datasets.columns import Columns
 from tw_plugins.datasets.examples import read_examples
 from tw_plugins.datasets.template import ChatTemplate
+from tw_plugins.errors import in_one_line
 from tw_plugins.settings import section
 from tw_plugins.sft.examples import sft_examples
 from tw_plugins.sft.order import unshuffled
@@ -43,13 +44,21 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
             max_samples: take only the first so many examples; −1 takes all.
 
         Raises:
-            SettingsError: an unknown setting, or a value that is not allowed.
-            DataFileError: a file that cannot be used.
-            ValueError: no example is left, one is bad and `strict`, packs too small.
+            SystemExit: a setting, file, row or tokenizer that cannot be used; verl makes this object inside
+                its command, under Hydra's frames and its own.
+        """
+        with in_one_line():
+            self._read(as_paths(parquet_files), tokenizer, config, max_samples)
+
+    def _read(self, paths: list[str], tokenizer: Any, config: Any, max_samples: int) -> None:
+        """
+        Raises:
+            SettingsError: an unknown setting, a value that is not allowed, packs too small.
+            DataFileError, ChatTemplateError, ControlTokenError: files or a tokenizer that cannot be used.
+            NoExamples, BadRowError: no example is left; one is bad, and `strict`.
         """
         given = section(config.get("threadweaver"), "data.threadweaver", "strict=true")
         self.settings = TableSettings.read(given)
-        paths = as_paths(parquet_files)
         maker = RowMaker(
             tags=ControlTokens.from_tokenizer(tokenizer),
             max_length=config.get("max_length", 1024),

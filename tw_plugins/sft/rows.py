@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tw_plugins.datasets.holes import BadRow, Hole, Holes
 from tw_plugins.errors import UserError
+from tw_plugins.settings import SettingsError
 from tw_plugins.sft.examples import SFTExample
 from tw_plugins.sft.settings import SFTSettings
 from tw_plugins.trajectory import ControlTokens, encode_trajectory, validate
@@ -34,7 +35,7 @@ class RowMaker:
         holes, summary: what is left out, and one line of what is not, after ``rows``.
 
     Raises:
-        ValueError: packs that could not hold a row of ``max_length``.
+        SettingsError: packs that could not hold a row of ``max_length``.
     """
 
     tags: ControlTokens
@@ -47,7 +48,7 @@ class RowMaker:
         self.holes, self.summary = Holes(self.settings.strict), ""
         pack_tokens = self.settings.pack_tokens
         if pack_tokens is not None and pack_tokens < self.max_length:
-            raise ValueError(
+            raise SettingsError(
                 f"pack_tokens is {pack_tokens}, less than the {self.max_length} tokens that "
                 f"{self.length_setting} allows a row: raise it to that"
             )

@@ -21,6 +21,7 @@ from transformers import (
 )
 from typer.testing import CliRunner
 
+from tests.support.tokenizers import tokenizer
 from tw_plugins.adapter.vocabulary import check_vocabulary
 from tw_plugins.cli.app import app
 from tw_plugins.data.add_tokens import AddTokensError, add_tokens
@@ -125,6 +126,21 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
         add_tokens(str(tmp_path / "nothing"), tmp_path / "out")
     with pytest.raises(AddTokensError, match="exists: give a folder that does not"):
         add_tokens(str(saved(tmp_path / "in")), tmp_path)
+
+
+def test_a_tokenizer_that_cannot_write_a_tag(tmp_path: Path) -> None:
+    source = saved(tmp_path / "in")
+    words = Tokenizer(models.WordLevel({"<eos>": 0, "a": 1}))  # and nothing for what it does not know
+    PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<eos>").save_pretrained(source)
+    with pytest.raises(AddTokensError, match=r"^the tokenizer cannot write <Parallel>: .*UNK.*Take one that"):
+        add_tokens(str(source), tmp_path / "out")
+
+
+def test_where_no_tag_is_new_none_is_written(tmp_path: Path) -> None:
+    """The toy's tokenizer has all tags and cannot encode their pieces."""
+    source = saved(tmp_path / "in")
+    tokenizer().save_pretrained(source)
+    assert add_tokens(str(source), tmp_path / "out").ids == {}
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -50,3 +50,37 @@ def test_a_reference_or_none(value: Any, reference: str | None) -> None:
         return
     with pytest.raises(BadRow):
         reference_of(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "Monday",
+            "正确",
+            "3 cm",
+            r"\text{no solution}",
+            "25\\%",
+            "7:32",
+            "2516_9",
+            "x=3",
+            "f(x)=2x",
+            "n^2+n",
+        ),
+        *("∅", r"\mathbb{R}", "(1, 2]", r"\{1, 2\}", r"2+\sqrt{3}i", r"\begin{pmatrix}1\\2\end{pmatrix}"),
+    ],
+)
+def test_one_that_grading_can_read(text: str) -> None:
+    assert reference_of(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(r"\frac{1}{", r"\frac", r"\sqrt{", "x^2+", "x=", "2**3", "-", ".", "???", "🙂", "1 2", "<image>"),
+        *("![](answer.png)", "https://example.org/a.png", r"\begin{array}{c} 1", r"\{1, \frac{2\}"),
+    ],
+)
+def test_one_that_would_be_a_reward_of_0_for_ever(text: str) -> None:
+    with pytest.raises(BadRow, match="that grading cannot read"):
+        reference_of(text)

@@ -19,9 +19,7 @@ from verl.utils.dataset.dataset_utils import DatasetPadMode, SFTTensorCollator
 from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
 
 from tests.support.verl.configs import sft_config
-from tw_plugins.settings import SettingsError
 from tw_plugins.sft.order import unshuffled
-from tw_plugins.storage.parquet import DataFileError
 from tw_plugins.trajectory import ControlTokens, encode_trajectory
 from tw_plugins.trie import row_from_ids
 
@@ -92,7 +90,7 @@ def test_malformed_ones_are_counted_and_left_out(
 
 
 def test_strict_names_the_first_malformed_one(toy: Toy, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"sft\.parquet, row 1: \w+: .*Mend or remove the row"):
+    with pytest.raises(SystemExit, match=r"sft\.parquet, row 1: \w+: .*Mend or remove the row"):
         dataset(toy, str(write(tmp_path, PLAIN, BROKEN)), "data.threadweaver.strict=true")
 
 
@@ -103,24 +101,24 @@ def test_overlong_ones_count_the_whole_row(toy: Toy, tmp_path: Path) -> None:
     examples = dataset(toy, path, *settings)
     assert examples.left_out == {"too long": 1} and len(examples) == 1
     assert len(dataset(toy, path, f"data.max_length={max(lengths)}")) == 2
-    with pytest.raises(ValueError, match=rf"sft.parquet, row 1: too long: {max(lengths)} tokens"):
+    with pytest.raises(SystemExit, match=rf"sft.parquet, row 1: too long: {max(lengths)} tokens"):
         dataset(toy, path, f"data.max_length={max(lengths) - 1}")
 
 
 @pytest.mark.parametrize("responses", [[], [BROKEN]])
 def test_nothing_left_is_an_error(toy: Toy, tmp_path: Path, responses: list[str]) -> None:
     message = r"has no rows|no example is left; 1 left out, \w+: .*row 0"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SystemExit, match=message):
         dataset(toy, str(write(tmp_path, *responses)), "data.threadweaver.strict=false")
 
 
 def test_a_missing_column_is_named(toy: Toy, tmp_path: Path) -> None:
-    with pytest.raises(DataFileError, match="has no column answer for the response; it has prompt, response"):
+    with pytest.raises(SystemExit, match="has no column answer for the response; it has prompt, response"):
         dataset(toy, str(write(tmp_path, PLAIN)), "data.threadweaver.response_key=answer")
 
 
 def test_an_unknown_option_is_named(toy: Toy, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"data.threadweaver has no setting stric; .*mean strict\?"):
+    with pytest.raises(SystemExit, match=r"data.threadweaver has no setting stric; .*mean strict\?"):
         dataset(toy, str(write(tmp_path, PLAIN)), "data.threadweaver.stric=true")
 
 
@@ -141,7 +139,7 @@ def test_packs(toy: Toy) -> None:
     assert sum(sizes) == sum(map(len, rows.rows))
     assert all(int((pack["position_ids"] == 0).sum()) > 1 for pack in packs)
     assert list(dataset(toy, str(toy["sft"]), *packing).rows) == list(packs.rows)
-    with pytest.raises(ValueError, match="pack_tokens is 9, less than the 2048 tokens"):
+    with pytest.raises(SystemExit, match="pack_tokens is 9, less than the 2048 tokens"):
         dataset(toy, str(toy["sft"]), "data.threadweaver.pack_tokens=9")
 
 
