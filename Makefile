@@ -15,7 +15,7 @@ BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart seeds fuzz fuzz-servers chaos audit contracts test test-fast format lint types bench clean doctor
+.PHONY: help setup quickstart seeds fuzz fuzz-servers chaos audit contracts test test-fast side-by-side format lint types bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,16 +30,15 @@ seeds: setup ## the quickstart with each of SEEDS="0 1 2", the table of all, an 
 	@$(BIN)/python -m recipes.quickstart.seeds --framework $(FRAMEWORK) --seeds "$(SEEDS)" $(if $(RECORD),--record $(RECORD))
 
 # The core needs no framework: its tests run once, in the first environment; in the other one those run that
-# depend on its torch, transformers or vLLM (tests/conftest.py).
+# depend on a package whose version differs (tests/conftest.py).
 ONCE = $(if $(filter $(firstword $(FRAMEWORKS)),$*),,-m "adapter or both")
 
 test: ## everything CI checks, in both environments: lint, types, unit and integration tests, whole runs
 	@start=$$SECONDS; \
 	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done; \
 	$(MAKE) --no-print-directory lint types; \
-	for tier in unit integration runs; do \
-	    for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory $$tier-$$framework; done; \
-	done; \
+	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory unit-$$framework; done; \
+	$(MAKE) --no-print-directory side-by-side; \
 	echo "make test: lint, types, unit, integration and runs of $(FRAMEWORKS) passed in $$((SECONDS - start)) s"
 
 test-fast: setup ## the unit tests of FRAMEWORK, all of the core among them
@@ -56,6 +55,14 @@ integration-%:
 runs-%:
 	@echo "== whole runs, $* (real engines, minutes)"
 	@.venv/$*/bin/python -m pytest tests/runs $(ONCE) -v --durations=10
+
+# A start of Ray or vLLM leaves a core idle half of its time: the other framework's tests use it.
+side-by-side:
+	@jobs=(); for framework in $(FRAMEWORKS); do \
+	    ($(MAKE) --no-print-directory integration-$$framework runs-$$framework 2>&1 | sed -u "s/^/$$framework: /") & \
+	    jobs+=($$!); \
+	done; \
+	failed=0; for job in "$${jobs[@]}"; do wait "$$job" || failed=1; done; exit $$failed
 
 fuzz: setup ## ROLLOUTS=1000000 trajectories through the whole path, FILES=10000 data files, JOBS=2, SEED=0
 	@$(BIN)/python -m tests.fuzz --rollouts $(ROLLOUTS) --jobs $(JOBS) --seed $(SEED)

@@ -1,8 +1,8 @@
 """Which environment runs what, and what tests of several folders share.
 
 Each environment has one framework; the other one's tests are left out. Of the core's tests most need no
-framework and run once, in the first environment; those that depend on the environment's torch, transformers
-or vLLM carry the mark ``both``, those of an adapter ``adapter`` (Makefile).
+framework and run once, in the first environment; those that depend on a package whose version differs carry
+the mark ``both``, those of an adapter ``adapter`` (Makefile).
 """
 
 from __future__ import annotations
@@ -29,16 +29,24 @@ ADAPTERS = (*FOLDERS["verl"], *FOLDERS["openrlhf"])
 collect_ignore = [folder for name in FOLDERS if installed(name) is None for folder in FOLDERS[name]]
 
 BOTH = (
-    "unit/attention/", "unit/data/test_add_tokens.py", "unit/test_advantage.py", "unit/test_collator.py",
-    "unit/trajectory/test_encoding.py", "unit/trie/test_packing.py",
-    "integration/attention/", "integration/engines/test_vllm.py", "runs/test_quickstart.py",
-)  # fmt: skip
+    "unit/attention/test_fidelity.py",
+    "unit/attention/test_span.py",
+    "unit/attention/test_trie_attention.py::test_models",
+    "unit/attention/test_trie_attention.py::test_every_attention",
+    "unit/data/test_add_tokens.py",
+    "unit/trajectory/test_encoding.py",
+    "unit/trie/test_packing.py::test_a_pack_computes",
+    "integration/attention/",
+    "runs/test_quickstart.py",
+)
+"""Those whose result depends on transformers, whose versions differ; those of torch and vLLM are the same
+(`unit/test_requirements.py`)."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks by folder, so that there is none to forget."""
     for item in items:
-        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        path = item.nodeid.removeprefix("tests/")
         if path.startswith(BOTH):
             item.add_marker("both")
         if path.startswith(ADAPTERS):

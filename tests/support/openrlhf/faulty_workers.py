@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import torch
@@ -17,12 +18,20 @@ class DeafWorker(CPUWorkerExtension):
         self._weights_from.broadcast(torch.empty(shape, dtype=dtype), src=0)
 
 
-class DyingWorker(CPUWorkerExtension):
-    """Ends in the first rollout without a word, as the OOM killer ends it; of several engines, one."""
+class DeafAndDyingWorker(DeafWorker):
+    """Deaf; ends in the third rollout without a word, as the OOM killer ends it, one of several engines."""
+
+    received: Counter[str]
 
     def init_process_group(self, *args: Any, **kwargs: Any) -> None:
         super().init_process_group(*args, **kwargs)
-        die_in_rollout(self)
+        self.received = Counter()
+
+    def update_weight(self, name: str, *args: Any, **kwargs: Any) -> None:
+        super().update_weight(name, *args, **kwargs)
+        self.received[name] += 1
+        if [*self.received.values()] == [2]:  # the first parameter, after two steps
+            die_in_rollout(self)
 
 
 class RefusingWorker(CPUWorkerExtension):

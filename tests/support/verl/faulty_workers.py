@@ -19,12 +19,16 @@ class DeafWorker(CPUWorkerExtension):
         receiver.receive_weights(on_bucket_received=lambda weights, is_last: None)
 
 
-class DyingWorker(CPUWorkerExtension):
-    """Ends in the first rollout without a word, as the OOM killer ends it; of several engines, one."""
+class DeafAndDyingWorker(DeafWorker):
+    """Deaf, and ends in the third rollout without a word, as the OOM killer ends it."""
+
+    received = 0
 
     def update_weights_from_ipc(self, *args: Any, **kwargs: Any) -> None:
         super().update_weights_from_ipc(*args, **kwargs)
-        die_in_rollout(self)
+        self.received += 1
+        if self.received == 3:  # those of the start, and of two steps
+            die_in_rollout(self)
 
 
 class RefusingWorker(CPUWorkerExtension):
