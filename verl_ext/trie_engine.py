@@ -8,6 +8,7 @@ untouched, so runs without ThreadWeaver are not affected.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ from tw_plugins.adapter.vocabulary import check_embedding
 from tw_plugins.attention import has_branches, mask_for, masks_every_row, trie_attention, usable_attention
 from tw_plugins.errors import UserError
 from tw_plugins.trajectory import TAGS
+from verl_ext.own_head import in_the_roots_unit
 from verl_ext.row_positions import with_branch_positions
 
 
@@ -44,6 +46,11 @@ class TrieEngine(FSDPEngineWithLMHead):
         if tokenizer is not None and TAGS[0] in tokenizer.get_vocab():
             check_embedding(model.path, model.hf_config.get_text_config().vocab_size, len(tokenizer))
         super().initialize()
+
+    def _build_fsdp_module(self, module: Any) -> Any:
+        fused = self.model_config.use_fused_kernels
+        with in_the_roots_unit() if fused else nullcontext():
+            return super()._build_fsdp_module(module)
 
     def prepare_model_inputs(self, micro_batch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """verl's inputs, with positions and mask of the rows' tries.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ from verl_ext.trie_engine import TrieEngine, UnsupportedEngine
 GROUPS = ["p", "p", "qq", "qq"]
 REWARDS = [1.2, 0.0, 1.0, 1.1]
 ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
+FUSED = "actor_rollout_ref.model.use_fused_kernels=true"
 PACKED = {"use_remove_padding": True}
 BATCHES: dict[str, dict[str, Any]] = {
     "padded": {},
@@ -279,18 +281,49 @@ def test_gradient_checkpointing_changes_nothing(model: Path, trie: Any, paper: A
     assert distance(got, paper) <= 1e-5
 
 
+@pytest.fixture
+def plain_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For fused kernels verl replaces the forward of the model's class; afterwards it is back as it was."""
+    monkeypatch.setattr(Qwen3ForCausalLM, "forward", Qwen3ForCausalLM.forward)
+
+
+@pytest.mark.usefixtures("plain_forward")
 @pytest.mark.parametrize("how", ["padded", "packed"])
-def test_fused_kernels_change_nothing(
-    model: Path, trie: Any, wanted: Any, paper: Any, how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Log-probs straight from the hidden states; verl replaces the forward of the model's class for it."""
+def test_fused_kernels_change_nothing(model: Path, trie: Any, wanted: Any, paper: Any, how: str) -> None:
+    """Log-probs straight from the hidden states."""
     rows = rows_of(trie)
-    monkeypatch.setattr(Qwen3ForCausalLM, "forward", Qwen3ForCausalLM.forward)  # back as it was afterwards
-    fused = make_worker(model, "actor_rollout_ref.model.use_fused_kernels=true")
+    fused = make_worker(model, FUSED)
     kernels = {**BATCHES[how], "use_fused_kernels": True}
     torch.testing.assert_close(response_log_probs(fused, rows, **kernels), wanted, atol=1e-5, rtol=0)
     _, got = policy_gradient(fused, rows, advantages_of_verl(rows), **kernels)
     assert distance(got, paper) <= 1e-5
+
+
+@pytest.mark.usefixtures("plain_forward")
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_head_of_its_own(tmp_path: Path, trie: Any, fused: bool) -> None:
+    """As Qwen3-8B has it; `verl_ext.own_head` can go once this passes without it."""
+    model, rollouts = tiny_model(tmp_path, tied=False), [rollout for rollout, _ in trie]
+    stock, paper = plain(model), eq4(model, rollouts)
+    assert "lm_head.weight" in paper
+    with torch.no_grad():
+        wanted = [in_row_order(rollout, request_logprobs(stock, rollout)) for rollout in rollouts]
+    worker, kernels = make_worker(model, *([FUSED] if fused else [])), {**PACKED, "use_fused_kernels": fused}
+    rows = rows_of(trie)
+    torch.testing.assert_close(response_log_probs(worker, rows, **kernels), wanted, atol=1e-5, rtol=0)
+    _, got = policy_gradient(worker, rows, advantages_of_verl(rows), **kernels)
+    assert distance(got, paper) <= 1e-5
+
+
+@pytest.mark.usefixtures("plain_forward")
+def test_without_ours_verl_fails_on_a_head_of_its_own(
+    tmp_path: Path, trie: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once this fails `verl_ext.own_head` can go."""
+    monkeypatch.setattr("verl_ext.trie_engine.in_the_roots_unit", nullcontext)
+    worker = make_worker(tiny_model(tmp_path, tied=False), FUSED)
+    with pytest.raises(RuntimeError, match=r"mixed .* DTensor"):
+        response_log_probs(worker, rows_of(trie), **PACKED, use_fused_kernels=True)
 
 
 def test_both_layouts_have_the_same_gradient(worker: Any, model: Path, trie: Any, paper: Any) -> None:

@@ -48,9 +48,13 @@ def process_group() -> Iterator[None]:
             destroy_global_process_group()
 
 
-def tiny_model(folder: Path) -> Path:
-    """A model over the tokenizer of the core's tests."""
-    save(folder, TOKENIZER, make_model(TOKENIZER, 0, TINY))
+def tiny_model(folder: Path, tied: bool = True) -> Path:
+    """A model over the tokenizer of the core's tests; a head of its own begins as twice the embedding."""
+    model = make_model(TOKENIZER, 0, TINY)
+    if not tied:
+        model.config.tie_word_embeddings = False
+        model.lm_head.weight = torch.nn.Parameter(2 * model.get_input_embeddings().weight.detach())
+    save(folder, TOKENIZER, model)
     return folder
 
 
