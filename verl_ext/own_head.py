@@ -3,7 +3,8 @@
 Works around `verl/utils/fsdp_utils.py:559` (verl 0.9.1): FSDP2 makes lm_head a unit of its own, which is
 gathered when its forward is called; fused kernels never call that but take the bare weight
 (`verl/models/transformers/dense_common.py:125`), still in shards: "mixed torch.Tensor and DTensor". As part
-of the root's unit it is whole while the model runs, which costs its size on each GPU (Qwen3-8B in bf16: 1.2 GB). `test_without_ours_verl_fails_on_a_head_of_its_own` says when this can go.
+of the root's unit it is whole while the model runs, which costs its size on each GPU (Qwen3-8B in bf16:
+1.2 GB). `test_without_ours_verl_fails_on_a_head_of_its_own` says when this can go.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -24,6 +26,8 @@ from verl.workers.utils.padding import response_from_nested
 from tests.support.masks import record_masks
 from tests.support.reference import in_row_order, request_logprobs
 from tests.support.same_on_both import distance
+from tests.support.verl import rank_gradient
+from tests.support.verl.configs import free_port
 from tests.support.verl.engines import (
     as_stored,
     batch_of,
@@ -37,6 +41,7 @@ from tests.support.verl.engines import (
     tiny_model,
 )
 from tests.support.verl.loops import TAGS
+from tests.support.verl.rank_gradient import Task
 from tw_plugins.rollout import Rollout
 from tw_plugins.trie import TrieRow, row_from_ids, row_from_rollout
 from tw_plugins.trie.compact import CompactRows
@@ -324,6 +329,30 @@ def test_without_ours_verl_fails_on_a_head_of_its_own(
     worker = make_worker(tiny_model(tmp_path, tied=False), FUSED)
     with pytest.raises(RuntimeError, match=r"mixed .* DTensor"):
         response_log_probs(worker, rows_of(trie), **PACKED, use_fused_kernels=True)
+
+
+def test_two_ranks_have_the_gradient_of_one(tmp_path: Path, model: Path, trie: Any, paper: Any) -> None:
+    """Rows of different lengths, and some that verl fills up with; FSDP2 shards a head of its own too."""
+    own, rows = tiny_model(tmp_path / "own", tied=False), rows_of(trie)
+    advantages = advantages_of_verl(rows)
+    filling, _ = construct_minimal_padding_template(rows[0], {}, TAGS.eos_ids[0])
+    evenly = [rows[::2], rows[1::2]], [advantages[::2], advantages[1::2]]  # with prompts of both lengths
+    unevenly = [[rows[0], filling, filling], rows[1:]], [[advantages[0], 0.0, 0.0], advantages[1:]]
+    fused, dynamic = {**PACKED, "use_fused_kernels": True}, BATCHES["packed, dynamic"]
+    tasks = {
+        "padded": Task(model, [], *evenly),
+        "packed, dynamic": Task(model, [], *unevenly, dynamic),
+        "own head": Task(own, [], *evenly, PACKED),
+        "own head, fused, dynamic": Task(own, [FUSED], *unevenly, {**dynamic, **fused}),
+    }
+    torch.save([*tasks.values()], tmp_path / "tasks")
+    run = ["torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"]
+    script = ["-m", rank_gradient.__name__, str(tmp_path / "tasks"), str(tmp_path / "result")]
+    done = subprocess.run([sys.executable, "-m", *run, *script], capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr[-4000:]
+    own_paper = eq4(own, [rollout for rollout, _ in trie])
+    for (name, task), got in zip(tasks.items(), torch.load(tmp_path / "result"), strict=True):
+        assert distance(got, paper if task.model == model else own_paper) <= 1e-5, name
 
 
 def test_both_layouts_have_the_same_gradient(worker: Any, model: Path, trie: Any, paper: Any) -> None:
