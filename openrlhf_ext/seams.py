@@ -57,7 +57,11 @@ SEAMS = (
     wrapper("openrlhf.utils.utils", "convert_to_torch_dtype", "float32", "openrlhf_ext.fp32:register"),
     wrapper(
         "openrlhf.models.actor", "Actor.__init__", "mask of trie rows", "openrlhf_ext.actor:register",
-        "Actor.forward", "unpad_and_slice_tensor",
+        "unpad_and_slice_tensor",
+    ),
+    wrapper(
+        "openrlhf.models.actor", "Actor.forward", "log-probs in chunks", "openrlhf_ext.output_head:register",
+        "Actor.__init__", "unpad_and_slice_tensor", "log_probs_from_logits", "compute_entropy",
     ),
     wrapper(
         SAMPLES, "SamplesGenerator._process_response_into_experience", "rows into Experience",

@@ -49,6 +49,9 @@ class Common(Settings):
 
     metrics_file: str | None = setting(None, "append one JSON line per step, {'step': …, 'data': {…}}, here")
     fp32: bool = setting(False, "float32 parameters, in vLLM too (upstream has bf16 and fp16 only)")
+    logits_chunk: int = setting(
+        1024, "tokens whose logits are in memory at once (0: of the whole batch, as upstream)", least=0
+    )
 
     @classmethod
     def parser(cls) -> argparse.ArgumentParser:
@@ -71,6 +74,12 @@ class Common(Settings):
             return cls(**json.loads(text))
         except (TypeError, ValueError) as error:
             raise SettingsError(f"{ENVIRONMENT}={text!r}: {error}") from error
+
+    @staticmethod
+    def shared() -> Common:
+        """What the launcher handed on of the flags that both commands have."""
+        given = json.loads(os.environ.get(ENVIRONMENT, "{}"))
+        return Common(**{name: given[name] for name in declared(Common) if name in given})
 
     def to_environment(self) -> dict[str, str]:
         """The variable for `from_environment`; only what differs from the defaults."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -24,10 +22,10 @@ from verl.workers.utils.losses import sft_loss
 from verl.workers.utils.padding import response_from_nested
 
 from tests.support.masks import record_masks
+from tests.support.ranks import run_ranks
 from tests.support.reference import in_row_order, request_logprobs
 from tests.support.same_on_both import distance
 from tests.support.verl import rank_gradient
-from tests.support.verl.configs import free_port
 from tests.support.verl.engines import (
     as_stored,
     batch_of,
@@ -346,10 +344,7 @@ def test_two_ranks_have_the_gradient_of_one(tmp_path: Path, model: Path, trie: A
         "own head, fused, dynamic": Task(own, [FUSED], *unevenly, {**dynamic, **fused}),
     }
     torch.save([*tasks.values()], tmp_path / "tasks")
-    run = ["torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"]
-    script = ["-m", rank_gradient.__name__, str(tmp_path / "tasks"), str(tmp_path / "result")]
-    done = subprocess.run([sys.executable, "-m", *run, *script], capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_ranks(rank_gradient.__name__, tmp_path / "tasks", tmp_path / "result")
     own_paper = eq4(own, [rollout for rollout, _ in trie])
     for (name, task), got in zip(tasks.items(), torch.load(tmp_path / "result"), strict=True):
         assert distance(got, paper if task.model == model else own_paper) <= 1e-5, name

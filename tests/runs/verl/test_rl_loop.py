@@ -14,8 +14,9 @@ import pytest
 from tests.support.commands import METRICS_FILE, logged_in, run
 from tests.support.dying import DIED
 from tests.support.float_error import Error, check_fidelity, float32_error
+from tests.support.ranks import free_port
 from tests.support.verl import faulty_workers
-from tests.support.verl.configs import RECIPES, free_port, rl_files
+from tests.support.verl.configs import RECIPES, rl_files
 from tests.support.vital_signs import check_vital_signs
 from tw_plugins.pages.reading.files import read
 from tw_plugins.toy.preset import FORKING_PRESET, write_files

@@ -12,19 +12,17 @@ from openrlhf.models import Actor
 from transformers import AutoModelForCausalLM
 
 from tests.support.fakes import StoryEngine, char_tokenizer, control_tokens
+from tests.support.tiny import save_tiny
 from tw_plugins.rollout import Limits, Rollout, fork_join
-from tw_plugins.toy.model import ModelSize, make_model, save
 
 TOKENIZER = char_tokenizer()
 TAGS = control_tokens(TOKENIZER)
-TINY = ModelSize(hidden=32, layers=2, heads=4, kv_heads=2, head_dim=16, ffn=48, init_std=0.2)
 GROUPS = ["p", "p", "q", "q"]
 
 
-def tiny_model(folder: Path) -> Path:
-    """Far from uniform, so that a wrong context shows."""
-    save(folder, TOKENIZER, make_model(TOKENIZER, 0, TINY))
-    return folder
+def tiny_model(folder: Path, tied: bool = True) -> Path:
+    """Over the core's test tokenizer."""
+    return save_tiny(folder, TOKENIZER, tied)
 
 
 def actor(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache
@@ -54,11 +53,3 @@ def rl_files(toy: Mapping[str, Path]) -> list[str]:
         f"data.train_files={toy['rl']}",
         f"data.val_files={toy['eval']}",
     ]
-
-
-def free_port() -> int:
-    """A port of this machine that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -24,14 +24,13 @@ from verl.workers.utils.losses import ppo_loss
 from verl.workers.utils.padding import response_from_nested
 
 from tests.support.fakes import StoryEngine
-from tests.support.verl.configs import free_port, rl_config
+from tests.support.ranks import free_port
+from tests.support.tiny import save_tiny
+from tests.support.verl.configs import rl_config
 from tests.support.verl.loops import TAGS, TOKENIZER, Client, run
 from tw_plugins.rollout import Rollout, fork_join
-from tw_plugins.toy.model import ModelSize, make_model, save
 
 Toy = Mapping[str, Path]
-TINY = ModelSize(hidden=32, layers=2, heads=4, kv_heads=2, head_dim=16, ffn=48, init_std=0.2)
-"""Far from uniform, so that a wrong context shows."""
 
 
 @contextmanager
@@ -49,13 +48,8 @@ def process_group() -> Iterator[None]:
 
 
 def tiny_model(folder: Path, tied: bool = True) -> Path:
-    """A model over the tokenizer of the core's tests; a head of its own begins as twice the embedding."""
-    model = make_model(TOKENIZER, 0, TINY)
-    if not tied:
-        model.config.tie_word_embeddings = False
-        model.lm_head.weight = torch.nn.Parameter(2 * model.get_input_embeddings().weight.detach())
-    save(folder, TOKENIZER, model)
-    return folder
+    """Over the tokenizer of the core's tests."""
+    return save_tiny(folder, TOKENIZER, tied)
 
 
 def make_worker(model: Path, *settings: str) -> TrainingWorker:

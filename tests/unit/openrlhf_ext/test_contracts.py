@@ -21,6 +21,8 @@ PARAMETERS = {
         "ring_attn_group packed_seq_lens return_entropy mm_inputs"
     ),
     ("openrlhf.models.actor", "unpad_and_slice_tensor"): "sequences attention_mask ring_attn_group",
+    ("openrlhf.models.actor", "log_probs_from_logits"): "logits labels temperature",
+    ("openrlhf.models.actor", "compute_entropy"): "logits",
     (SAMPLES, "SamplesGenerator._process_response_into_experience"): "self response generate_kwargs",
     (SAMPLES, "SamplesGenerator._generate_vllm"): (
         "self dataloader_iter num_prompts dynamic_filtering generate_kwargs"

@@ -24,7 +24,8 @@ from verl.plugin.platform.platform_manager import PlatformRegistry, get_platform
 from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 
 from tests.support.messages import assert_message
-from tests.support.verl.configs import compose, free_port, rl_config
+from tests.support.ranks import free_port
+from tests.support.verl.configs import compose, rl_config
 from verl_ext.cpu import platform, plugin, preflight, process_group
 from verl_ext.cpu.shared_memory import SharedMemoryTooSmall
 from verl_ext.cpu.weight_socket import RUN_ID, name_run, of_this_run
