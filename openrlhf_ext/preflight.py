@@ -22,6 +22,7 @@ from openrlhf_ext.data_check import check_prompts, check_responses
 from openrlhf_ext.device import chosen_device
 from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
+from tw_plugins.adapter.deviations import CUT_SOFTMAX, FROZEN_TAGS
 from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary
 from tw_plugins.attention import usable_attention
 from tw_plugins.attention.span import check_span
@@ -41,7 +42,7 @@ def check_rl(args: Any, settings: RLSettings) -> None:
     found = [*_attention_problems(args), *_rl_problems(args, settings)]
     if found:
         raise SettingsError("\n".join(found))
-    for line in _deviations(args):
+    for line in [*_frozen_tags(args), *_deviations(args)]:
         logger.warning(line)
     tokenizer = _check_model(args.actor.model_name_or_path, args.data.max_len)
     for flag, datasets, split in (
@@ -58,6 +59,8 @@ def check_sft(args: Any) -> None:
         found.append("--data.multiturn and --model.pretrain_mode_enable have no trie rows: leave them out")
     if found:
         raise SettingsError("\n".join(found))
+    for line in _frozen_tags(args):
+        logger.warning(line)
     _check_model(args.model.model_name_or_path, args.data.max_len)
     check_responses("--data.dataset", args.data.dataset, args.data.dataset_split, args.data)
 
@@ -70,6 +73,11 @@ def _attention_problems(args: Any) -> Iterator[str]:
         )
     if args.ds.ring_attn_size > 1:
         yield "ring attention cannot split a trie row over ranks: set --ds.ring_attn_size 1"
+
+
+def _frozen_tags(args: Any) -> Iterator[str]:
+    if rank := args.ds.lora.rank:
+        yield FROZEN_TAGS.format(setting=f"--ds.lora.rank {rank}")
 
 
 def _rl_problems(args: Any, settings: RLSettings) -> Iterator[str]:
@@ -116,6 +124,8 @@ def _deviations(args: Any) -> Iterator[str]:
         )
     if args.algo.advantage.estimator != UPSTREAM_ESTIMATOR:
         yield f"--algo.advantage.estimator {args.algo.advantage.estimator}: P-GRPO's is p_grpo"
+    if args.rollout.top_p < 1:
+        yield CUT_SOFTMAX.format(setting=f"--rollout.top_p {args.rollout.top_p}", whole=1)
     if args.algo.kl.init_coef > 0:
         yield f"--algo.kl.init_coef {args.algo.kl.init_coef}: P-GRPO has no KL term, set it to 0"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tw_plugins.adapter.deviations import CUT_SOFTMAX, FROZEN_TAGS
 from tw_plugins.settings import closest
 from verl_ext.settings import OUR_REWARD, reward_is_ours
 
@@ -50,6 +51,11 @@ def run_problems(config: Any, layout: str) -> Iterator[str]:
         yield f"{MODE_KEY}=separate_async is not supported: set {MODE_KEY}=threadweaver_colocate_async"
     if not config.trainer.get("use_v1", True):
         yield "trainer.use_v1=False is verl's older trainer, which ThreadWeaver does not know: set it to True"
+    if config.algorithm.get("use_pf_ppo"):
+        yield (
+            "algorithm.use_pf_ppo=True draws trajectories again once their advantages are known, which verl's "
+            "V1 pairs with others: set it to False"
+        )
     if layout == "trie" and (estimator in ALONG_THE_ROW or config.critic.get("enable")):
         what = f"{ESTIMATOR_KEY}={estimator}" if estimator in ALONG_THE_ROW else "critic.enable=True"
         yield (
@@ -82,12 +88,25 @@ def run_deviations(config: Any, layout: str) -> Iterator[str]:
         )
     if estimator not in (ESTIMATOR, "grpo" if layout == "rows" else None):
         yield f"{ESTIMATOR_KEY}={estimator}: P-GRPO's is {ESTIMATOR}"
+    yield from _of_another_distribution(config.actor_rollout_ref.rollout)
+    if rank := config.actor_rollout_ref.model.get("lora_rank"):
+        yield FROZEN_TAGS.format(setting=f"actor_rollout_ref.model.lora_rank={rank}")
     for key, on in (
         ("actor_rollout_ref.actor.use_kl_loss", config.actor_rollout_ref.actor.get("use_kl_loss")),
         ("algorithm.use_kl_in_reward", config.algorithm.get("use_kl_in_reward")),
     ):
         if on:
             yield f"{key}=True: P-GRPO has no KL term, set it to False"
+
+
+def _of_another_distribution(rollout: Any) -> Iterator[str]:
+    """The actor's log-probs are those of the whole softmax."""
+    for key, cut, whole in (
+        ("top_p", rollout.get("top_p", 1.0) < 1, 1.0),
+        ("top_k", rollout.get("top_k", -1) > 0, -1),
+    ):
+        if cut:
+            yield CUT_SOFTMAX.format(setting=f"actor_rollout_ref.rollout.{key}={rollout[key]}", whole=whole)
 
 
 def _misspelt(config: Any) -> Iterator[str]:

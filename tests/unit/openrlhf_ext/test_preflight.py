@@ -100,6 +100,8 @@ def test_all_problems_are_said_at_once(rl: Any) -> None:
         ("train.batch_size", 64, "several updates a step"),
         ("algo.advantage.estimator", "rloo", "P-GRPO's is p_grpo"),
         ("algo.kl.init_coef", 0.01, "P-GRPO has no KL term"),
+        ("rollout.top_p", 0.95, "--rollout.top_p 0.95: the rollout samples of a part of the softmax"),
+        ("ds.lora.rank", 8, "--ds.lora.rank 8: LoRA leaves embedding and head as they are"),
     ],
 )
 def test_what_is_not_eq_4_is_said(

@@ -144,6 +144,9 @@ def test_rows_are_fine_with_verls_own_estimator(toy: Toy) -> None:
         ("actor_rollout_ref.actor.loss_agg_mode=seq-mean-token-mean", "Eq. 4 of P-GRPO is token-mean"),
         ("actor_rollout_ref.actor.ppo_mini_batch_size=8", "several updates a step"),
         ("reward.custom_reward_function.path=pkg://mine", "must grade extra_info"),
+        ("actor_rollout_ref.rollout.top_p=0.95", "top_p=0.95: the rollout samples of a part of the softmax"),
+        ("actor_rollout_ref.rollout.top_k=20", "top_k=20: the rollout samples of a part of the softmax"),
+        ("actor_rollout_ref.model.lora_rank=8", "lora_rank=8: LoRA leaves embedding and head as they are"),
     ],
 )
 def test_what_deviates_from_the_paper_is_allowed_but_said(

@@ -37,6 +37,7 @@ WRONG = {
     "verl's tool loop": (f"{AGENT}=tool_agent", "=tool_agent measures nothing .*: set .*=threadweaver"),
     "trainer mode": (f"{MODE}=threadweaver_snyc", "=threadweaver_snyc: there is none .*=threadweaver_sync$"),
     "unsupported mode": (f"{MODE}=separate_async", "not supported: set .*=threadweaver_colocate_async"),
+    "resampling": ("algorithm.use_pf_ppo=true", "use_pf_ppo=True draws .*: set it to False"),
     "older trainer": ("trainer.use_v1=false", "trainer.use_v1=False .*: set it to True"),
     "estimator": (
         f"{ESTIMATOR}=pgrpo",
