@@ -53,8 +53,8 @@ def run_problems(config: Any, layout: str) -> Iterator[str]:
         yield "trainer.use_v1=False is verl's older trainer, which ThreadWeaver does not know: set it to True"
     if config.algorithm.get("use_pf_ppo"):
         yield (
-            "algorithm.use_pf_ppo=True draws trajectories again once their advantages are known, which verl's "
-            "V1 pairs with others: set it to False"
+            "algorithm.use_pf_ppo=True draws trajectories again by their advantages, which verl's V1 then "
+            "pairs with others: set it to False"
         )
     if layout == "trie" and (estimator in ALONG_THE_ROW or config.critic.get("enable")):
         what = f"{ESTIMATOR_KEY}={estimator}" if estimator in ALONG_THE_ROW else "critic.enable=True"

@@ -69,7 +69,7 @@ ENGINE_ARGS=(
 )
 
 OPTIMIZER_ARGS=(
-   # reward minus the group's mean; the reward is correctness plus an acceleration bonus of at most rho · rho_clip
+   # reward minus the group's mean; the reward is correctness plus an acceleration bonus of at most rho_clip
    --algo.advantage.estimator p_grpo
    --tw.rho 0.5
    --tw.rho_clip 0.2
