@@ -74,9 +74,14 @@ fuzz-servers: setup ## EXAMPLES=10000 answers of a hostile server through each e
 chaos: setup ## the quickstart under KILLS=6 times kill -9 at random moments (SEED=0), half an hour and more
 	@$(BIN)/python -m tests.chaos --framework $(FRAMEWORK) --kills $(KILLS) --seed $(SEED)
 
-contracts: ## the contract tests with each known version of both frameworks (network the first time)
+ifdef REF
+contracts: setup
+	@$(BIN)/python -m tests.contract_matrix $(FRAMEWORK) --ref $(REF)
+else
+contracts: ## the contract tests with each known version of both frameworks (network), or of FRAMEWORK in REF=checkout
 	@for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done
 	@for framework in $(FRAMEWORKS); do .venv/$$framework/bin/python -m tests.contract_matrix $$framework; done
+endif
 
 AUDIT := .venv/audit/bin/pip-audit --no-deps --disable-pip --progress-spinner=off
 audit: ## known vulnerabilities of the pinned packages, by PyPI's advisories (network)

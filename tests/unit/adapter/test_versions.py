@@ -34,8 +34,9 @@ def test_the_pinned_version_is_supported_and_in_the_matrix(name: str) -> None:
 
 
 def test_the_table_says_what_is_not_supported() -> None:
-    results = [Result("0.9.0", True, "28 passed"), Result("0.9.1", False, "1 failed")]
-    first, second = table("verl", "~=0.9.1", results)
+    results = [Result("0.9.0", True, "28 passed"), Result("0.9.1", False, "1 failed", ("test_a",))]
+    first, second, moved = table("verl", "~=0.9.1", results)
     assert first.startswith("verl 0.9.0") and "contracts hold" in first and "[28 passed]" in first
     assert "not supported (verl~=0.9.1): a run is refused" in first
     assert "contracts broken" in second and "not supported" not in second
+    assert moved == "    test_a"
