@@ -30,7 +30,7 @@ class DeafAndDyingWorker(DeafWorker):
     def update_weight(self, name: str, *args: Any, **kwargs: Any) -> None:
         super().update_weight(name, *args, **kwargs)
         self.received[name] += 1
-        if [*self.received.values()] == [2]:  # the first parameter, after two steps
+        if name == next(iter(self.received)) and self.received[name] == 2:  # after two steps
             die_in_rollout(self)
 
 
