@@ -51,7 +51,8 @@ def one_line() -> Iterator[None]:
     except Exception as error:
         if (message := _message(error)) is None:
             raise
-        line = Text.assemble(("error: ", "bold red"), visible(message))
+        # The name of a file may have a line end in it, and so may what a server says.
+        line = Text.assemble(("error: ", "bold red"), visible(message).replace("\n", r"\n"))
         PlainConsole(stderr=True).print(line, soft_wrap=True)
         raise typer.Exit(2) from error
 

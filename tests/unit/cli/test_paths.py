@@ -109,6 +109,7 @@ NOT_THERE: dict[str, Callable[[Path], Path]] = {
     "missing": lambda path: path,
     "inside a file": lambda path: text(path) / "deeper.jsonl",
     "too long": lambda path: path.with_name(f"{'n' * 300}.jsonl"),
+    "a line end": lambda path: path.with_name("two\nlines.jsonl"),
     "a link to itself": loop,
     "a link to nothing": dangling,
 }
@@ -162,7 +163,7 @@ def assert_one_line(done: Result, name: str) -> None:
 def named(path: Path) -> str:
     """The part of a path that a message has: of one inside a file, the file."""
     name = path.parent.name if path.name == "deeper.jsonl" else path.name
-    return name.partition("\0")[0][:30]
+    return name.partition("\0")[0].replace("\n", r"\n")[:30]
 
 
 CASES = [
@@ -178,7 +179,7 @@ def cases() -> list[Any]:
         pytest.param(commands[name], make, id=f"{name}: {kind}")
         for commands, name, kinds in CASES
         for kind, make in kinds.items()
-        if not (name in MAY_BE_NEW and kind in ("missing", "a link to nothing"))
+        if not (name in MAY_BE_NEW and kind in ("missing", "a line end", "a link to nothing"))
         and not (name in A_FOLDER_TOO and kind == "a folder")
     ]
 
