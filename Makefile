@@ -56,13 +56,17 @@ runs-%:
 	@echo "== whole runs, $* (real engines, minutes)"
 	@.venv/$*/bin/python -m pytest tests/runs $(ONCE) -v --durations=10
 
-# A start of Ray or vLLM leaves a core idle half of its time: the other framework's tests use it.
+# A start of Ray or vLLM leaves a core idle half of its time: the other framework's tests use it. What failed is
+# said again at the end, where the other framework's lines do not hide it.
 side-by-side:
-	@jobs=(); for framework in $(FRAMEWORKS); do \
-	    ($(MAKE) --no-print-directory integration-$$framework runs-$$framework 2>&1 | sed -u "s/^/$$framework: /") & \
-	    jobs+=($$!); \
-	done; \
-	failed=0; for job in "$${jobs[@]}"; do wait "$$job" || failed=1; done; exit $$failed
+	@logs=$$(mktemp -d); trap 'rm -rf "$$logs"' EXIT; \
+	for framework in $(FRAMEWORKS); do \
+	    ($(MAKE) --no-print-directory integration-$$framework runs-$$framework 2>&1 || touch "$$logs/$$framework.failed") \
+	        | sed -u "s/^/$$framework: /" | tee "$$logs/$$framework" & \
+	done; wait; \
+	for framework in $(FRAMEWORKS); do if test -e "$$logs/$$framework.failed"; then failed=1; \
+	    grep -E "^$$framework: (E  |FAILED|ERROR|make.*Error)" "$$logs/$$framework" | tail -n 40 || true; fi; done; \
+	test -z "$${failed:-}"
 
 fuzz: setup ## ROLLOUTS=1000000 trajectories through the whole path, FILES=10000 data files, JOBS=2, SEED=0
 	@$(BIN)/python -m tests.fuzz --rollouts $(ROLLOUTS) --jobs $(JOBS) --seed $(SEED)
