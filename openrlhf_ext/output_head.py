@@ -3,8 +3,8 @@
 Seam: `Actor.__init__`, `Actor.forward`, and what the latter calls: `unpad_and_slice_tensor`,
 `log_probs_from_logits` and `compute_entropy` (`openrlhf/models/actor.py`).
 Inside the head's own forward, where ZeRO-3 has its weights, what upstream would compute of the logits is
-computed from the hidden states, and stands in the logits' place as two columns; upstream's two functions read
-it from there. Upstream divides "logits" by the temperature in between, which is undone.
+computed from the hidden states, and stands in the logits' place as one column or two; upstream's two
+functions read it from there. Upstream divides "logits" by the temperature in between, which is undone.
 Of an output whose log-probs or entropy were asked for, ``logits`` is None: nothing upstream reads it then.
 Works around `models/actor.py:267` (OpenRLHF 0.11.2), which keeps float32 logits of the whole batch, 24 GB and
 their gradient at 40,000 tokens of a Qwen3; can go once upstream has chunks of its own. `--tw.logits_chunk 0`
@@ -42,11 +42,12 @@ class Asked:
 
     Attributes:
         labels: (B, N), or (1, ΣN) of packed rows once they are unpadded.
-        columns: (B, N, 2), log-prob and entropy, once the head has been reached.
+        columns: (B, N, 1 or 2), log-prob and the entropy if asked for, once the head has been reached.
     """
 
     temperature: float
     chunk: int
+    entropy: bool
     labels: Tensor | None
     columns: Tensor | None = None
 
@@ -83,7 +84,10 @@ def answer_in_chunks(model: Any) -> bool:
         if asked is None or asked.labels is None:
             logits: Tensor = forward(hidden)
             return logits
-        found = token_log_probs(hidden, head.weight, asked.labels, asked.chunk, head.bias, asked.temperature)
+        log_probs, entropies = token_log_probs(
+            hidden, head.weight, asked.labels, asked.chunk, head.bias, asked.temperature, asked.entropy
+        )
+        found = [log_probs] if entropies is None else [log_probs, entropies]
         asked.columns = torch.stack(found, -1).float()
         return asked.columns
 
@@ -121,7 +125,8 @@ def _asking(forward: Any) -> Any:
         if not self.logits_chunk or (action_mask is None and not kwargs.get("return_logprobs")):
             return forward(self, sequences, action_mask, *args, **kwargs)
         labels = None if self.packing_samples else torch.roll(sequences, shifts=-1, dims=1)
-        token = _asked.set(Asked(self.temperature, self.logits_chunk, labels))
+        entropy = bool(kwargs.get("return_entropy"))
+        token = _asked.set(Asked(self.temperature, self.logits_chunk, entropy, labels))
         try:
             found = forward(self, sequences, action_mask, *args, **kwargs)
         finally:

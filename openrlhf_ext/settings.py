@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -69,17 +70,18 @@ class Common(Settings):
         Raises:
             SettingsError: the variable does not hold a JSON object of known flags.
         """
-        text = os.environ.get(ENVIRONMENT, "{}")
-        try:
-            return cls(**json.loads(text))
-        except (TypeError, ValueError) as error:
-            raise SettingsError(f"{ENVIRONMENT}={text!r}: {error}") from error
+        with _handed_on() as given:
+            return cls(**given)
 
     @staticmethod
     def shared() -> Common:
-        """What the launcher handed on of the flags that both commands have."""
-        given = json.loads(os.environ.get(ENVIRONMENT, "{}"))
-        return Common(**{name: given[name] for name in declared(Common) if name in given})
+        """What the launcher handed on of the flags that both commands have.
+
+        Raises:
+            SettingsError: as `from_environment`.
+        """
+        with _handed_on() as given:
+            return Common(**{name: given[name] for name in declared(Common) if name in given})
 
     def to_environment(self) -> dict[str, str]:
         """The variable for `from_environment`; only what differs from the defaults."""
@@ -125,6 +127,15 @@ class RLSettings(PromptSettings, RewardSettings, RolloutSettings, Common):
 @dataclass(frozen=True)
 class SFTSettings(sft.SFTSettings, Common):
     """Flags of `train_sft`."""
+
+
+@contextmanager
+def _handed_on() -> Iterator[dict[str, Any]]:
+    text = os.environ.get(ENVIRONMENT, "{}")
+    try:
+        yield json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{ENVIRONMENT}={text!r}: {error}") from error
 
 
 def append_metrics(path: str | Path, step: int, data: Mapping[str, Any]) -> None:

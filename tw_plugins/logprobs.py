@@ -24,22 +24,27 @@ def token_log_probs(
     chunk: int,
     bias: Tensor | None = None,
     temperature: float = 1.0,
-) -> tuple[Tensor, Tensor]:
-    """Log-prob of each label, and the entropy of its distribution, under softmax(head(hidden) / temperature).
+    entropy: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Log-prob of each label under softmax(head(hidden) / temperature), and that distribution's entropy.
 
     Args:
         hidden: (..., H), before the head.
         weight, bias: (V, H) and (V,), the head's.
         labels: (...), int64.
         chunk: tokens whose logits are in memory at once.
+        entropy: whether it is asked for; it costs a pass over the logits each way.
 
     Returns:
-        Log-probs and entropies, (...), in float32; in float64 for float64. Gradients reach hidden, weight and
-        bias; the product with the head is in their dtype, the rest in the result's, as frameworks have it.
+        Log-probs and, if asked for, entropies, (...), in float32; in float64 for float64. Gradients reach
+        hidden, weight and bias; the product with the head is in their dtype, the rest in the result's, as
+        frameworks have it.
     """
     flat = hidden.reshape(-1, hidden.shape[-1])
-    log_probs, entropies = _TokenLogProbs.apply(flat, weight, bias, labels.reshape(-1), temperature, chunk)
-    return log_probs.view(labels.shape), entropies.view(labels.shape)
+    log_probs, entropies = _TokenLogProbs.apply(
+        flat, weight, bias, labels.reshape(-1), temperature, chunk, entropy
+    )
+    return log_probs.view(labels.shape), entropies.view(labels.shape) if entropy else None
 
 
 class _TokenLogProbs(torch.autograd.Function):
@@ -54,22 +59,25 @@ class _TokenLogProbs(torch.autograd.Function):
         labels: Tensor,
         temperature: float,
         chunk: int,
-    ) -> tuple[Tensor, Tensor]:
+        entropy: bool,
+    ) -> tuple[Tensor, Tensor | None]:
         exact = torch.float64 if hidden.dtype == torch.float64 else torch.float32
-        log_probs, normalisers, entropies = (hidden.new_empty(len(labels), dtype=exact) for _ in range(3))
+        log_probs, normalisers = (hidden.new_empty(len(labels), dtype=exact) for _ in range(2))
+        entropies = torch.empty_like(log_probs) if entropy else None
         for part in _parts(len(labels), chunk):
             z = linear(hidden[part], weight, bias).to(exact) / temperature
             normalisers[part] = z.logsumexp(-1)
             log_p = z - normalisers[part, None]
             log_probs[part] = log_p.gather(-1, labels[part, None])[:, 0]
-            entropies[part] = -(log_p.exp() * log_p).sum(-1)
+            if entropies is not None:
+                entropies[part] = -(log_p.exp() * log_p).sum(-1)
         ctx.save_for_backward(hidden, weight, bias, labels, normalisers, entropies)
         ctx.temperature, ctx.chunk = temperature, chunk
         return log_probs, entropies
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, of_log_probs: Tensor, of_entropies: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, of_log_probs: Tensor, of_entropies: Tensor | None) -> tuple[Tensor | None, ...]:
         hidden, weight, bias, labels, normalisers, entropies = ctx.saved_tensors
         exact = normalisers.dtype
         for_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
@@ -80,8 +88,10 @@ class _TokenLogProbs(torch.autograd.Function):
             z = linear(hidden[part], weight, bias).to(exact) / ctx.temperature
             log_p = z - normalisers[part, None]
             # By z: d log p_y = 1_y − p;  dH = −p (log p + H)
-            g = of_entropies[part, None] * (log_p + entropies[part, None]) + of_log_probs[part, None]
-            g *= -log_p.exp()
+            g = of_log_probs[part, None]
+            if entropies is not None:
+                g = g + of_entropies[part, None] * (log_p + entropies[part, None])
+            g = -log_p.exp() * g
             g.scatter_add_(-1, labels[part, None], of_log_probs[part, None].to(exact))
             g = (g / ctx.temperature).to(hidden.dtype)
             if for_hidden is not None:
@@ -91,7 +101,7 @@ class _TokenLogProbs(torch.autograd.Function):
             if for_bias is not None:
                 for_bias += g.sum(0)
         sums = [None if found is None else found.to(weight.dtype) for found in (for_weight, for_bias)]
-        return for_hidden, *sums, None, None, None
+        return for_hidden, *sums, None, None, None, None
 
 
 def _parts(tokens: int, chunk: int) -> list[slice]:

@@ -33,28 +33,35 @@ def obvious(hidden: Any, weight: Any, labels: Any, bias: Any, temperature: float
     return found.gather(-1, labels[..., None])[..., 0], -(found.exp() * found).sum(-1)
 
 
-def with_gradients(function: Any, given: dict[str, Any], **more: Any) -> list[torch.Tensor]:
-    log_probs, entropies = function(**given, **more)
+def with_gradients(computed: Any, given: dict[str, Any], entropy: bool) -> list[torch.Tensor]:
+    log_probs, entropies = computed
     weights = torch.linspace(-1, 2, log_probs.numel(), dtype=log_probs.dtype).view(log_probs.shape)
-    (weights * log_probs + weights.flip(0) * entropies).sum().backward()
+    loss = (weights * log_probs).sum()
+    if entropy:
+        loss = loss + (weights.flip(0) * entropies).sum()
+    loss.backward()
     leaves = [given[name] for name in ("hidden", "weight", "bias") if given[name] is not None]
-    return [log_probs, entropies, *(leaf.grad for leaf in leaves)]
+    return [*computed[: 1 + entropy], *(leaf.grad for leaf in leaves)]
 
 
+@pytest.mark.parametrize("entropy", [True, False])
 @pytest.mark.parametrize("chunk", [1, 4, 21, 1024])
 @pytest.mark.parametrize(("temperature", "bias"), [(1.0, False), (0.7, True)])
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.1)]
 )
 def test_as_from_all_logits(
-    dtype: torch.dtype, tolerance: float, temperature: float, bias: bool, chunk: int
+    dtype: torch.dtype, tolerance: float, temperature: float, bias: bool, chunk: int, entropy: bool
 ) -> None:
-    got = with_gradients(token_log_probs, inputs(dtype, bias), temperature=temperature, chunk=chunk)
-    want = with_gradients(obvious, inputs(dtype, bias), temperature=temperature)
+    one, other = inputs(dtype, bias), inputs(dtype, bias)
+    computed = token_log_probs(**one, temperature=temperature, chunk=chunk, entropy=entropy)
+    assert (computed[1] is not None) == entropy
+    got = with_gradients(computed, one, entropy)
+    want = with_gradients(obvious(**other, temperature=temperature), other, entropy)
     assert got[0].dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
-    for one, other in zip(got, want, strict=True):
-        assert one.dtype == other.dtype
-        torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
+    for mine, theirs in zip(got, want, strict=True):
+        assert mine.dtype == theirs.dtype
+        torch.testing.assert_close(mine, theirs, atol=tolerance, rtol=tolerance)
 
 
 def test_the_gradient_is_that_of_differences() -> None:
@@ -62,7 +69,11 @@ def test_the_gradient_is_that_of_differences() -> None:
     names = ("hidden", "weight", "bias")
 
     def of(*leaves: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return token_log_probs(**dict(zip(names, leaves, strict=True)), labels=given["labels"], chunk=4)
+        found = token_log_probs(
+            **dict(zip(names, leaves, strict=True)), labels=given["labels"], chunk=4, entropy=True
+        )
+        assert found[1] is not None
+        return found[0], found[1]
 
     assert torch.autograd.gradcheck(of, [given[name] for name in names])
 
