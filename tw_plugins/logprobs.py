@@ -90,6 +90,7 @@ class _TokenLogProbs(torch.autograd.Function):
             # By z: d log p_y = 1_y − p;  dH = −p (log p + H)
             g = of_log_probs[part, None]
             if entropies is not None:
+                assert of_entropies is not None
                 g = g + of_entropies[part, None] * (log_p + entropies[part, None])
             g = -log_p.exp() * g
             g.scatter_add_(-1, labels[part, None], of_log_probs[part, None].to(exact))

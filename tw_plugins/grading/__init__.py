@@ -19,7 +19,7 @@ from tw_plugins.grading.boxed import extract_answer
 from tw_plugins.grading.normalise import normalise
 from tw_plugins.grading.plain import compare_plainly
 from tw_plugins.grading.pool import GradingPool, PoolStats
-from tw_plugins.grading.process import GradingError
+from tw_plugins.grading.process import GradingError, WorkerLate
 from tw_plugins.grading.simple import compare_simply
 
 __all__ = ["GradingError", "GradingStats", "extract_answer", "is_equivalent", "is_readable", "stats"]
@@ -96,19 +96,28 @@ def is_equivalent(answer: str, reference: str, tolerance: float = 0.0) -> bool:
     return _grader.get_pool().equal(answer, reference, tolerance)
 
 
-@lru_cache(maxsize=4096)  # references of a file are much alike
 def is_readable(reference: str) -> bool:
     r"""Whether ``reference`` can be compared with anything but a copy of itself: no ``\frac{1}{``, no URL.
+
+    One that could not be read in time counts as readable: a busy machine must not cost a row.
 
     Raises:
         GradingError: as `is_equivalent`.
     """
+    try:
+        return _is_readable(reference)
+    except WorkerLate:
+        return True
+
+
+@lru_cache(maxsize=4096)  # references of a file are much alike
+def _is_readable(reference: str) -> bool:
     reference = normalise(reference)
     if any(compare_simply(*pair) is not None for pair in readings(reference, reference)):
         return True
     if not reference or len(reference) > MAX_CHARACTERS:
         return False
-    return _grader.get_pool().equal(None, reference)
+    return _grader.get_pool().readable(reference)
 
 
 def stats() -> GradingStats:

@@ -22,7 +22,7 @@ from typing import Any
 
 from tw_plugins.grading.process import WORKER, GradingError, GradingProcess, WorkerDied, WorkerLate
 
-Pair = tuple[str | None, str, float]  # answer, reference, tolerance
+Pair = tuple[str | None, str, float]  # answer (None: can the reference be read?), reference, tolerance
 REMEMBERED = 4096  # pairs of texts, of 2,000 characters at most
 
 
@@ -98,23 +98,31 @@ class GradingPool:
         self._late: OrderedDict[Pair, float] = OrderedDict()
         atexit.register(self.close)
 
-    def equal(self, answer: str | None, reference: str, tolerance: float = 0.0) -> bool:
+    def equal(self, answer: str, reference: str, tolerance: float = 0.0) -> bool:
         """Whether math-verify finds the two equivalent; False when it takes too long or dies on them.
-
-        Args:
-            answer: None asks whether the reference can be read.
 
         Raises:
             GradingError: a worker cannot start.
         """
-        pair = answer, reference, tolerance
+        with suppress(WorkerLate):
+            return self._in_two_lanes((answer, reference, tolerance))
+        return False
+
+    def readable(self, reference: str) -> bool:
+        """Whether a reference can be compared with anything; False when reading it kills its process.
+
+        Raises:
+            GradingError: a worker cannot start.
+            WorkerLate: no answer in time, which says nothing of the reference where the machine is busy.
+        """
+        return self._in_two_lanes((None, reference, 0.0))
+
+    def _in_two_lanes(self, pair: Pair) -> bool:
         with suppress(WorkerLate):
             return self._compare(self._fast, pair, min(self.first, self.deadline), None)
-        # Else the fast lane has already given it all its time.
         if self.first < self.deadline:
-            with suppress(WorkerLate):
-                return self._compare(self._slow, pair, self.deadline, self.wait)
-        return False
+            return self._compare(self._slow, pair, self.deadline, self.wait)
+        raise WorkerLate  # the fast lane has given it all its time
 
     def _compare(self, lane: _Lane, pair: Pair, seconds: float, wait: float | None) -> bool:
         for _ in range(2):  # one death may have another cause than this answer, two may not

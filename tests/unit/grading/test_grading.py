@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.root import ROOT
 from tw_plugins import grading
-from tw_plugins.grading import GradingError, is_equivalent
+from tw_plugins.grading import GradingError, is_equivalent, is_readable
 from tw_plugins.grading.pool import GradingPool
 from tw_plugins.grading.worker import build_literal
 
@@ -24,9 +24,10 @@ import json, os, sys, time
 print(json.dumps({"ready": True}), flush=True)
 for line in sys.stdin:
     request = json.loads(line)
-    if request["answer"] == "hang": time.sleep(1000)
-    if request["answer"] == "die": os._exit(3)
-    if request["answer"].startswith("late"):
+    said = request["answer"] or request["reference"]
+    if said == "hang": time.sleep(1000)
+    if said == "die": os._exit(3)
+    if said.startswith("late"):
         time.sleep(request["seconds"])
         print(json.dumps({"late": True}), flush=True)
         continue
@@ -387,3 +388,15 @@ def test_a_large_parent_does_not_make_its_workers_swollen() -> None:
     code = "from tw_plugins.grading.worker import peak_bytes; print(peak_bytes())"
     peak = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     assert 0 < peak < len(large) / 2
+
+
+def test_a_reference_that_is_read_too_late_counts_as_readable_and_is_asked_again(
+    fake: GradingPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grading._Grader, "get_pool", lambda _: fake)
+    monkeypatch.setattr(grading, "compare_simply", lambda *_: None)
+    fake.first = fake.deadline = 0.1
+    assert [is_readable("late"), is_readable("late")] == [True, True]
+    assert (fake.stats.timeouts, fake.stats.remembered) == (1, 1)
+    assert not is_readable("die")  # no worker lives through it
+    assert fake.stats.crashes == 2
