@@ -21,6 +21,7 @@ from tw_plugins.rollout import Rollout, fork_join
 from tw_plugins.rollout.deadline import WithDeadline
 from tw_plugins.trajectory import ControlTokens
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
+from tw_plugins.trie.promise import demand_mask
 from verl_ext.row_positions import ROW_FIELD
 from verl_ext.server_engine import ServerEngine
 from verl_ext.settings import KEY, settings_from
@@ -35,11 +36,17 @@ def control_tokens_of(tokenizer: Any) -> ControlTokens:
 
 
 class ThreadWeaverAgentLoop(AgentLoopBase):
-    """One trajectory: prompt → fork-join rollout → one trie row (or one row per request)."""
+    """One trajectory: prompt → fork-join rollout → one trie row (or one row per request).
+
+    Raises:
+        UnmaskedRows: trie rows, where the plug-in is not loaded.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.settings = settings_from(self.config)
+        if self.settings.layout == "trie":
+            demand_mask()
         self.tags = control_tokens_of(self.tokenizer)
         self.limits = self.settings.limits(self.rollout_config.response_length)
 

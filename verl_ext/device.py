@@ -14,6 +14,7 @@ from functools import wraps
 from typing import Any
 
 from tw_plugins.errors import UserError, in_one_line
+from verl_ext.sft_preflight import trains_trie_rows
 
 KEY, VARIABLE = "trainer.device", "VERL_PLATFORM"
 RAY_KEY = f"+ray_kwargs.ray_init.runtime_env.env_vars.{VARIABLE}"
@@ -47,8 +48,8 @@ def check(config: Any, device: str) -> None:
 
 
 def _is_ours(config: Any) -> bool:
-    if "actor_rollout_ref" not in config:  # SFT
-        return (config.data.get("custom_cls") or {}).get("name") == "TrieSFTDataset"
+    if "actor_rollout_ref" not in config:
+        return trains_trie_rows(config)
     from verl_ext.verl_settings import uses_threadweaver
 
     return uses_threadweaver(config)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 
 from tw_plugins.adapter.hooks import register_on_import
+from tw_plugins.trie.promise import promise_mask
 from verl_ext.seams import SEAMS, SETTINGS, SUPPORTED
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ def install() -> None:
     """
     if found := SUPPORTED.problems():
         logger.error("the ThreadWeaver plug-in is off: %s", "; ".join(found))
+    promise_mask()  # whatever the version, `verl_ext.engine_guard` stands before every engine
     register_on_import(SETTINGS if found else SEAMS)
 
 

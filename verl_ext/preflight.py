@@ -14,9 +14,9 @@ from functools import wraps
 from typing import Any
 
 from tw_plugins.adapter.vocabulary import check_vocabulary
-from tw_plugins.attention import usable_attention
 from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
+from verl_ext.engine_settings import EngineKeys, engine_problems
 from verl_ext.files import check_prompt_files
 from verl_ext.seams import SUPPORTED
 from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
@@ -56,8 +56,6 @@ def check(config: Any) -> None:
 
 def _row_problems(config: Any, layout: str) -> Iterator[str]:
     """Trie rows need a mask; rows per request need an estimator that knows the trajectory."""
-    from verl.utils.device import get_device_name  # of the platform that verl has fixed
-
     model, actor = config.actor_rollout_ref.model, config.actor_rollout_ref.actor
     if layout == "rows":
         if config.algorithm.adv_estimator == ESTIMATOR:
@@ -66,26 +64,15 @@ def _row_problems(config: Any, layout: str) -> Iterator[str]:
                 "which knows several: algorithm.adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo=False"
             )
         return
-    if actor.strategy not in ("fsdp", "fsdp2"):
-        yield f"layout=trie needs actor.strategy=fsdp2 (or fsdp), not {actor.strategy}; or {KEY}.layout=rows"
-    attention = (model.get("override_config") or {}).get("attn_implementation", "flash_attention_2")
-    if attention not in usable_attention(get_device_name()):
-        yield (
-            f"layout=trie needs attention that takes a mask, not {attention}: set "
-            "+actor_rollout_ref.model.override_config.attn_implementation=sdpa "
-            "(faster: flex_attention on CUDA, trie on the CPU)"
-        )
-    if max(_ulysses_sizes(config)) > 1:
-        yield (
-            "layout=trie cannot split a sequence over ranks: set "
-            "actor_rollout_ref.actor.ulysses_sequence_parallel_size=1, or layout=rows"
-        )
-
-
-def _ulysses_sizes(config: Any) -> list[int]:
-    actor = config.actor_rollout_ref.actor
     places = (actor, actor.get("fsdp_config") or {})
-    return [int(place.get("ulysses_sequence_parallel_size") or 1) for place in places]
+    ulysses = max(int(place.get("ulysses_sequence_parallel_size") or 1) for place in places)
+    keys = EngineKeys(
+        "actor.strategy",
+        "+actor_rollout_ref.model",
+        "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+        f"; or {KEY}.layout=rows",
+    )
+    yield from engine_problems(actor.strategy, model, ulysses, keys)
 
 
 def _length_problems(config: Any, layout: str, max_tokens: int) -> Iterator[str]:

@@ -62,14 +62,36 @@ SETTINGS = (
         wrapped_by("verl_ext.device", "auto_set_device"),
     ),
     Seam(
+        "verl.utils.device",
+        ("auto_set_device",),
+        "check of SFT's settings",
+        "verl_ext.sft_preflight:register",
+        wrapped_by("verl_ext.sft_preflight", "auto_set_device"),
+    ),
+    Seam(
         "verl.utils.config",
         ("validate_config",),
         "check of settings",
         "verl_ext.preflight:register",
         wrapped_by("verl_ext.preflight", "validate_config"),
     ),
+    Seam(
+        "verl.workers.engine.base",
+        ("BaseEngine.train_batch", "BaseEngine.infer_batch"),
+        "guard of branches",
+        "verl_ext.engine_guard:register",
+        wrapped_by("verl_ext.engine_guard", "BaseEngine.train_batch"),
+    ),
+    Seam(
+        "verl.single_controller.ray.base",
+        ("RayWorkerGroup.__init__",),
+        "guard in Ray's workers",
+        "verl_ext.engine_guard:register_workers",
+        wrapped_by("verl_ext.engine_guard", "RayWorkerGroup.__init__"),
+    ),
 )
-"""Stay with any version: where the others are left out, a run that asks for ThreadWeaver is refused."""
+"""Stay with any version: where the others are left out, a run that asks for ThreadWeaver is refused, and rows
+with branches are."""
 
 SEAMS = (
     Seam(

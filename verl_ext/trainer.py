@@ -19,7 +19,7 @@ Seams: `register_trainer`, `PPOTrainer._compute_metrics` and `_compute_advantage
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, wraps
 from types import ModuleType
 from typing import Any
 
@@ -27,8 +27,10 @@ from tw_plugins.adapter.vital_signs import VitalSigns
 from tw_plugins.reward import RewardSettings
 from tw_plugins.reward.critical_path import with_critical_path_bonus
 from verl_ext.dumps import ReadableDumps
+from verl_ext.engine_guard import check_workers
 from verl_ext.row_positions import per_row
-from verl_ext.settings import reward_settings
+from verl_ext.settings import reward_settings, settings_from
+from verl_ext.verl_settings import uses_threadweaver
 from verl_ext.vital_signs import vital_signs_of
 from verl_ext.watch import WatchedTrainer
 
@@ -125,11 +127,24 @@ def _paid(infos: list[dict[str, Any]], keys: list[str], settings: RewardSettings
     return with_critical_path_bonus(infos, list(map(group_of, keys)), settings.rho, settings.rho_clip)
 
 
+def _with_guarded_workers(setup: Any) -> Any:
+    """Of every trainer mode, verl's own too: where rows may have branches, all workers watch for them."""
+
+    @wraps(setup)
+    def checked(self: Any) -> None:
+        setup(self)
+        if uses_threadweaver(self.config) and settings_from(self.config).layout == "trie":
+            check_workers([*self.actor_rollout_wg.workers])
+
+    return checked
+
+
 def register(trainer_base: ModuleType) -> None:
     """Called by `verl_ext.plugin` once `verl.trainer.ppo.v1.trainer_base` is imported."""
     from verl.trainer.ppo.v1.trainer_colocate_async import PPOTrainerColocateAsync
     from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
+    trainer_base.PPOTrainer._setup = _with_guarded_workers(trainer_base.PPOTrainer._setup)
     for name, base in (("sync", PPOTrainerSync), ("colocate_async", PPOTrainerColocateAsync)):
         ours = type(base.__name__, (ReadableDumps, WatchedTrainer, ThreadWeaverTraining, base), {})
         trainer_base.register_trainer(f"{METRICS}_{name}")(ours)

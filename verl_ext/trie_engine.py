@@ -36,6 +36,8 @@ class TrieEngine(FSDPEngineWithLMHead):
     gradient checkpointing and fused kernels, with SDPA (dense mask) and FlexAttention (`BlockMask`).
     """
 
+    masks_branches = True  # which `verl_ext.engine_guard` looks for
+
     def initialize(self) -> None:
         """Build the model, once its embedding is known to hold the control tokens.
 

@@ -27,6 +27,7 @@ from tw_plugins.sft.rows import RowMaker
 from tw_plugins.sft.settings import TableSettings
 from tw_plugins.storage.parquet import as_paths
 from tw_plugins.trajectory import ControlTokens
+from tw_plugins.trie.promise import demand_mask
 
 
 class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
@@ -44,10 +45,11 @@ class TrieSFTDataset(Dataset[dict[str, torch.Tensor]]):
             max_samples: take only the first so many examples; −1 takes all.
 
         Raises:
-            SystemExit: a setting, file, row or tokenizer that cannot be used; verl makes this object inside
-                its command, under Hydra's frames and its own.
+            SystemExit: a setting, file, row or tokenizer that cannot be used, or nobody who would mask the
+                rows; verl makes this object inside its command, under Hydra's frames and its own.
         """
         with in_one_line():
+            demand_mask()
             self._read(as_paths(parquet_files), tokenizer, config, max_samples)
 
     def _read(self, paths: list[str], tokenizer: Any, config: Any, max_samples: int) -> None:

@@ -16,8 +16,11 @@ from ray.exceptions import ActorDiedError
 
 from tests.support.messages import assert_message
 from tw_plugins.rollout import EngineError
-from verl_ext import watch
+from tw_plugins.trie.promise import UnmaskedRows
+from verl_ext import engine_guard, watch
 from verl_ext.server_engine import ServerEngine
+
+WITHOUT_PLUG_IN = {"VERL_USE_EXTERNAL_PLUGINS": "none", "VERL_PLATFORM": ""}  # it brings the platform cpu
 
 
 @ray.remote
@@ -45,6 +48,15 @@ def test_a_dead_server_is_named(servers: dict[str, Any]) -> None:
     assert_message(caught.value, r"vLLM server 1 died in the rollout \(.+\)\. See its log")
     watch.check_alive({"vLLM server 0": servers["vLLM server 0"]})
     watch.check_alive({})
+
+
+def test_a_worker_that_has_not_loaded_the_plug_in_is_found(servers: dict[str, Any]) -> None:
+    """verl says nothing where a plug-in does not load; its engines there would mask no branches."""
+    alive = servers["vLLM server 0"]
+    without = Server.options(runtime_env={"env_vars": WITHOUT_PLUG_IN}).remote()
+    engine_guard.check_workers([alive])
+    with pytest.raises(UnmaskedRows, match="1 of 2 workers would train rows with branches as if"):
+        engine_guard.check_workers([alive, without])
 
 
 def test_calls_end_within_the_deadline(servers: dict[str, Any]) -> None:

@@ -66,6 +66,12 @@ PARAMETERS = {
     ),
     ("verl.utils.config", "validate_config"): "config use_reference_policy use_critic",
     ("verl.utils.device", "auto_set_device"): "config",
+    ("verl.workers.engine.base", "BaseEngine.train_batch"): "self data loss_function",
+    ("verl.workers.engine.base", "BaseEngine.infer_batch"): "self data loss_function",
+    ("verl.single_controller.ray.base", "RayWorkerGroup.__init__"): (
+        "self resource_pool ray_cls_with_init bin_pack name_prefix detached worker_names worker_handles "
+        "ray_wait_register_center_timeout kwargs"
+    ),
     ("hydra.core.config_store", "ConfigStore.store"): "self name node group package provider",
 }
 FIELDS = {

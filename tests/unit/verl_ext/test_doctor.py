@@ -95,7 +95,8 @@ def test_a_plugin_that_is_not_loaded_fails_with_the_reason(monkeypatch: pytest.M
 def test_a_missing_seam_fails(
     monkeypatch: pytest.MonkeyPatch, change: dict[str, object], reason: str
 ) -> None:
-    monkeypatch.setattr(verl_doctor, "SEAMS", (replace(SEAMS[-1], **change),))  # type: ignore[arg-type]
+    (seam,) = (each for each in SEAMS if each.module == "verl.utils.config")
+    monkeypatch.setattr(verl_doctor, "SEAMS", (replace(seam, **change),))  # type: ignore[arg-type]
     found = process_checks("here")[1]
     assert found.status == "fail" and reason in found.detail
 
@@ -123,6 +124,8 @@ def empty_module() -> SimpleNamespace:
         TRAINER_REGISTRY={"sync": object},
         ServerAdapter=OtherEngine,
         validate_config=untouched,
+        BaseEngine=SimpleNamespace(train_batch=untouched),
+        RayWorkerGroup=SimpleNamespace(__init__=untouched),
     )
 
 

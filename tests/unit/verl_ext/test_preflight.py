@@ -45,9 +45,12 @@ WRONG_SETTINGS = {
     ),
     "ulysses": (
         ["actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"],
-        "cannot split a sequence over ranks: set .*ulysses_sequence_parallel_size=1",
+        "cannot be split over ranks: set .*ulysses_sequence_parallel_size=1; or .*layout=rows",
     ),
-    "megatron": (["actor_rollout_ref.actor.strategy=megatron"], "needs actor.strategy=fsdp2 .* not megatron"),
+    "megatron": (
+        ["actor_rollout_ref.actor.strategy=megatron"],
+        "not megatron: set actor.strategy=fsdp2 .*layout=rows",
+    ),
     "p_grpo on rows": (
         ["{key}.layout=rows"],
         "one row per trajectory.*adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo=False",

@@ -1,0 +1,53 @@
+"""SFT on trie rows is refused where its settings or its versions would lose the mask.
+
+Seam: `auto_set_device` (`verl/utils/device.py`), the first thing that both of verl's SFT commands do with
+their config; they have no `validate_config`. Runs on other data sets pass through untouched.
+"""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from tw_plugins.errors import in_one_line
+from tw_plugins.settings import SettingsError
+from verl_ext.engine_settings import EngineKeys, engine_problems
+from verl_ext.seams import SUPPORTED
+
+DATASET = "TrieSFTDataset"
+KEYS = EngineKeys("engine=fsdp engine.strategy", "+model", "engine.ulysses_sequence_parallel_size")
+
+
+def trains_trie_rows(config: Any) -> bool:
+    """Whether a config is of SFT, and its rows are ours."""
+    return "actor_rollout_ref" not in config and (config.data.get("custom_cls") or {}).get("name") == DATASET
+
+
+def check(config: Any) -> None:
+    """
+    Args:
+        config: verl's whole config of SFT.
+
+    Raises:
+        UnsupportedVersion: an installed version that verl_ext was not checked against.
+        SettingsError: everything that is wrong, a line each.
+    """
+    SUPPORTED.check()
+    engine = config.engine
+    ulysses = int(engine.get("ulysses_sequence_parallel_size") or 1)
+    if found := list(engine_problems(engine.strategy, config.model, ulysses, KEYS)):
+        raise SettingsError("\n".join(found))
+
+
+def register(verl_device: Any) -> None:
+    """Called by `verl_ext.plugin` once `verl.utils.device` is imported."""
+    auto_set_device = verl_device.auto_set_device
+
+    @wraps(auto_set_device)
+    def checked(config: Any) -> None:
+        auto_set_device(config)  # with the device's own check: the platform is fixed
+        if trains_trie_rows(config):
+            with in_one_line():
+                check(config)
+
+    verl_device.auto_set_device = checked
