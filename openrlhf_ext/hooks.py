@@ -12,6 +12,7 @@ from openrlhf_ext.device import chosen_device
 from openrlhf_ext.seams import SEAMS
 from tw_plugins.adapter.hooks import register_on_import
 from tw_plugins.adapter.seams import Seam
+from tw_plugins.trie.promise import promise_mask
 
 SETUP_HOOK = "openrlhf_ext.hooks.install"
 
@@ -23,6 +24,7 @@ def install() -> None:
     """Put every piece in place, once per process."""
     global _installed
     _installed = True
+    promise_mask()  # by `openrlhf_ext.actor`, in every model that OpenRLHF makes
     install_for_device()
     _register(SEAMS)
 

@@ -20,6 +20,7 @@ from tw_plugins.sft import RowMaker
 from tw_plugins.sft.examples import sft_examples
 from tw_plugins.sft.order import unshuffled
 from tw_plugins.trajectory import ControlTokens
+from tw_plugins.trie.promise import demand_mask
 
 
 class TrieSFTDataset(SFTDataset):  # type: ignore[misc]
@@ -39,8 +40,10 @@ class TrieSFTDataset(SFTDataset):  # type: ignore[misc]
         """Encode every example.
 
         Raises:
+            UnmaskedRows: a process without the hooks, one of another command than our launcher's.
             ValueError: no example is left, one is bad and `--tw.strict`, packs too small.
         """
+        demand_mask()
         settings = SFTSettings.from_environment()
         self.tokenizer, data = tokenizer, strategy.args.data
         maker = RowMaker(

@@ -38,8 +38,9 @@ def demand_mask() -> None:
     if not _promised:
         raise UnmaskedRows(
             "rows with branches would be trained as if they were plain text, since ThreadWeaver's plug-in is "
-            "not loaded in this process: install tw-plugins where it runs, leave VERL_USE_EXTERNAL_PLUGINS "
-            "unset, and see `threadweaver doctor`. (A training loop of your own calls "
+            "not loaded in this process. verl: install tw-plugins where it runs, leave "
+            "VERL_USE_EXTERNAL_PLUGINS unset, and see `threadweaver doctor`. OpenRLHF: start it by "
+            "openrlhf_ext's commands. (A training loop of your own calls "
             "tw_plugins.trie.promise.promise_mask once its model gets the mask of mask_for)"
         )
 

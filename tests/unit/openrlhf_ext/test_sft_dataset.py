@@ -19,7 +19,8 @@ from openrlhf_ext.row_codes import decode
 from openrlhf_ext.settings import ENVIRONMENT
 from openrlhf_ext.sft_dataset import TrieSFTDataset
 from tw_plugins.trajectory import ControlTokens, encode_trajectory
-from tw_plugins.trie import row_from_ids
+from tw_plugins.trie import promise, row_from_ids
+from tw_plugins.trie.promise import UnmaskedRows
 
 Toy = dict[str, Path]
 BROKEN = "<Parallel>"
@@ -42,6 +43,15 @@ def examples(toy: Toy, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_upstreams_name_is_ours() -> None:
     assert upstream.SFTDataset is TrieSFTDataset
+
+
+def test_no_rows_for_a_process_that_would_not_mask_them(
+    toy: Toy, examples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One without the hooks: another command than our launcher's."""
+    monkeypatch.setattr(promise, "_promised", False)
+    with pytest.raises(UnmaskedRows, match=r"plain text, .* OpenRLHF: start it by openrlhf_ext's commands"):
+        made(toy, examples)
 
 
 def test_an_example_is_a_trie_row_and_the_mask_is_shifted(toy: Toy, examples: Any) -> None:
