@@ -181,7 +181,8 @@ install --no-deps --no-build-isolation -e .
 # DeepSpeed compiles its CPU operators at first use, a minute or two: better here than inside a training run.
 if [[ $requirements == *openrlhf-cpu.txt ]]; then
     step 5 "DeepSpeed's CPU operators"
-    DS_ACCELERATOR=cpu TORCH_EXTENSIONS_DIR=$PWD/$venv/torch_extensions "$venv/bin/python" -c '
+    # With the environment's own ninja, as in every run: another version's records mean nothing to it, and it starts over.
+    PATH=$PWD/$venv/bin:$PATH DS_ACCELERATOR=cpu TORCH_EXTENSIONS_DIR=$PWD/$venv/torch_extensions "$venv/bin/python" -c '
 from deepspeed.accelerator import get_accelerator
 for name in ("FusedAdamBuilder", "ShareMemCommBuilder"):
     get_accelerator().create_op_builder(name).load()' >>"$log" 2>&1 ||

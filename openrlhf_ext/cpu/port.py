@@ -6,6 +6,7 @@ OpenRLHF.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,18 @@ def prepare() -> None:
     """What has to be there before OpenRLHF is imported."""
     torch_cuda.patch()
     flash_attn.install_finder()
+    _take_own_commands()
+
+
+def _take_own_commands() -> None:
+    """Look for ninja in this environment first, as `make setup` does.
+
+    A ninja of another version takes DeepSpeed's compiled operators for none and compiles them again, a minute
+    or two in the middle of a run.
+    """
+    own, path = str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)
+    if path.split(os.pathsep)[0] != own:
+        os.environ["PATH"] = os.pathsep.join([own, path])
 
 
 def flag_problems(args: Any) -> Iterator[str]:

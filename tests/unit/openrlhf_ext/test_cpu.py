@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +23,7 @@ from openrlhf.trainer.ray import vllm_engine, vllm_worker_wrap
 
 from openrlhf_ext import engine_args
 from openrlhf_ext.cpu import flash_attn, worker_class
+from openrlhf_ext.cpu.port import CPU
 from openrlhf_ext.cpu.vllm_worker import CPUWorkerExtension, with_tied_head
 from openrlhf_ext.settings import ENVIRONMENT
 from tw_plugins.adapter.device import has_accelerator
@@ -121,3 +125,18 @@ async def test_upstreams_worker_is_replaced_and_a_users_stays(
 def test_upstream_still_names_its_worker_so() -> None:
     assert f'"{worker_class.ARGUMENT}": "{worker_class.UPSTREAMS}"' in inspect.getsource(vllm_engine)
     assert f"{CPUWorkerExtension.__module__}.{CPUWorkerExtension.__name__}" == worker_class.OURS
+
+
+def test_compiled_operators_are_looked_at_by_this_environments_ninja(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of another version starts over, in the middle of a run."""
+    other = tmp_path / "ninja"
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    CPU.prepare()
+    path = os.environ["PATH"]
+    assert shutil.which("ninja") == str(Path(sys.executable).with_name("ninja"))
+    CPU.prepare()
+    assert os.environ["PATH"] == path
