@@ -20,6 +20,7 @@ ShapeOption = Annotated[
 TokensOption = Annotated[
     list[int] | None, typer.Option(min=100, help="Sampled tokens of the trajectory; may be repeated.")
 ]
+DeviceOption = Annotated[str | None, typer.Option(help="cpu or cuda; cuda where there is one.")]
 RepeatsOption = Annotated[int, typer.Option(min=1, help="Times that each way is timed, in turns.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")]
 REAL = "On the real vLLM"
@@ -41,7 +42,7 @@ def bench_update(
     ] = None,
     tokens: TokensOption = None,
     model: Annotated[str, typer.Option(help="small, or one layer of Qwen3's 0.6B or 8B.")] = "small",
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; cuda where there is one.")] = None,
+    device: DeviceOption = None,
     repeats: RepeatsOption = 3,
     json_out: JsonOption = None,
 ) -> None:
@@ -67,6 +68,21 @@ def bench_collate(
 
     output, sizes = _output(json_out), tokens or [1000, 4000, 11_000, 40_000]
     bench_cases.collate(bench_cases.shape_named(shape), sizes, repeats, output)
+
+
+@bench.command("head")
+def bench_head(
+    tokens: TokensOption = None,
+    hidden: Annotated[int, typer.Option(min=1, help="Width of the model; Qwen3-8B has 4096.")] = 1024,
+    chunk: Annotated[int, typer.Option(min=1, help="Tokens whose logits are in memory at once.")] = 1024,
+    device: DeviceOption = None,
+    repeats: RepeatsOption = 3,
+    json_out: JsonOption = None,
+) -> None:
+    """Log-probs from the output head: time and memory of chunks against the logits of the whole row."""
+    from tw_plugins.cli import bench_cases
+
+    bench_cases.head(tokens or [1000, 4000], hidden, chunk, repeats, device, _output(json_out))
 
 
 @bench.command("rollout")

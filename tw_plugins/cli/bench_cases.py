@@ -13,6 +13,7 @@ from rich.text import Text
 from tw_plugins.bench import BenchError
 from tw_plugins.bench.collate import CollateFigures, bench_collate
 from tw_plugins.bench.engine import EngineFigures, ReplicaFigures, bench_engine, bench_replicas
+from tw_plugins.bench.head import VOCABULARY, HeadFigures, bench_head
 from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.reward import RewardFigures, bench_reward
 from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
@@ -25,6 +26,7 @@ from tw_plugins.cli.tables import Figures
 __all__ = [
     "collate",
     "engine",
+    "head",
     "model_named",
     "replicas",
     "reward",
@@ -111,6 +113,30 @@ def collate(shape: Shape, tokens: Sequence[int], repeats: int, output: Output) -
         shown.add_section()
     settings = f"one example; {_described(shape)}; median of {repeats} turns"
     output.show("collate", shown, settings, figures, Machine.here())
+
+
+def head(
+    tokens: Sequence[int], hidden: int, chunk: int, repeats: int, device: str | None, output: Output
+) -> None:
+    """Log-probs from the output head.
+
+    Raises:
+        BenchError: the device is not there.
+    """
+    where = device_named(device)
+    cases = [(f"{n} tokens", partial(bench_head, n, hidden, chunk, repeats, where)) for n in tokens]
+    figures: list[HeadFigures] = output.measure("head", cases)
+    shown = Figures("tokens", "way", "median", "against the first", "memory")
+    for each in figures:
+        for name, timing in each.timings.items():
+            cells = (seconds(timing.seconds), ratio(timing), mib(each.memory[name]))
+            shown.add_row(str(each.tokens), name, *cells)
+        shown.add_section()
+    settings = (
+        f"{where}: {hidden} wide, {VOCABULARY:,} ids, chunks of {chunk} tokens; forward and backward, median "
+        f"of {repeats} turns"
+    )
+    output.show("head", shown, settings, figures, Machine.here(on_gpu=where == "cuda"))
 
 
 def rollout(shape: Shape, trajectories: Sequence[int], repeats: int, output: Output) -> None:

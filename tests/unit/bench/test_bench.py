@@ -22,6 +22,7 @@ from tw_plugins.bench import engine as bench_engine
 from tw_plugins.bench.collate import bench_collate, grown
 from tw_plugins.bench.cpu_meter import CpuMeter
 from tw_plugins.bench.engine import _Router
+from tw_plugins.bench.head import VOCABULARY, bench_head
 from tw_plugins.bench.memory import peak_of_process
 from tw_plugins.bench.prefix_cache import possible_hits
 from tw_plugins.bench.provenance import Machine
@@ -103,6 +104,12 @@ def test_figures_of_collating() -> None:
     assert figures.tokens > SMALL.tokens
     assert set(figures.timings) == set(figures.memory) == {"row", "row, dense mask", "tree and dense mask"}
     assert figures.memory["tree and dense mask"] > figures.tokens**2 * 4 > figures.memory["row"]
+
+
+def test_figures_of_the_head() -> None:
+    figures = bench_head(tokens=64, hidden=8, chunk=4, repeats=1, device="cpu")
+    assert set(figures.timings) == set(figures.memory) == {"in chunks", "all logits at once"}
+    assert figures.memory["all logits at once"] > 64 * VOCABULARY * 4 > figures.memory["in chunks"]
 
 
 def test_figures_of_rollouts() -> None:
