@@ -37,6 +37,7 @@ SMALL = [
     "--train.micro_batch_size", "4",
     "--actor.lr_scheduler", "constant",  # the first update counts: vLLM must have it at the second step
     "--actor.lr_warmup_ratio", "0",
+    "--actor.adam.lr", "2e-5",  # at the recipe's rate one update can end all forks of this model
 ]  # fmt: skip
 RUNS = {
     "reference model, two ranks, checkpointed": [

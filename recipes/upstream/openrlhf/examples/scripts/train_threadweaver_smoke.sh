@@ -43,7 +43,7 @@ RL_ARGS=(
    --train.batch_size 16
    --rollout.micro_batch_size 4
    --train.micro_batch_size 4
-   --actor.adam.lr 2e-4
+   --actor.adam.lr 2e-5
 )
 
 threadweaver data toy --preset forking --out "${FOLDER}/toy"
