@@ -25,8 +25,10 @@ ARGS=(
    --train.micro_batch_size 8
    --train.max_epochs 1
    --train.num_episodes 1
-   --actor.adam.lr 2e-4
+   --actor.adam.lr 1.5e-4
    --actor.adam.betas 0.9 0.99
+   # above the gradient's rms while only forks are paid: an update dies with its gradient (docs/quickstart-seeds.md)
+   --actor.adam.eps 1e-5
    --actor.lr_scheduler cosine_with_min_lr
    --actor.lr_warmup_ratio 0
    --actor.min_lr_ratio 0.3
