@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,18 +26,25 @@ RESET_PEAK = "5"  # man 5 proc, clear_refs
 Case = TypeVar("Case")
 
 
-def peak_of_process(prepare: Callable[[Case], Callable[[], object]], tiny: Case, case: Case) -> int:
+def peak_of_process(
+    prepare: Callable[[Case], Callable[[], object]],
+    tiny: Case,
+    case: Case,
+    environment: Mapping[str, str] | None = None,
+) -> int:
     """Bytes by which a fresh process grows at most in ``prepare(case)()``, beyond what it had prepared.
 
     Args:
         prepare: makes the work from a case; it and both cases go to the process by pickle.
         tiny: done first, for everything that is imported or set up only once.
+        environment: further variables of the process.
 
     Raises:
         BenchError: the process failed, or was killed.
     """
     asked = pickle.dumps((prepare, tiny, case))
-    done = subprocess.run([sys.executable, "-m", __name__], input=asked, capture_output=True)
+    variables = {**os.environ, **(environment or {})}
+    done = subprocess.run([sys.executable, "-m", __name__], input=asked, capture_output=True, env=variables)
     if done.returncode < 0:
         raise BenchError(
             f"the process whose memory is measured was killed by signal {-done.returncode}, most likely for "

@@ -33,7 +33,7 @@ SMALL = [
     "trainer.resume_mode=disable",
     "actor_rollout_ref.actor.optim.lr_scheduler_type=constant",  # the first update counts: vLLM must have
     "actor_rollout_ref.actor.optim.lr_warmup_steps=0",  # it at the second step
-    "actor_rollout_ref.actor.optim.lr=2e-5",  # at the recipe's rate one update can end all forks of this model
+    "actor_rollout_ref.actor.optim.lr=2e-5",  # at the recipe's one update can end all forks of this model
 ]
 ROWS = [f"{KEY}.layout=rows", "algorithm.adv_estimator=grpo", "algorithm.norm_adv_by_std_in_grpo=false"]
 RUNS = {

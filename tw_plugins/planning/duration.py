@@ -1,0 +1,61 @@
+"""How long a step takes, by what the hardware could do and the share of it that trainers and engines get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tw_plugins.planning.hardware import Cluster
+from tw_plugins.planning.job import Rollout, Training
+from tw_plugins.planning.sizes import ModelSize
+
+__all__ = ["ASSUMED", "Estimate", "estimate"]
+
+USED_FLOPS = 0.4  # of a card's dense bf16, in forward and backward
+USED_BANDWIDTH = 0.6  # of its memory's, in decoding
+STEP_S = 0.004  # of the engine beside the reading: sampling, scheduling
+ASSUMED = (
+    f"{USED_FLOPS:.0%} of the FLOP/s in training, {USED_BANDWIDTH:.0%} of the bandwidth and "
+    f"{STEP_S * 1e3:.0f} ms a token in decoding, rows of the mean length with branches half as long again, "
+    "no stragglers"
+)
+BRANCHES = 0.5
+"""Tokens of branches to those of a response, in a mean row."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of a step."""
+
+    generate: float
+    log_probs: float
+    update: float
+
+    @property
+    def step(self) -> float:
+        """One after the other."""
+        return self.generate + self.log_probs + self.update
+
+
+def estimate(
+    size: ModelSize,
+    training: Training,
+    rollout: Rollout,
+    cluster: Cluster,
+    mean_tokens: int,
+    at_once: int,
+) -> Estimate:
+    """
+    Args:
+        mean_tokens: of a response.
+        at_once: trajectories that one engine decodes at once.
+    """
+    gpu = cluster.gpu
+    width = rollout.tensor_parallel
+    bandwidth = gpu.gb_per_s * 1e9 * USED_BANDWIDTH * width
+    read = size.parameters * 2 + at_once * mean_tokens / 2 * size.kv_bytes
+    per_token = read / bandwidth + STEP_S
+    sampled = rollout.trajectories * mean_tokens / rollout.engines
+    row = mean_tokens * (1 + BRANCHES) * rollout.trajectories
+    flops = size.parameters * row / (training.gpus * gpu.tflops * 1e12 * USED_FLOPS)
+    passes = 8 if training.checkpointing else 6
+    return Estimate(sampled / at_once * per_token, 2 * flops, passes * flops)

@@ -1,0 +1,116 @@
+"""Does a recipe fit on this hardware, and if not, which of its settings makes it fit?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from tw_plugins.planning.duration import Estimate, estimate
+from tw_plugins.planning.hardware import GIB, Cluster
+from tw_plugins.planning.job import Job, Rollout
+from tw_plugins.planning.memory import ASLEEP, Moment, kv_tokens, rollout_moment, training_moments
+from tw_plugins.planning.sizes import ModelSize
+
+__all__ = ["Plan", "RolloutPlan", "plan"]
+
+SHOWN = 3  # remedies
+
+
+@dataclass(frozen=True)
+class RolloutPlan:
+    """One engine's part in a step.
+
+    Attributes:
+        kv_tokens: that its cache holds.
+        at_once: trajectories of the mean length that fit in there, no more than it is given.
+        given: trajectories of a step that it gets.
+        estimate: of the whole step.
+    """
+
+    kv_tokens: int
+    at_once: int
+    given: int
+    estimate: Estimate | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job on a cluster.
+
+    Attributes:
+        moments: in one GPU's memory; ``problems`` says what is too much.
+        remedies: settings with which all fits.
+    """
+
+    job: Job
+    size: ModelSize
+    moments: tuple[Moment, ...]
+    rollout: RolloutPlan | None
+    problems: tuple[str, ...]
+    remedies: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing is too much."""
+        return not self.problems
+
+
+def plan(job: Job, config: Any, cluster: Cluster, mean_tokens: int | None = None) -> Plan:
+    """
+    Args:
+        config: the model's, of `transformers`.
+        mean_tokens: of a response, for what depends on it; by default a third of the longest.
+    """
+    size = ModelSize.of(config)
+    found = _plan(job, size, config, cluster, mean_tokens)
+    if found.fits:
+        return found
+    helps = (each for each in job.remedies if _plan(each.job, size, config, cluster, mean_tokens).fits)
+    return replace(found, remedies=tuple(each.settings for each in islice(helps, SHOWN)))
+
+
+def _plan(job: Job, size: ModelSize, config: Any, cluster: Cluster, mean_tokens: int | None) -> Plan:
+    training, rollout = job.training, job.rollout
+    engine = 0
+    if rollout and rollout.colocated:
+        engine = ASLEEP if rollout.sleeps else int(rollout.share * cluster.gpu.gib * GIB)
+    moments = list(training_moments(size, config, training, engine))
+    engines = None
+    if rollout:
+        moments.append(rollout_moment(size, training, rollout, cluster))
+        engines = _engines(job, rollout, size, cluster, mean_tokens or rollout.max_tokens // 3)
+    problems = [*_too_much(moments, cluster), *(_too_small(rollout, engines) if rollout and engines else ())]
+    return Plan(job, size, tuple(moments), engines, tuple(problems))
+
+
+def _engines(job: Job, rollout: Rollout, size: ModelSize, cluster: Cluster, mean: int) -> RolloutPlan:
+    tokens = kv_tokens(size, rollout, cluster)
+    given = -(-rollout.trajectories // rollout.engines)
+    prompt = max(rollout.context - rollout.max_tokens, 0)
+    at_once = min(max(tokens, 0) // (mean + prompt), given)
+    if not at_once:
+        return RolloutPlan(tokens, 0, given, None)
+    return RolloutPlan(tokens, at_once, given, estimate(size, job.training, rollout, cluster, mean, at_once))
+
+
+def _too_much(moments: list[Moment], cluster: Cluster) -> Iterator[str]:
+    for moment in moments:
+        if moment.total > cluster.usable:
+            yield (
+                f"{moment.name}: {moment.total / GIB:.1f} GiB on a GPU, {cluster.usable / GIB:.1f} are there"
+            )
+
+
+def _too_small(rollout: Rollout, engines: RolloutPlan) -> Iterator[str]:
+    if engines.kv_tokens < rollout.context:
+        yield (
+            f"KV cache of an engine: {max(engines.kv_tokens, 0):,} tokens, one request may have "
+            f"{rollout.context:,}"
+        )
+    elif engines.estimate and engines.estimate.generate > rollout.timeout_s:
+        yield (
+            f"a step's rollouts take about {engines.estimate.generate:,.0f} s, and a request may wait for "
+            f"{rollout.timeout_s:,.0f} s, its turn included"
+        )

@@ -1,0 +1,164 @@
+"""A verl recipe in the planner's words; `threadweaver plan` asks the group `tw_plugins.planners`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from tw_plugins.planning.errors import PlanError
+from tw_plugins.planning.job import Job, Remedy, Rollout, State, Training
+from tw_plugins.planning.remedies import combinations
+from verl_ext.settings import KEY, settings_from
+from verl_ext.verl_settings import uses_threadweaver
+
+FUSED_CHUNK = 512  # tokens; `verl/utils/experimental/torch_functional.py`, FusedLinearForPPO
+FSDP = "actor_rollout_ref.actor.fsdp_config"
+ROLLOUT = "actor_rollout_ref.rollout"
+TRAINING_REMEDIES = {
+    True: (
+        ("actor_rollout_ref.model.enable_activation_offload=true",),
+        (f"{FSDP}.offload_policy=true",),
+        ("actor_rollout_ref.model.enable_activation_offload=true", f"{FSDP}.offload_policy=true"),
+    ),
+    False: (
+        ("model.enable_activation_offload=true",),
+        ("engine.offload_policy=true",),
+        ("model.enable_activation_offload=true", "engine.offload_policy=true"),
+    ),
+}
+"""By whether it is RL."""
+OFFLOAD = (f"{FSDP}.param_offload=true", f"{FSDP}.optimizer_offload=true")
+ROLLOUT_REMEDIES = (
+    *((f"{ROLLOUT}.gpu_memory_utilization={share}",) for share in (0.5, 0.7, 0.8)),
+    OFFLOAD,
+    *((*OFFLOAD, f"{ROLLOUT}.gpu_memory_utilization={share}") for share in (0.7, 0.8, 0.85)),
+    *((f"{ROLLOUT}.tensor_model_parallel_size={width}",) for width in (2, 4)),
+    *((*OFFLOAD, f"{ROLLOUT}.tensor_model_parallel_size={width}") for width in (2, 4)),
+)
+TIMEOUT_REMEDIES = tuple((f"{KEY}.engine_timeout_s={hours * 3600}",) for hours in (4, 24))
+
+
+def job_of(recipe: Path, settings: Sequence[str], gpus: int) -> Job | None:
+    """
+    Args:
+        recipe: a file.
+        settings: `key=value`, on top of it.
+        gpus: on a node, where the recipe does not say; verl's say.
+
+    Returns:
+        None: it is no YAML file.
+
+    Raises:
+        PlanError: Hydra cannot compose it.
+    """
+    if recipe.suffix not in (".yaml", ".yml"):
+        return None
+    config = _composed(recipe, settings)
+    is_rl = "actor_rollout_ref" in config
+    kinds = [TRAINING_REMEDIES[is_rl], *((ROLLOUT_REMEDIES, TIMEOUT_REMEDIES) if is_rl else ())]
+    remedies = (Remedy(" ".join(each), _changed(config, recipe, each)) for each in combinations(*kinds))
+    return _job(config, recipe, remedies)
+
+
+def _composed(recipe: Path, settings: Sequence[str]) -> Any:
+    import verl  # noqa: F401  (its plug-ins tell Hydra of threadweaver_rl)
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(str(recipe.parent.resolve()), version_base=None):
+            return compose(recipe.stem, overrides=list(settings))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise PlanError(f"{recipe}: {str(error).splitlines()[0]}: mend the recipe or the setting") from error
+
+
+def _changed(config: Any, recipe: Path, settings: Sequence[str]) -> Job:
+    from omegaconf import OmegaConf
+
+    changed = deepcopy(config)
+    for each in settings:
+        key, _, value = each.partition("=")
+        OmegaConf.update(changed, key, OmegaConf.create(f"v: {value}").v, force_add=True)
+    return _job(changed, recipe)
+
+
+def _job(config: Any, recipe: Path, remedies: Iterable[Remedy] = ()) -> Job:
+    made = _rl(config, recipe) if "actor_rollout_ref" in config else _sft(config, recipe)
+    return Job(**made, remedies=remedies)
+
+
+def _rl(config: Any, recipe: Path) -> dict[str, Any]:
+    if not uses_threadweaver(config):
+        raise PlanError(f"{recipe} does not use ThreadWeaver: add threadweaver_rl to its defaults")
+    part, data = config.actor_rollout_ref, config.data
+    actor, engine = part.actor, part.rollout
+    ours = settings_from(config)
+    longest = ours.limits(data.max_response_length).max_tokens
+    row = data.max_prompt_length + (2 if ours.layout == "trie" else 1) * longest
+    gpus = config.trainer.nnodes * config.trainer.n_gpus_per_node
+    if actor.use_dynamic_bsz:
+        at_once = actor.ppo_max_token_len_per_gpu
+    else:
+        at_once = row * (actor.ppo_micro_batch_size_per_gpu or 1)
+    offloaded = bool(actor.fsdp_config.param_offload and actor.fsdp_config.optimizer_offload)
+    return {
+        "name": recipe.stem,
+        "framework": "verl",
+        "nodes": config.trainer.nnodes,
+        "gpus_per_node": config.trainer.n_gpus_per_node,
+        "model": part.model.path,
+        "training": Training(
+            gpus=gpus,
+            state=_state(actor.fsdp_config, gpus),
+            row_tokens=row,
+            at_once=at_once,
+            checkpointing=part.model.enable_gradient_checkpointing,
+            kept_offloaded=part.model.enable_activation_offload,
+            chunk=FUSED_CHUNK if part.model.use_fused_kernels else None,
+            reference=actor.use_kl_loss or config.algorithm.use_kl_in_reward,
+        ),
+        "rollout": Rollout(
+            gpus=gpus,
+            tensor_parallel=engine.tensor_model_parallel_size,
+            share=engine.gpu_memory_utilization,
+            context=engine.max_model_len or data.max_prompt_length + longest,
+            trajectories=data.train_batch_size * engine.n,
+            max_tokens=longest,
+            timeout_s=ours.engine_timeout_s,
+            colocated=True,
+            sleeps=engine.free_cache_engine,
+            state_stays=not offloaded,
+        ),
+    }
+
+
+def _sft(config: Any, recipe: Path) -> dict[str, Any]:
+    data, gpus = config.data, config.trainer.nnodes * config.trainer.n_gpus_per_node
+    at_once = data.max_token_len_per_gpu if data.use_dynamic_bsz else None
+    return {
+        "name": recipe.stem,
+        "framework": "verl",
+        "nodes": config.trainer.nnodes,
+        "gpus_per_node": config.trainer.n_gpus_per_node,
+        "model": config.model.path,
+        "training": Training(
+            gpus=gpus,
+            state=_state(config.engine, gpus),
+            row_tokens=data.max_length,
+            at_once=at_once or data.max_length * data.micro_batch_size_per_gpu,
+            checkpointing=config.model.enable_gradient_checkpointing,
+            kept_offloaded=config.model.enable_activation_offload,
+            chunk=FUSED_CHUNK if config.model.use_fused_kernels else None,
+        ),
+    }
+
+
+def _state(engine: Any, gpus: int) -> State:
+    """Of FSDP2: parameters, gradients and Adam's two moments in the master's type, all spread."""
+    each = 4 if str(engine.get("model_dtype")) in ("fp32", "float32") else 2
+    ranks = engine.fsdp_size if engine.fsdp_size > 0 else gpus
+    here = 0 if engine.offload_policy else each
+    return State(here, here, 2 * each, ranks, ranks, ranks, optimizer_offloaded=bool(engine.offload_policy))
