@@ -105,7 +105,7 @@ def _job(recipe: Path, flags: list[str], gpus: int, remedies: Iterable[Remedy] =
         read = vars(parser.parse_known_args(flags)[0])
         ours, _ = (RLSettings if is_rl else SFTSettings).parser().parse_known_args(flags)
     except argparse.ArgumentError as error:
-        raise PlanError(f"{recipe}: {error}") from error
+        raise PlanError(f"{recipe}: {error}. Give another") from error
     made = _rl(read, RLSettings(**vars(ours))) if is_rl else _sft(read, SFTSettings(**vars(ours)), gpus)
     return Job(name=recipe.stem, framework="OpenRLHF", remedies=remedies, **made)
 

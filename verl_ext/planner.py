@@ -37,7 +37,7 @@ ROLLOUT_REMEDIES = (
     *((f"{ROLLOUT}.tensor_model_parallel_size={width}",) for width in (2, 4)),
     *((*OFFLOAD, f"{ROLLOUT}.tensor_model_parallel_size={width}") for width in (2, 4)),
 )
-TIMEOUT_REMEDIES = tuple((f"{KEY}.engine_timeout_s={hours * 3600}",) for hours in (4, 24))
+TIMEOUT_REMEDIES = tuple((f"++{KEY}.engine_timeout_s={hours * 3600}",) for hours in (4, 24))
 
 
 def job_of(recipe: Path, settings: Sequence[str], gpus: int) -> Job | None:
@@ -81,7 +81,7 @@ def _changed(config: Any, recipe: Path, settings: Sequence[str]) -> Job:
     changed = deepcopy(config)
     for each in settings:
         key, _, value = each.partition("=")
-        OmegaConf.update(changed, key, OmegaConf.create(f"v: {value}").v, force_add=True)
+        OmegaConf.update(changed, key.lstrip("+"), OmegaConf.create(f"v: {value}").v, force_add=True)
     return _job(changed, recipe)
 
 

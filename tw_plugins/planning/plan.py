@@ -81,7 +81,9 @@ def _plan(job: Job, size: ModelSize, config: Any, cluster: Cluster, mean_tokens:
     if rollout:
         moments.append(rollout_moment(size, training, rollout, cluster))
         engines = _engines(job, rollout, size, cluster, mean_tokens or rollout.max_tokens // 3)
-    problems = [*_too_much(moments, cluster), *(_too_small(rollout, engines) if rollout and engines else ())]
+    problems = [*_too_few(job, cluster), *_too_much(moments, cluster)]
+    if rollout and engines:
+        problems += _too_small(rollout, engines)
     return Plan(job, size, tuple(moments), engines, tuple(problems))
 
 
@@ -93,6 +95,13 @@ def _engines(job: Job, rollout: Rollout, size: ModelSize, cluster: Cluster, mean
     if not at_once:
         return RolloutPlan(tokens, 0, given, None)
     return RolloutPlan(tokens, at_once, given, estimate(size, job.training, rollout, cluster, mean, at_once))
+
+
+def _too_few(job: Job, cluster: Cluster) -> Iterator[str]:
+    if (asked := job.nodes * job.gpus_per_node) > cluster.gpus:
+        yield f"the recipe asks for {asked} GPUs, {cluster.gpus} are there"
+    if job.rollout and job.rollout.tensor_parallel > job.rollout.gpus:
+        yield f"an engine takes {job.rollout.tensor_parallel} GPUs, {job.rollout.gpus} roll out"
 
 
 def _too_much(moments: list[Moment], cluster: Cluster) -> Iterator[str]:

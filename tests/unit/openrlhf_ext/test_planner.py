@@ -1,0 +1,65 @@
+"""Scripts of OpenRLHF in the planner's words, by upstream's defaults, and that the 8B ones fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openrlhf_ext import planner
+from openrlhf_ext.planner import job_of
+from tests.support.openrlhf.flags import RECIPES, namespace
+from tw_plugins.planning import GPUS, Cluster, Rollout, State, Training, config_of, plan
+
+PAPER = ("train_qwen3_8b_p_grpo.sh", "train_qwen3_8b_sft.sh")
+
+
+def test_rl() -> None:
+    job = job_of(RECIPES / "train_qwen3_8b_p_grpo.sh", ["--actor.model_name_or_path here"], 1)
+    assert job is not None
+    assert (job.framework, job.nodes, job.gpus_per_node, job.model) == ("OpenRLHF", 1, 8, "here")
+    row = 40960 + 38912
+    assert job.training == Training(4, State(2, 2, 12, 4, 4, 4), row, row, True, False, 1024, False)
+    assert job.rollout == Rollout(4, 1, 0.85, 40960, 1024, 38912, 3600.0, False, False, True)
+
+
+def test_sft_on_the_gpus_that_are_there() -> None:
+    job = job_of(RECIPES / "train_qwen3_8b_sft.sh", [], 4)
+    assert job is not None and job.rollout is None
+    assert job.training == Training(4, State(2, 2, 12, 4, 4, 4), 81920, 81920, True, False, 1024)
+
+
+def test_flags_on_top_of_a_script() -> None:
+    flags = "--train.colocate_all --vllm.enable_sleep --ds.enable_sleep --ds.zero_stage 2 --ds.adam_offload"
+    job = job_of(RECIPES / "train_qwen3_8b_p_grpo.sh", [flags, "--algo.kl.init_coef 0.1"], 8)
+    assert job is not None and job.rollout is not None
+    assert (job.gpus_per_node, job.training.reference) == (4, True)
+    assert job.training.state == State(2, 2, 12, 1, 4, 4, optimizer_offloaded=True)
+    assert (job.rollout.colocated, job.rollout.sleeps, job.rollout.state_stays) == (True, True, False)
+
+
+@pytest.mark.parametrize("script", PAPER)
+def test_a_recipe_fits_a_node_of_eight(script: str) -> None:
+    job = job_of(RECIPES / script, [], 8)
+    assert job is not None
+    found = plan(job, config_of("Qwen3-8B"), Cluster(GPUS["h100"], job.gpus_per_node, job.nodes))
+    assert found.problems == ()
+
+
+def test_the_defaults_are_upstreams() -> None:
+    """Of every flag that is declared here."""
+    for flags, module, more in (
+        (planner.RL, "openrlhf.cli.train_ppo_ray", ("--train.agent_func_path", "agent.py")),
+        (planner.SFT, "openrlhf.cli.train_sft", ()),
+    ):
+        upstreams: Any = namespace(module, *more)
+        for flag, default in flags.items():
+            found = upstreams
+            for part in flag.removeprefix("--").split("."):
+                found = getattr(found, part)
+            assert found == default, flag
+
+
+def test_another_file_is_another_frameworks(tmp_path: Path) -> None:
+    assert job_of(tmp_path / "recipe.yaml", [], 8) is None
