@@ -8,6 +8,7 @@ upstream's defaults, which a contract test holds.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -83,6 +84,22 @@ def job_of(recipe: Path, settings: Sequence[str], gpus: int) -> Job | None:
         for each in combinations(*kinds)
     )
     return _job(recipe, flags, gpus, remedies)
+
+
+def job_of_run(args: Any, ours: RLSettings | SFTSettings) -> Job:
+    """Of flags as upstream has parsed them, in the driver of RL or on a rank of SFT."""
+    if isinstance(ours, RLSettings):
+        made = _rl({flag: _value(args, flag) for flag in RL}, ours)
+    else:
+        ranks = int(os.environ.get("WORLD_SIZE", "1"))
+        made = _sft({flag: _value(args, flag) for flag in SFT}, ours, ranks)
+    return Job(name="this run", framework="OpenRLHF", **made)
+
+
+def _value(args: Any, flag: str) -> Any:
+    for part in flag.removeprefix("--").split("."):
+        args = getattr(args, part)
+    return args
 
 
 def _flags_in(recipe: Path) -> list[str]:

@@ -21,12 +21,14 @@ from openrlhf_ext.arguments import GROUP_ESTIMATORS, UPSTREAM_ESTIMATOR
 from openrlhf_ext.data_check import check_prompts, check_responses
 from openrlhf_ext.device import chosen_device
 from openrlhf_ext.fp32 import FP32
+from openrlhf_ext.planner import job_of_run
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
 from tw_plugins.adapter.deviations import CUT_SOFTMAX, FROZEN_TAGS
 from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary
 from tw_plugins.attention import usable_attention
 from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
+from tw_plugins.planning.here import check_memory
 from tw_plugins.settings import closest
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ def check_rl(args: Any, settings: RLSettings) -> None:
         raise SettingsError("\n".join(found))
     for line in [*_frozen_tags(args), *_deviations(args)]:
         logger.warning(line)
-    tokenizer = _check_model(args.actor.model_name_or_path, args.data.max_len)
+    tokenizer = _check_model(args.actor.model_name_or_path, args, settings)
     for flag, datasets, split in (
         ("--data.prompt_dataset", args.data.prompt_dataset, args.data.prompt_split),
         ("--eval.dataset", args.eval.dataset, args.eval.split),
@@ -52,7 +54,7 @@ def check_rl(args: Any, settings: RLSettings) -> None:
         check_prompts(flag, datasets, split, args.data, settings, tokenizer)
 
 
-def check_sft(args: Any) -> None:
+def check_sft(args: Any, settings: SFTSettings) -> None:
     """Check the flags of `train_sft`; raises as `check_rl` does."""
     found = list(_attention_problems(args))
     if args.data.multiturn or args.model.pretrain_mode_enable:
@@ -61,7 +63,7 @@ def check_sft(args: Any) -> None:
         raise SettingsError("\n".join(found))
     for line in _frozen_tags(args):
         logger.warning(line)
-    _check_model(args.model.model_name_or_path, args.data.max_len)
+    _check_model(args.model.model_name_or_path, args, settings)
     check_responses("--data.dataset", args.data.dataset, args.data.dataset_split, args.data)
 
 
@@ -130,8 +132,8 @@ def _deviations(args: Any) -> Iterator[str]:
         yield f"--algo.kl.init_coef {args.algo.kl.init_coef}: P-GRPO has no KL term, set it to 0"
 
 
-def _check_model(path: str, max_len: int) -> Any:
-    """Vocabulary and layers, without running code that the model brings; returns its tokenizer, if any."""
+def _check_model(path: str, args: Any, settings: RLSettings | SFTSettings) -> Any:
+    """Vocabulary, layers and memory, without running code that the model brings; its tokenizer, if any."""
     try:
         tokenizer, config = check_vocabulary(path)
     except VocabularyError as error:
@@ -143,7 +145,9 @@ def _check_model(path: str, max_len: int) -> Any:
             path,
         )
         return None
-    check_span(config, max_len)
+    check_span(config, args.data.max_len)
+    for warning in check_memory(job_of_run(args, settings), config):
+        logger.warning(warning)
     return tokenizer
 
 
@@ -200,7 +204,7 @@ def prepare(args: Any, argv: list[str]) -> None:
     if isinstance(settings, RLSettings):
         check_rl(args, settings)
     else:
-        check_sft(args)
+        check_sft(args, settings)
     _check_metrics_file(settings.metrics_file)
     if settings.fp32:
         args.ds.param_dtype = FP32

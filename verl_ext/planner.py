@@ -55,11 +55,15 @@ def job_of(recipe: Path, settings: Sequence[str], gpus: int) -> Job | None:
     """
     if recipe.suffix not in (".yaml", ".yml"):
         return None
-    config = _composed(recipe, settings)
+    return job_of_config(_composed(recipe, settings), recipe.stem)
+
+
+def job_of_config(config: Any, name: str) -> Job:
+    """Of verl's whole config, of RL or of SFT."""
     is_rl = "actor_rollout_ref" in config
     kinds = [TRAINING_REMEDIES[is_rl], *((ROLLOUT_REMEDIES, TIMEOUT_REMEDIES) if is_rl else ())]
-    remedies = (Remedy(" ".join(each), _changed(config, recipe, each)) for each in combinations(*kinds))
-    return _job(config, recipe, remedies)
+    remedies = (Remedy(" ".join(each), _changed(config, name, each)) for each in combinations(*kinds))
+    return _job(config, name, remedies)
 
 
 def _composed(recipe: Path, settings: Sequence[str]) -> Any:
@@ -75,24 +79,31 @@ def _composed(recipe: Path, settings: Sequence[str]) -> Any:
         raise PlanError(f"{recipe}: {str(error).splitlines()[0]}: mend the recipe or the setting") from error
 
 
-def _changed(config: Any, recipe: Path, settings: Sequence[str]) -> Job:
+def _changed(config: Any, name: str, settings: Sequence[str]) -> Job:
     from omegaconf import OmegaConf
 
     changed = deepcopy(config)
     for each in settings:
         key, _, value = each.partition("=")
         OmegaConf.update(changed, key.lstrip("+"), OmegaConf.create(f"v: {value}").v, force_add=True)
-    return _job(changed, recipe)
+    return _job(changed, name)
 
 
-def _job(config: Any, recipe: Path, remedies: Iterable[Remedy] = ()) -> Job:
-    made = _rl(config, recipe) if "actor_rollout_ref" in config else _sft(config, recipe)
-    return Job(**made, remedies=remedies)
+def _job(config: Any, name: str, remedies: Iterable[Remedy] = ()) -> Job:
+    made = _rl(config, name) if "actor_rollout_ref" in config else _sft(config)
+    return Job(
+        name=name,
+        framework="verl",
+        nodes=config.trainer.nnodes,
+        gpus_per_node=config.trainer.n_gpus_per_node,
+        remedies=remedies,
+        **made,
+    )
 
 
-def _rl(config: Any, recipe: Path) -> dict[str, Any]:
+def _rl(config: Any, name: str) -> dict[str, Any]:
     if not uses_threadweaver(config):
-        raise PlanError(f"{recipe} does not use ThreadWeaver: add threadweaver_rl to its defaults")
+        raise PlanError(f"{name} does not use ThreadWeaver: add threadweaver_rl to its defaults")
     part, data = config.actor_rollout_ref, config.data
     actor, engine = part.actor, part.rollout
     ours = settings_from(config)
@@ -105,10 +116,6 @@ def _rl(config: Any, recipe: Path) -> dict[str, Any]:
         at_once = row * (actor.ppo_micro_batch_size_per_gpu or 1)
     offloaded = bool(actor.fsdp_config.param_offload and actor.fsdp_config.optimizer_offload)
     return {
-        "name": recipe.stem,
-        "framework": "verl",
-        "nodes": config.trainer.nnodes,
-        "gpus_per_node": config.trainer.n_gpus_per_node,
         "model": part.model.path,
         "training": Training(
             gpus=gpus,
@@ -135,14 +142,10 @@ def _rl(config: Any, recipe: Path) -> dict[str, Any]:
     }
 
 
-def _sft(config: Any, recipe: Path) -> dict[str, Any]:
+def _sft(config: Any) -> dict[str, Any]:
     data, gpus = config.data, config.trainer.nnodes * config.trainer.n_gpus_per_node
     at_once = data.max_token_len_per_gpu if data.use_dynamic_bsz else None
     return {
-        "name": recipe.stem,
-        "framework": "verl",
-        "nodes": config.trainer.nnodes,
-        "gpus_per_node": config.trainer.n_gpus_per_node,
         "model": config.model.path,
         "training": Training(
             gpus=gpus,

@@ -16,8 +16,10 @@ from typing import Any
 from tw_plugins.adapter.vocabulary import check_vocabulary
 from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
-from verl_ext.engine_settings import EngineKeys, engine_problems
+from tw_plugins.planning.here import check_memory
+from verl_ext.engine_settings import STRATEGIES, EngineKeys, engine_problems
 from verl_ext.files import check_prompt_files
+from verl_ext.planner import job_of_config
 from verl_ext.seams import SUPPORTED
 from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
 from verl_ext.verl_settings import ESTIMATOR, NAME, run_deviations, run_problems, uses_threadweaver
@@ -52,6 +54,9 @@ def check(config: Any) -> None:
     check_prompt_files(config.data, tokenizer)
     if settings.layout == "trie":
         check_span(model_config, config.data.max_prompt_length + limits.max_tokens)
+    if config.actor_rollout_ref.actor.strategy in STRATEGIES:
+        for warning in check_memory(job_of_config(config, "this run"), model_config):
+            logger.warning(warning)
 
 
 def _row_problems(config: Any, layout: str) -> Iterator[str]:

@@ -6,13 +6,20 @@ their config; they have no `validate_config`. Runs on other data sets pass throu
 
 from __future__ import annotations
 
+import logging
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from tw_plugins.errors import in_one_line
+from tw_plugins.planning.here import check_memory
+from tw_plugins.planning.sizes import config_of
 from tw_plugins.settings import SettingsError
 from verl_ext.engine_settings import EngineKeys, engine_problems
+from verl_ext.planner import job_of_config
 from verl_ext.seams import SUPPORTED
+
+logger = logging.getLogger(__name__)
 
 DATASET = "TrieSFTDataset"
 KEYS = EngineKeys("engine=fsdp engine.strategy", "+model", "engine.ulysses_sequence_parallel_size")
@@ -37,6 +44,9 @@ def check(config: Any) -> None:
     ulysses = int(engine.get("ulysses_sequence_parallel_size") or 1)
     if found := list(engine_problems(engine.strategy, config.model, ulysses, KEYS)):
         raise SettingsError("\n".join(found))
+    if Path(config.model.path, "config.json").is_file():
+        for warning in check_memory(job_of_config(config, "this run"), config_of(config.model.path)):
+            logger.warning(warning)
 
 
 def register(verl_device: Any) -> None:

@@ -57,7 +57,7 @@ def test_sft_passes(toy: Toy, script: str) -> None:
     _, flags = SFTSettings.parser().parse_known_args(flags_of(script))
     files = ["--model.model_name_or_path", str(toy["model"]), "--data.dataset", str(toy["sft"])]
     args = namespace("openrlhf.cli.train_sft", *flags, *files)
-    preflight.check_sft(args)
+    preflight.check_sft(args, SFTSettings())
     assert args.data.apply_chat_template
 
 

@@ -93,7 +93,7 @@ def test_sft_is_accepted(kit: Path, tmp_path: Path, toy: Toy, smoke: bool) -> No
     _, theirs = SFTSettings.parser().parse_known_args(flags(kit, tmp_path, SFT, toy, *more))
     args = namespace("openrlhf.cli.train_sft", *theirs)
     preflight.keep_padding(args, theirs)
-    preflight.check_sft(args)
+    preflight.check_sft(args, SFTSettings())
     assert args.data.apply_chat_template
 
 
