@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# P-GRPO of Qwen3-8B with the paper's settings (P10-12, P28), one node of 8 GPUs: 4 train, 4 roll out.
+# P-GRPO of Qwen3-8B with the paper's settings (P10-12, P28), one node of 8 GPUs that train and roll out in turns.
 #   recipes/openrlhf/train_qwen3_8b_p_grpo.sh --actor.model_name_or_path … --data.prompt_dataset … --ckpt.output_dir …
 set -euo pipefail
 
 ARGS=(
    --actor.num_nodes 1
-   --actor.num_gpus_per_node 4
-   --vllm.num_engines 4
+   --actor.num_gpus_per_node 8
+   --vllm.num_engines 8
    --vllm.tensor_parallel_size 1
    --vllm.enable_prefix_caching
-   --vllm.gpu_memory_utilization 0.85
+   --vllm.gpu_memory_utilization 0.8
+   # each leaves the GPUs to the other
+   --train.colocate_all
+   --vllm.enable_sleep
+   --ds.enable_sleep
    --data.input_key prompt
    --data.label_key label
    --data.apply_chat_template
@@ -42,6 +46,8 @@ ARGS=(
    --eval.temperature 1.0
    --ckpt.save_steps 50
    --ckpt.save_hf
+   # a step's rollouts wait for their turn in the engines, and that counts
+   --tw.engine_timeout_s 14400
    --tw.mode parallel
    --tw.acceleration eta
    --tw.rho 0.5

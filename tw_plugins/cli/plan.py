@@ -68,15 +68,15 @@ def _show_rollout(plan: Plan, console: PlainConsole) -> None:
     assert rollout is not None and job is not None
     requests = job.trajectories * (1 + sum(threads + 1 for threads in SHAPE.threads))
     console.print(
-        f"rollout: {job.engines} engines, each with {max(rollout.kv_tokens, 0):,} tokens of KV cache: "
-        f"{rollout.at_once} trajectories at once of the {rollout.given} it is given; about {requests:,} "
-        f"requests a step, forked as in {SHAPE.name}",
+        f"rollout: {job.engines} engine{'s' * (job.engines > 1)}, each with {max(rollout.kv_tokens, 0):,} "
+        f"tokens of KV cache: {rollout.at_once} trajectories at once of the {rollout.given} it is given; "
+        f"about {requests:,} requests a step, forked as in {SHAPE.name}",
         soft_wrap=True,
     )
     if (took := rollout.estimate) is not None:
         console.print(
-            f"a step: about {took.step / 60:.0f} min, of which rollout {took.generate / 60:.0f}, log-probs "
-            f"{took.log_probs / 60:.0f}, update {took.update / 60:.0f} ({ASSUMED})",
+            f"a step: about {took.step / 60:.1f} min, of which rollout {took.generate / 60:.1f}, log-probs "
+            f"{took.log_probs / 60:.1f}, update {took.update / 60:.1f} ({ASSUMED})",
             soft_wrap=True,
         )
 

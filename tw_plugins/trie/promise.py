@@ -37,11 +37,10 @@ def demand_mask() -> None:
     _demanded = True
     if not _promised:
         raise UnmaskedRows(
-            "rows with branches would be trained as if they were plain text, since ThreadWeaver's plug-in is "
-            "not loaded in this process. verl: install tw-plugins where it runs, leave "
-            "VERL_USE_EXTERNAL_PLUGINS unset, and see `threadweaver doctor`. OpenRLHF: start it by "
-            "openrlhf_ext's commands. (A training loop of your own calls "
-            "tw_plugins.trie.promise.promise_mask once its model gets the mask of mask_for)"
+            "rows with branches would be trained as if they were plain text: ThreadWeaver's plug-in is not "
+            "loaded in this process. On verl install tw-plugins there and leave VERL_USE_EXTERNAL_PLUGINS "
+            "unset; start OpenRLHF by openrlhf_ext's commands; in a loop of your own call "
+            "tw_plugins.trie.promise.promise_mask"
         )
 
 

@@ -20,8 +20,8 @@ def test_rl() -> None:
     assert job is not None
     assert (job.framework, job.nodes, job.gpus_per_node, job.model) == ("OpenRLHF", 1, 8, "here")
     row = 40960 + 38912
-    assert job.training == Training(4, State(2, 2, 12, 4, 4, 4), row, row, True, False, 1024, False)
-    assert job.rollout == Rollout(4, 1, 0.85, 40960, 1024, 38912, 3600.0, False, False, True)
+    assert job.training == Training(8, State(2, 2, 12, 8, 8, 8), row, row, True, False, 1024, False)
+    assert job.rollout == Rollout(8, 1, 0.8, 40960, 1024, 38912, 14400.0, True, True, False)
 
 
 def test_sft_on_the_gpus_that_are_there() -> None:
@@ -31,12 +31,14 @@ def test_sft_on_the_gpus_that_are_there() -> None:
 
 
 def test_flags_on_top_of_a_script() -> None:
-    flags = "--train.colocate_all --vllm.enable_sleep --ds.enable_sleep --ds.zero_stage 2 --ds.adam_offload"
+    flags = "--actor.num_gpus_per_node 4 --vllm.num_engines 4 --ds.zero_stage 2 --ds.adam_offload"
     job = job_of(RECIPES / "train_qwen3_8b_p_grpo.sh", [flags, "--algo.kl.init_coef 0.1"], 8)
     assert job is not None and job.rollout is not None
     assert (job.gpus_per_node, job.training.reference) == (4, True)
     assert job.training.state == State(2, 2, 12, 1, 4, 4, optimizer_offloaded=True)
-    assert (job.rollout.colocated, job.rollout.sleeps, job.rollout.state_stays) == (True, True, False)
+    toy = job_of(RECIPES / "train_toy_p_grpo.sh", [], 8)
+    assert toy is not None and toy.rollout is not None
+    assert (toy.gpus_per_node, toy.rollout.colocated, toy.rollout.sleeps) == (2, False, False)
 
 
 @pytest.mark.parametrize("script", PAPER)

@@ -50,7 +50,7 @@ def test_no_rows_for_a_process_that_would_not_mask_them(
 ) -> None:
     """One without the hooks: another command than our launcher's."""
     monkeypatch.setattr(promise, "_promised", False)
-    with pytest.raises(UnmaskedRows, match=r"plain text, .* OpenRLHF: start it by openrlhf_ext's commands"):
+    with pytest.raises(UnmaskedRows, match=r"plain text: .* start OpenRLHF by openrlhf_ext's commands"):
         made(toy, examples)
 
 

@@ -171,7 +171,7 @@ def test_a_plug_in_that_is_not_loaded(toy: Toy) -> None:
 def test_nobody_has_promised(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promise, "_promised", False)
     config = sft_config(toy)
-    with pytest.raises(SystemExit, match="plug-in is not loaded in this process"):
+    with pytest.raises(SystemExit, match="plug-in is not loaded in this"):
         create_sft_dataset(str(toy["sft"]), config.data, None, None)
     promise.promise_mask()
     with in_one_line():

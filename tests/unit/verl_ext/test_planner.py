@@ -6,11 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.verl.configs import RECIPES
+from tests.support.verl.configs import RECIPES, RL, SFT
 from tw_plugins.planning import GPUS, Cluster, PlanError, Rollout, State, Training, config_of, plan
 from verl_ext.planner import FSDP, FUSED_CHUNK, job_of
 
-SEQUENCE = ("qwen3_8b_p_grpo", "qwen3_8b_grpo_sequential", "qwen3_8b_sft")
+WRITTEN_FOR = {
+    "qwen3_0.6b_p_grpo_1x24gib": ("Qwen3-0.6B", "rtx4090"),
+    "qwen3_1.7b_p_grpo_1x80gib": ("Qwen3-1.7B", "h100"),
+    "qwen3_8b_p_grpo": ("Qwen3-8B", "h100"),
+    "qwen3_8b_grpo_sequential": ("Qwen3-8B", "h100"),
+    "qwen3_8b_p_grpo_2x8x80gib": ("Qwen3-8B", "h100"),
+    "qwen3_8b_sft": ("Qwen3-8B", "h100"),
+}
+"""Model and card of each recipe but the toy's."""
 
 
 def recipe(name: str) -> Path:
@@ -22,8 +30,9 @@ def test_rl() -> None:
     assert job is not None
     assert (job.framework, job.nodes, job.gpus_per_node, job.model) == ("verl", 1, 8, "here")
     row = 2048 + 2 * 38912
-    assert job.training == Training(8, State(4, 4, 8, 8, 8, 8), row, row, True, False, FUSED_CHUNK, False)
-    assert job.rollout == Rollout(8, 1, 0.6, 40960, 1024, 38912, 3600.0, True, True, True)
+    state = State(4, 4, 8, 8, 8, 8)
+    assert job.training == Training(8, state, row, 81920, True, False, FUSED_CHUNK, False)
+    assert job.rollout == Rollout(8, 1, 0.8, 40960, 1024, 38912, 14400.0, True, True, False)
 
 
 def test_sft() -> None:
@@ -36,11 +45,10 @@ def test_settings_on_top_of_a_recipe() -> None:
     job = job_of(
         recipe("qwen3_8b_p_grpo"),
         [
-            f"{FSDP}.param_offload=true",
-            f"{FSDP}.optimizer_offload=true",
+            f"{FSDP}.param_offload=false",
             f"{FSDP}.fsdp_size=1",
-            "actor_rollout_ref.actor.use_dynamic_bsz=true",
-            "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=90000",
+            "actor_rollout_ref.actor.use_dynamic_bsz=false",
+            "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=2",
             "actor_rollout_ref.actor.use_kl_loss=true",
             "actor_rollout_ref.model.use_fused_kernels=false",
             "actor_rollout_ref.rollout.tensor_model_parallel_size=2",
@@ -48,17 +56,25 @@ def test_settings_on_top_of_a_recipe() -> None:
         1,
     )
     assert job is not None and job.rollout is not None
-    assert (job.training.at_once, job.training.chunk, job.training.reference) == (90000, None, True)
+    at_once = 2 * job.training.row_tokens
+    assert (job.training.at_once, job.training.chunk, job.training.reference) == (at_once, None, True)
     assert job.training.state == State(4, 4, 8, 1, 1, 1)
-    assert (job.rollout.engines, job.rollout.state_stays) == (4, False)
+    assert (job.rollout.engines, job.rollout.state_stays) == (4, True)
 
 
-@pytest.mark.parametrize("name", SEQUENCE)
-def test_a_recipe_fits_a_node_of_eight(name: str) -> None:
+@pytest.mark.parametrize("name", WRITTEN_FOR)
+def test_a_recipe_fits_what_it_is_written_for(name: str) -> None:
+    model, gpu = WRITTEN_FOR[name]
     job = job_of(recipe(name), [], 8)
     assert job is not None
-    found = plan(job, config_of("Qwen3-8B"), Cluster(GPUS["h100"], job.gpus_per_node, job.nodes))
+    found = plan(job, config_of(model), Cluster(GPUS[gpu], job.gpus_per_node, job.nodes))
     assert found.problems == ()
+    assert found.rollout is None or found.rollout.at_once >= 8
+
+
+def test_every_recipe_is_planned() -> None:
+    runs = {name for name in (*RL, *SFT) if not name.startswith("toy")}
+    assert runs == set(WRITTEN_FOR)
 
 
 def test_a_remedy_is_a_setting_that_verl_has() -> None:
