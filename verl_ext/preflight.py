@@ -20,6 +20,7 @@ from tw_plugins.planning.here import check_memory
 from verl_ext.engine_settings import STRATEGIES, EngineKeys, engine_problems
 from verl_ext.files import check_prompt_files
 from verl_ext.planner import job_of_config
+from verl_ext.recomputing import bypasses
 from verl_ext.seams import SUPPORTED
 from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
 from verl_ext.verl_settings import ESTIMATOR, NAME, run_deviations, run_problems, uses_threadweaver
@@ -125,6 +126,11 @@ def _deviations(config: Any, layout: str) -> Iterator[str]:
         yield "layout=rows: verl's mini-batches count rows, so a step is several updates; not in layout=trie"
         if algorithm.adv_estimator == "grpo" and algorithm.get("norm_adv_by_std_in_grpo", True):
             yield "algorithm.norm_adv_by_std_in_grpo=True: P-GRPO does not divide by the standard deviation"
+    if bypasses(config) and not config.trainer.v1.trainer_mode.startswith(NAME):
+        yield (
+            "algorithm.rollout_correction.bypass_mode=True: nothing would show that the actor disagrees with "
+            f"the engine; trainer.v1.trainer_mode={NAME}_sync looks every few steps, set it"
+        )
     if reward_settings(config) is None:
         yield (
             "reward.custom_reward_function is not pkg://tw_plugins.reward: one of your own must grade "

@@ -125,6 +125,7 @@ SEAMS = (
                     "_setup",
                     "_build_replay_buffer",
                     "_compute_advantage",
+                    "_compute_old_log_prob",
                     "_compute_metrics",
                     "_val_metrics_update",
                     "_log_rollout_data",

@@ -28,6 +28,7 @@ from tw_plugins.reward import RewardSettings
 from tw_plugins.reward.critical_path import with_critical_path_bonus
 from verl_ext.dumps import ReadableDumps
 from verl_ext.engine_guard import check_workers
+from verl_ext.recomputing import Recomputing
 from verl_ext.row_positions import per_row
 from verl_ext.settings import reward_settings, settings_from
 from verl_ext.verl_settings import uses_threadweaver
@@ -146,5 +147,6 @@ def register(trainer_base: ModuleType) -> None:
 
     trainer_base.PPOTrainer._setup = _with_guarded_workers(trainer_base.PPOTrainer._setup)
     for name, base in (("sync", PPOTrainerSync), ("colocate_async", PPOTrainerColocateAsync)):
-        ours = type(base.__name__, (ReadableDumps, WatchedTrainer, ThreadWeaverTraining, base), {})
+        mixed_in = (ReadableDumps, WatchedTrainer, Recomputing, ThreadWeaverTraining)
+        ours = type(base.__name__, (*mixed_in, base), {})
         trainer_base.register_trainer(f"{METRICS}_{name}")(ours)

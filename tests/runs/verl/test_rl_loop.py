@@ -42,7 +42,11 @@ RUNS = {
         "actor_rollout_ref.actor.use_kl_loss=true",
         "actor_rollout_ref.actor.use_dynamic_bsz=true",
     ],
-    "rows": ROWS,
+    "rows": [  # each step recomputes what the bypass leaves out, or it would report no difference
+        *ROWS,
+        "algorithm.rollout_correction.bypass_mode=true",
+        f"{KEY}.recompute_every=1",
+    ],
     "asynchronous, packed": [
         "trainer.v1.trainer_mode=threadweaver_colocate_async",
         "actor_rollout_ref.model.use_remove_padding=true",

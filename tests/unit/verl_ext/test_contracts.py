@@ -38,6 +38,7 @@ PARAMETERS = {
         "self batch metrics timing_raw global_steps epoch"
     ),
     (f"{V1}.trainer_base", "PPOTrainer._log_rollout_data"): "self batch timing_raw rollout_data_dir",
+    (f"{V1}.trainer_base", "PPOTrainer._compute_old_log_prob"): "self batch metrics",
     (f"{V1}.trainer_base", "PPOTrainer._dump_generations"): (
         "self inputs outputs gts scores reward_extra_infos_dict dump_path"
     ),
@@ -83,6 +84,8 @@ FIELDS = {
     (f"{ROLLOUT}.replica", "TokenOutput"): {"token_ids", "log_probs", "stop_reason", "extra_fields"},
 }  # fmt: skip
 SETTINGS = (
+    "algorithm.rollout_correction.bypass_mode",
+    "actor_rollout_ref.actor.optim.override_optimizer_config",
     "actor_rollout_ref.rollout.agent.default_agent_loop",
     "actor_rollout_ref.rollout.calculate_log_probs",
     "actor_rollout_ref.rollout.engine_kwargs.vllm",

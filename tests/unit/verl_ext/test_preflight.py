@@ -159,6 +159,15 @@ def test_what_deviates_from_the_paper_is_allowed_but_said(
     assert any(warning in message for message in caplog.messages)
 
 
+@pytest.mark.parametrize(("mode", "said"), [("sync", True), ("threadweaver_sync", False)])
+def test_a_bypass_that_nothing_watches_is_said(
+    toy: Toy, mode: str, said: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    bypass = "algorithm.rollout_correction.bypass_mode=true"
+    preflight.check(rl_config(toy, bypass, f"trainer.v1.trainer_mode={mode}"))
+    assert any("nothing would show that the actor disagrees" in line for line in caplog.messages) is said
+
+
 # ---------------------------------------------------------------- data
 
 
