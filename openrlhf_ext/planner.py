@@ -1,14 +1,15 @@
 """An OpenRLHF recipe in the planner's words; `threadweaver plan` asks the group `tw_plugins.planners`.
 
-A recipe is a shell script that has its flags in an array `ARGS=(…)`; nothing of it is run. OpenRLHF is not
-imported: its parsers live in `__main__` blocks. The flags that memory hangs on are declared here with
-upstream's defaults, which a contract test holds.
+A recipe is a shell script that has its flags in arrays, `ARGS=(…)` or `…_ARGS=(…)`; nothing of it is run.
+OpenRLHF is not imported: its parsers live in `__main__` blocks. The flags that memory hangs on are declared
+here with upstream's defaults, which a contract test holds.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -52,6 +53,7 @@ SFT: dict[str, Any] = {
     "--model.gradient_checkpointing_enable": False,
 }
 """Flag → upstream's default (`cli/train_ppo_ray.py`, `cli/train_sft.py`, OpenRLHF 0.11.2)."""
+_ARRAY = re.compile(r"^\w*ARGS=\(\n(.*?)^\)", re.MULTILINE | re.DOTALL)
 WIDTHS = tuple((f"--vllm.tensor_parallel_size {width}",) for width in (2, 4))
 SHARES = tuple((f"--vllm.gpu_memory_utilization {share}",) for share in (0.4, 0.5, 0.6, 0.7, 0.9))
 TIMEOUTS = tuple((f"--tw.engine_timeout_s {hours * 3600}",) for hours in (4, 24))
@@ -103,11 +105,14 @@ def _value(args: Any, flag: str) -> Any:
 
 
 def _flags_in(recipe: Path) -> list[str]:
+    arrays = _ARRAY.findall(recipe.read_text())
     try:
-        body = recipe.read_text().split("ARGS=(", 1)[1].split("\n)", 1)[0]
-        return shlex.split(body, comments=True)
-    except (IndexError, ValueError) as error:
-        raise PlanError(f"{recipe} has no flags in an array ARGS=( … ): write them so") from error
+        found = [flag for body in arrays for flag in shlex.split(body, comments=True)]
+    except ValueError as error:
+        raise PlanError(f"{recipe}: {error}. Mend its quotes") from error
+    if not found:
+        raise PlanError(f"{recipe} has no flags in arrays ARGS=( … ): write them so")
+    return found
 
 
 def _job(recipe: Path, flags: list[str], gpus: int, remedies: Iterable[Remedy] = ()) -> Job:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tw_plugins.bench.memory import peak_of_process, peak_on_cuda
+from tw_plugins.bench.memory import RETURN_AT_ONCE, peak_of_process, peak_on_cuda
 from tw_plugins.bench.timing import Timing, compare
 from tw_plugins.logprobs import token_log_probs
 
@@ -46,7 +46,7 @@ def bench_head(tokens: int, hidden: int, chunk: int, repeats: int, device: str) 
     if device == "cuda":
         memory = {name: peak_on_cuda(make(tokens)) for name, make in makers.items()}
     else:
-        memory = {name: peak_of_process(make, TINY, tokens) for name, make in makers.items()}
+        memory = {name: peak_of_process(make, TINY, tokens, RETURN_AT_ONCE) for name, make in makers.items()}
     return HeadFigures(tokens, timings, memory)
 
 

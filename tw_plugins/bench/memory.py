@@ -20,7 +20,11 @@ from typing import TypeVar
 
 from tw_plugins.bench import BenchError
 
-__all__ = ["peak_of_process", "peak_on_cuda"]
+__all__ = ["RETURN_AT_ONCE", "peak_of_process", "peak_on_cuda"]
+
+RETURN_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+"""Variables of a process that gives large tensors back as they are freed: glibc keeps some, and then its peak
+is not the work's."""
 
 RESET_PEAK = "5"  # man 5 proc, clear_refs
 Case = TypeVar("Case")

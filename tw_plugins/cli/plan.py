@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from tw_plugins.bench.memory import peak_of_process, peak_on_cuda
+from tw_plugins.bench.memory import RETURN_AT_ONCE, peak_of_process, peak_on_cuda
 from tw_plugins.bench.shapes import SHAPES
 from tw_plugins.cli.tables import Figures
 from tw_plugins.planning import GIB, Cluster, Plan
@@ -23,8 +23,6 @@ __all__ = ["measured", "show", "show_measured"]
 
 SHAPE = SHAPES["first-stage"]
 TINY = 16  # tokens of the warm-up before memory is measured
-RETURN_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": "65536"}
-"""Or glibc keeps what a layer has freed, and the peak is not the model's."""
 
 
 def show(plan: Plan, cluster: Cluster, console: PlainConsole) -> None:

@@ -37,7 +37,9 @@ SMALL = [
 ]
 ROWS = [f"{KEY}.layout=rows", "algorithm.adv_estimator=grpo", "algorithm.norm_adv_by_std_in_grpo=false"]
 RUNS = {
-    "trie, reference model, dynamic batch": [
+    "trie, reference model, dynamic batch, two ranks": [
+        "trainer.n_gpus_per_node=2",
+        "ray_kwargs.ray_init.num_gpus=2",
         "trainer.val_before_train=true",
         "actor_rollout_ref.actor.use_kl_loss=true",
         "actor_rollout_ref.actor.use_dynamic_bsz=true",

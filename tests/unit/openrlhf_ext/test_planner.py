@@ -63,5 +63,13 @@ def test_the_defaults_are_upstreams() -> None:
             assert found == default, flag
 
 
+def test_a_script_with_several_arrays() -> None:
+    """The kit's for OpenRLHF's examples; upstream's own scripts are written so."""
+    script = "train_threadweaver_p_grpo.sh"
+    job = job_of(RECIPES.parent / "upstream/openrlhf/examples/scripts" / script, [], 8)
+    assert job is not None and job.rollout is not None
+    assert (job.gpus_per_node, job.training.gpus, job.rollout.gpus) == (8, 4, 4)
+
+
 def test_another_file_is_another_frameworks(tmp_path: Path) -> None:
     assert job_of(tmp_path / "recipe.yaml", [], 8) is None

@@ -220,7 +220,7 @@ def test_the_command_says_what_makes_it_fit() -> None:
         ([OPENRLHF, "--model", "nothing"], "'nothing' is no folder with a config.json"),
         ([OPENRLHF, "--model", "Qwen3-8B", "--gpu", "x"], "--gpu is 'x': choose one of rtx4090, l4"),
         ([str(ROOT / "pyproject.toml")], "neither a YAML file, .* nor a shell script"),
-        ([str(ROOT / "scripts" / "setup_env.sh")], r"has no flags in an array ARGS=\("),
+        ([str(ROOT / "scripts" / "setup_env.sh")], r"has no flags in arrays ARGS=\("),
         ([OPENRLHF, "--", "--rollout.batch_size", "many"], "invalid int value: 'many'"),
     ],
 )
