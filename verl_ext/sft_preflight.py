@@ -12,17 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.errors import in_one_line
-from tw_plugins.planning.here import check_memory
-from tw_plugins.planning.sizes import config_of
-from tw_plugins.settings import SettingsError
-from verl_ext.engine_settings import EngineKeys, engine_problems
-from verl_ext.planner import job_of_config
 from verl_ext.seams import SUPPORTED
 
 logger = logging.getLogger(__name__)
 
 DATASET = "TrieSFTDataset"
-KEYS = EngineKeys("engine=fsdp engine.strategy", "+model", "engine.ulysses_sequence_parallel_size")
 
 
 def trains_trie_rows(config: Any) -> bool:
@@ -38,11 +32,20 @@ def check(config: Any) -> None:
     Raises:
         UnsupportedVersion: an installed version that verl_ext was not checked against.
         SettingsError: everything that is wrong, a line each.
+        PlanError: the GPU that is here has too little memory.
     """
     SUPPORTED.check()
+    # Here, or each of verl's processes would import them.
+    from tw_plugins.planning.here import check_memory
+    from tw_plugins.planning.sizes import config_of
+    from tw_plugins.settings import SettingsError
+    from verl_ext.engine_settings import EngineKeys, engine_problems
+    from verl_ext.planner import job_of_config
+
     engine = config.engine
     ulysses = int(engine.get("ulysses_sequence_parallel_size") or 1)
-    if found := list(engine_problems(engine.strategy, config.model, ulysses, KEYS)):
+    keys = EngineKeys("engine=fsdp engine.strategy", "+model", "engine.ulysses_sequence_parallel_size")
+    if found := list(engine_problems(engine.strategy, config.model, ulysses, keys)):
         raise SettingsError("\n".join(found))
     if Path(config.model.path, "config.json").is_file():
         for warning in check_memory(job_of_config(config, "this run"), config_of(config.model.path)):
