@@ -68,7 +68,7 @@ def test_a_script_with_several_arrays() -> None:
     script = "train_threadweaver_p_grpo.sh"
     job = job_of(RECIPES.parent / "upstream/openrlhf/examples/scripts" / script, [], 8)
     assert job is not None and job.rollout is not None
-    assert (job.gpus_per_node, job.training.gpus, job.rollout.gpus) == (8, 4, 4)
+    assert (job.gpus_per_node, job.training.gpus, job.rollout.colocated) == (8, 8, True)
 
 
 def test_another_file_is_another_frameworks(tmp_path: Path) -> None:

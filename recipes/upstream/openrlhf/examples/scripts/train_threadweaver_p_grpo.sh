@@ -1,5 +1,5 @@
 #!/bin/bash
-# ThreadWeaver, stage 2: P-GRPO of Qwen3-8B with fork-join rollouts, one node of 8 GPUs: 4 train, 4 roll out.
+# ThreadWeaver, stage 2: P-GRPO of Qwen3-8B with fork-join rollouts, one node of 8 GPUs that train and roll out in turns.
 # Reference: https://arxiv.org/abs/2512.07843
 #
 #   pip install tw-plugins[openrlhf]
@@ -55,11 +55,13 @@ ROLLOUT_ARGS=(
 
 ENGINE_ARGS=(
    --actor.num_nodes 1
-   --actor.num_gpus_per_node 4
-   --vllm.num_engines 4
+   --actor.num_gpus_per_node 8
+   --vllm.num_engines 8
    --vllm.tensor_parallel_size 1
    --vllm.enable_prefix_caching
-   --vllm.gpu_memory_utilization 0.85
+   --vllm.gpu_memory_utilization 0.8
+   # a step's rollouts wait for their turn in the engines, and that counts
+   --tw.engine_timeout_s 14400
 
    --ds.zero_stage 3
    --ds.param_dtype bf16
@@ -67,6 +69,14 @@ ENGINE_ARGS=(
    --ds.attn_implementation flex_attention
    --actor.gradient_checkpointing_enable
 )
+
+# each leaves the GPUs to the other; SHARED=0: the engines have GPUs of their own
+SHARED_ARGS=(
+   --train.colocate_all
+   --vllm.enable_sleep
+   --ds.enable_sleep
+)
+[ "${SHARED:-1}" = 1 ] || SHARED_ARGS=()
 
 OPTIMIZER_ARGS=(
    # reward minus the group's mean; the reward is correctness plus an acceleration bonus of at most rho_clip
@@ -92,6 +102,7 @@ python3 -m openrlhf_ext.train_ppo_ray \
    "${CKPT_ARGS[@]}" \
    "${ROLLOUT_ARGS[@]}" \
    "${ENGINE_ARGS[@]}" \
+   "${SHARED_ARGS[@]}" \
    "${OPTIMIZER_ARGS[@]}" \
    "${LOG_ARGS[@]}" \
    "$@"

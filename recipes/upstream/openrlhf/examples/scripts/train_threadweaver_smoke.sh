@@ -51,7 +51,7 @@ threadweaver data toy --preset forking --out "${FOLDER}/toy"
 MODEL_PATH="${FOLDER}/toy/model" DATASET_PATH="${FOLDER}/toy/sft.parquet" SAVE_PATH="${FOLDER}/sft" GPUS=1 \
    bash "${SCRIPT_DIR}/train_threadweaver_sft.sh" "${CPU_ARGS[@]}" "${SFT_ARGS[@]}"
 
-MODEL_PATH="${FOLDER}/sft" DATASET_PATH="${FOLDER}/toy/rl.parquet" SAVE_PATH="${FOLDER}/rl" \
+MODEL_PATH="${FOLDER}/sft" DATASET_PATH="${FOLDER}/toy/rl.parquet" SAVE_PATH="${FOLDER}/rl" SHARED=0 \
    bash "${SCRIPT_DIR}/train_threadweaver_p_grpo.sh" "${CPU_ARGS[@]}" "${RL_ARGS[@]}"
 
 echo "share of trajectories that fork, step by step:"
