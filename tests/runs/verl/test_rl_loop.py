@@ -47,7 +47,7 @@ RUNS = {
     "rows": [  # each step recomputes what the bypass leaves out, or it would report no difference
         *ROWS,
         "algorithm.rollout_correction.bypass_mode=true",
-        f"{KEY}.recompute_every=1",
+        f"++{KEY}.recompute_every=1",
     ],
     "asynchronous, packed": [
         "trainer.v1.trainer_mode=threadweaver_colocate_async",
