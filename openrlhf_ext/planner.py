@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def job_of(recipe: Path, settings: Sequence[str], gpus: int) -> Job | None:
     if recipe.suffix != ".sh":
         return None
     flags = [*_flags_in(recipe), *shlex.split(" ".join(settings))]
-    is_rl = any(flag.startswith("--rollout.") for flag in flags)
+    is_rl = _is_rl(flags)
     checkpointing = (f"--{'actor' if is_rl else 'model'}.gradient_checkpointing_enable",)
     kinds = [(ZERO_3, OFFLOADED, (*ZERO_3, *OFFLOADED)), (checkpointing,)]
     kinds += [(*SHARES, *WIDTHS), TIMEOUTS] if is_rl else []
@@ -91,17 +92,15 @@ def job_of(recipe: Path, settings: Sequence[str], gpus: int) -> Job | None:
 def job_of_run(args: Any, ours: RLSettings | SFTSettings) -> Job:
     """Of flags as upstream has parsed them, in the driver of RL or on a rank of SFT."""
     if isinstance(ours, RLSettings):
-        made = _rl({flag: _value(args, flag) for flag in RL}, ours)
+        made = _rl(_read(args, RL), ours)
     else:
         ranks = int(os.environ.get("WORLD_SIZE", "1"))
-        made = _sft({flag: _value(args, flag) for flag in SFT}, ours, ranks)
+        made = _sft(_read(args, SFT), ours, ranks)
     return Job(name="this run", framework="OpenRLHF", **made)
 
 
-def _value(args: Any, flag: str) -> Any:
-    for part in flag.removeprefix("--").split("."):
-        args = getattr(args, part)
-    return args
+def _read(args: Any, flags: Iterable[str]) -> dict[str, Any]:
+    return {flag: attrgetter(flag.removeprefix("--"))(args) for flag in flags}
 
 
 def _flags_in(recipe: Path) -> list[str]:
@@ -116,7 +115,7 @@ def _flags_in(recipe: Path) -> list[str]:
 
 
 def _job(recipe: Path, flags: list[str], gpus: int, remedies: Iterable[Remedy] = ()) -> Job:
-    is_rl = any(flag.startswith("--rollout.") for flag in flags)
+    is_rl = _is_rl(flags)
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for name, default in (RL if is_rl else SFT).items():
         kind: dict[str, Any] = (
@@ -130,6 +129,10 @@ def _job(recipe: Path, flags: list[str], gpus: int, remedies: Iterable[Remedy] =
         raise PlanError(f"{recipe}: {error}. Give another") from error
     made = _rl(read, RLSettings(**vars(ours))) if is_rl else _sft(read, SFTSettings(**vars(ours)), gpus)
     return Job(name=recipe.stem, framework="OpenRLHF", remedies=remedies, **made)
+
+
+def _is_rl(flags: Iterable[str]) -> bool:
+    return any(flag.startswith("--rollout.") for flag in flags)
 
 
 def _kind(default: Any) -> type:

@@ -41,13 +41,13 @@ def check_memory(job: Job, config: Any) -> list[str]:
     gpu = gpu_here()
     if gpu is None:
         return []
-    larger = replace(gpu, gib=gpu.gib * (1 + ERROR))
-    generous, exact = (
-        plan(job, config, Cluster(each, job.gpus_per_node, job.nodes)) for each in (larger, gpu)
-    )
-    if not generous.fits:
-        raise PlanError("\n".join(_lines(exact)))
-    return _lines(exact)
+    cluster = Cluster(gpu, job.gpus_per_node, job.nodes)
+    lines = _lines(plan(job, config, cluster))
+    larger = replace(cluster, gpu=replace(gpu, gib=gpu.gib * (1 + ERROR)))
+    # What helps has been looked for already.
+    if lines and not plan(replace(job, remedies=()), config, larger).fits:
+        raise PlanError("\n".join(lines))
+    return lines
 
 
 def _lines(found: Plan) -> list[str]:

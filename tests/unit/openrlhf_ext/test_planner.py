@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,7 @@ def test_the_defaults_are_upstreams() -> None:
     ):
         upstreams: Any = namespace(module, *more)
         for flag, default in flags.items():
-            found = upstreams
-            for part in flag.removeprefix("--").split("."):
-                found = getattr(found, part)
-            assert found == default, flag
+            assert attrgetter(flag.removeprefix("--"))(upstreams) == default, flag
 
 
 def test_a_script_with_several_arrays() -> None:
