@@ -32,11 +32,11 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "chosen_device", lambda: GPU)
 
 
-def flags(kit: Path, cwd: Path, script: str, toy: Toy, *more: str) -> list[str]:
+def flags(kit: Path, cwd: Path, script: str, toy: Toy, *more: str, **environment: str) -> list[str]:
     """What the script gives to our launcher."""
     data, command = ("sft", "torchrun") if script == SFT else ("rl", "python3")
     files = {"MODEL_PATH": str(toy["model"]), "DATASET_PATH": str(toy[data]), "SAVE_PATH": str(cwd / "exp")}
-    found = recorded(kit / "scripts" / script, command, *more, cwd=cwd, **files)
+    found = recorded(kit / "scripts" / script, command, *more, cwd=cwd, **files, **environment)
     module = found.index("-m")
     assert found[module + 1] == ("openrlhf_ext.train_sft" if script == SFT else "openrlhf_ext.train_ppo_ray")
     return found[module + 2 :]
@@ -77,8 +77,9 @@ def test_rl_is_accepted_and_is_eq_4(
     kit: Path, tmp_path: Path, toy: Toy, smoke: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     more = [*smoke_flags(kit, "CPU_ARGS"), *smoke_flags(kit, "RL_ARGS")] if smoke else []
-    found = flags(kit, tmp_path, RL, toy, *more)
+    found = flags(kit, tmp_path, RL, toy, *more, **({"SHARED": "0"} if smoke else {}))
     args = namespace("openrlhf.cli.train_ppo_ray", *upstreams(found))
+    assert args.train.colocate_all != smoke
     preflight.keep_padding(args, found)
     preflight.check_rl(args, settings_of(found))
     assert said(caplog) == []  # nothing departs from Eq. 4
