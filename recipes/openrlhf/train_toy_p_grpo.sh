@@ -25,7 +25,7 @@ ARGS=(
    --train.micro_batch_size 8
    --train.max_epochs 1
    --train.num_episodes 1
-   --actor.adam.lr 1.5e-4
+   --actor.adam.lr 3e-4
    --actor.adam.betas 0.9 0.99
    # above the gradient's rms while only forks are paid: an update dies with its gradient (docs/quickstart-seeds.md)
    --actor.adam.eps 1e-5
