@@ -10,8 +10,8 @@ import typer
 
 from recipes.quickstart import pipeline
 from recipes.quickstart.choices import FRAMEWORKS, OUT, check_framework, run_folder
-from recipes.quickstart.pipeline import DEFAULT_STAGES, STAGES
 from recipes.quickstart.settings import settings_of
+from recipes.quickstart.stages import DEFAULT_STAGES, STAGES
 from recipes.quickstart.summary import judged, summary, verdict
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.ending import OneLineCommand

@@ -22,6 +22,7 @@ from rich.console import Console
 from recipes.quickstart.eval_jobs import eval_job
 from recipes.quickstart.pipeline import Framework
 from recipes.quickstart.settings import Settings, settings_of
+from recipes.quickstart.stages import fingerprints
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.ending import OneLineCommand
 from tw_plugins.cli.progress import progress_bars
@@ -71,7 +72,7 @@ def compare(name: str, folder: Path, settings: Settings, console: Console) -> di
         Bonus ("SFT" for the model before RL) → what forking does → records in parallel mode.
     """
     framework = cast(Framework, importlib.import_module(f"recipes.quickstart.{name}_jobs"))
-    pipeline = Pipeline(folder, settings.fingerprint(), console)
+    pipeline = Pipeline(folder, fingerprints(settings, name), console)
     data, sft, rl, evaluation = (pipeline.path(stage) for stage in ("data", "sft", "rl", "eval"))
     start, held_out = framework.sft_model(sft, settings), data / "eval.parquet"
 

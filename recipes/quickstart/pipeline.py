@@ -14,6 +14,7 @@ from recipes.quickstart.made import write_made
 from recipes.quickstart.report_data import build_report
 from recipes.quickstart.selftrain_jobs import funnel, sample_job, sft_settings, take
 from recipes.quickstart.settings import Settings
+from recipes.quickstart.stages import DEFAULT_STAGES, SELFTRAINED, fingerprints
 from tw_plugins.cli.progress import progress_bars
 from tw_plugins.pipeline.jobs import Job, run_side_by_side
 from tw_plugins.pipeline.stages import Pipeline, Stage
@@ -43,8 +44,6 @@ class Framework(Protocol):
     def metrics_file(self, folder: Path) -> Path: ...
 
 
-STAGES = ("data", "sft", "selftrain", "rl", "eval")
-DEFAULT_STAGES = ("data", "sft", "rl", "eval")
 CLOCK = "clock"
 """Folder beside those of the evaluated models."""
 
@@ -66,8 +65,8 @@ def run(
         JobFailed: a trainer or an evaluation failed; what was done before it is kept.
     """
     framework = cast(Framework, importlib.import_module(f"recipes.quickstart.{name}_jobs"))
-    pipeline = Pipeline(folder, settings.fingerprint(), console)
-    after = "-selftrain" if "selftrain" in chosen else ""
+    pipeline = Pipeline(folder, fingerprints(settings, name), console)
+    after = SELFTRAINED if "selftrain" in chosen else ""
     data, sft, selftrain = (pipeline.path(name) for name in ("data", "sft", "selftrain"))
     rl, evaluation = pipeline.path(f"rl{after}"), pipeline.path(f"eval{after}")
     samples, again = selftrain / "samples", sft_settings(settings)

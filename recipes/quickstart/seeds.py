@@ -22,9 +22,9 @@ from rich.text import Text
 
 from recipes.quickstart.choices import OUT, check_framework, run_folder
 from recipes.quickstart.made import made_here, read_made
-from recipes.quickstart.pipeline import DEFAULT_STAGES
 from recipes.quickstart.seed_figures import Entry, entry_of, failed, reached, table
 from recipes.quickstart.settings import settings_of
+from recipes.quickstart.stages import DEFAULT_STAGES, fingerprints
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.ending import OneLineCommand
 from tw_plugins.pages.report import JSON_NAME, read_report
@@ -41,9 +41,9 @@ def run_command(command: Sequence[str]) -> int:
     return subprocess.run(command, check=False).returncode
 
 
-def finished(folder: Path, seed: int, fast: bool) -> bool:
-    """Whether every stage of these settings is done and the report is of the last one."""
-    run = Pipeline(folder, settings_of(seed, fast).fingerprint(), PlainConsole(quiet=True))
+def finished(folder: Path, framework: str, seed: int, fast: bool) -> bool:
+    """Whether every stage of these settings and recipes is done and the report is of the last one."""
+    run = Pipeline(folder, fingerprints(settings_of(seed, fast), framework), PlainConsole(quiet=True))
     report, evaluated = folder / JSON_NAME, run.path(DEFAULT_STAGES[-1]) / DONE
     return (
         all(run.done(stage) is not None for stage in DEFAULT_STAGES)
@@ -66,13 +66,13 @@ def run_seed(
         kept: what an earlier call kept of it; None for nothing.
     """
     folder = run_folder(out, framework, fast, seed)
-    if finished(folder, seed, fast):
+    if finished(folder, framework, seed, fast):
         return read_entry(folder)
     if kept and kept.get("settings") == settings_of(seed, fast).fingerprint():
         return kept
     command = [sys.executable, "-m", "recipes.quickstart", "--framework", framework, "--seed", str(seed)]
     status = run([*command, "--out", str(out), "--strict", *(["--fast"] if fast else [])])
-    if not finished(folder, seed, fast):
+    if not finished(folder, framework, seed, fast):
         return failed(seed, f"exit status {status}", made_here())
     return read_entry(folder)
 

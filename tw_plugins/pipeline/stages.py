@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,13 @@ class Stage:
 class Pipeline:
     """Runs stages in order inside one folder; a stopped run goes on with the first stage that is not done."""
 
-    def __init__(self, folder: Path, fingerprint: str, console: Console) -> None:
+    def __init__(self, folder: Path, fingerprints: Mapping[str, str], console: Console) -> None:
         """
         Args:
             folder: of the whole run.
-            fingerprint: of its settings; stages done with another one are run again.
+            fingerprints: by a stage's name, of all that it depends on; one done with another is run again.
         """
-        self.folder, self.fingerprint, self.console = folder, fingerprint, console
+        self.folder, self.fingerprints, self.console = folder, fingerprints, console
 
     def path(self, stage: str) -> Path:
         """The folder of a stage."""
@@ -51,7 +51,7 @@ class Pipeline:
 
     def done(self, stage: str) -> float | None:
         """Seconds that the stage of this name took; None where it must be run."""
-        marker = self._read(self.path(stage) / DONE)
+        marker = self._read(stage, DONE)
         return float(marker["seconds"]) if marker else None
 
     def run(self, stages: list[Stage]) -> dict[str, float]:
@@ -71,34 +71,39 @@ class Pipeline:
     def _run(self, stage: Stage, keep: bool) -> float:
         folder = self.path(stage.name)
         begun = folder / BEGUN
-        if keep and self._read(begun):
+        if keep and self._read(stage.name, BEGUN):
             self.console.print("goes on where it was broken off; --restart begins anew")
         else:
+            if is_there(begun) and not self._read(stage.name, BEGUN):
+                self.console.print("settings or recipe are not those of the last run: runs again")
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            self._write(begun, {})
+            self._write(stage.name, BEGUN, {})
         start = time.monotonic()
         stage.run(folder)
         seconds = time.monotonic() - start
-        self._write(folder / DONE, {"seconds": seconds})
+        self._write(stage.name, DONE, {"seconds": seconds})
         return seconds
 
-    def _read(self, marker: Path) -> dict[str, Any] | None:
-        """What a marker of these settings holds.
+    def _read(self, stage: str, name: str) -> dict[str, Any] | None:
+        """What a stage's marker holds; None where there is none of its fingerprint.
 
         Raises:
             FileError: it is not what `_write` writes.
         """
+        marker = self.path(stage) / name
         if not is_there(marker):
             return None
         text = read_text(marker)
         try:
             found: dict[str, Any] = json.loads(text)
-            return found if found["fingerprint"] == self.fingerprint else None
+            made_with = found["fingerprint"]
         except (ValueError, KeyError, TypeError) as error:
             raise FileError(
                 f"{marker} is not what a stage leaves there: remove it, the stage is then run again"
             ) from error
+        return found if made_with == self.fingerprints[stage] else None
 
-    def _write(self, marker: Path, what: dict[str, Any]) -> None:
-        write_text(marker, json.dumps({"fingerprint": self.fingerprint, **what}))
+    def _write(self, stage: str, name: str, what: dict[str, Any]) -> None:
+        marker = {"fingerprint": self.fingerprints[stage], **what}
+        write_text(self.path(stage) / name, json.dumps(marker))

@@ -25,8 +25,9 @@ def _stages(calls: list[str], fail: str = "", resumable: str = "") -> list[Stage
     return [stage("one"), stage("two"), stage("three")]
 
 
-def _pipeline(folder: Path, fingerprint: str = "a") -> Pipeline:
-    return Pipeline(folder, fingerprint, Console(quiet=True))
+def _pipeline(folder: Path, one: str = "a", two: str = "a") -> Pipeline:
+    """Stage three depends on what two depends on."""
+    return Pipeline(folder, {"one": one, "two": two, "three": two}, Console(quiet=True))
 
 
 def test_second_run_does_nothing(tmp_path: Path) -> None:
@@ -44,11 +45,13 @@ def test_stopped_run_goes_on_at_the_stage_that_failed_with_an_empty_folder(tmp_p
     assert calls == ["one", "two", "two", "three"]
 
 
-def test_other_settings_run_everything_again(tmp_path: Path) -> None:
+def test_other_settings_run_again_what_depends_on_them(tmp_path: Path) -> None:
     calls: list[str] = []
     _pipeline(tmp_path).run(_stages(calls))
-    _pipeline(tmp_path, "b").run(_stages(calls))
-    assert calls == ["one", "two", "three"] * 2
+    _pipeline(tmp_path, two="b").run(_stages(calls))
+    assert calls == ["one", "two", "three", "two", "three"]
+    _pipeline(tmp_path, "b", "b").run(_stages(calls))
+    assert calls[5:] == ["one", "two", "three"]
 
 
 def test_stages_after_one_that_ran_again_run_again(tmp_path: Path) -> None:
@@ -72,5 +75,5 @@ def test_but_not_what_it_left_of_another_run(tmp_path: Path, change: str) -> Non
         _pipeline(tmp_path).run(_stages([], fail="two", resumable="two"))
     if change == "stage before":
         (tmp_path / "one" / "done.json").unlink()
-    _pipeline(tmp_path, "b" if change == "settings" else "a").run(_stages([], resumable="two"))
+    _pipeline(tmp_path, two="b" if change == "settings" else "a").run(_stages([], resumable="two"))
     assert (tmp_path / "two" / "half").read_text() == "half "

@@ -15,9 +15,9 @@ from typer import BadParameter, Exit
 from recipes.quickstart import seeds
 from recipes.quickstart.choices import run_folder
 from recipes.quickstart.made import commit, made_here, write_made
-from recipes.quickstart.pipeline import DEFAULT_STAGES
 from recipes.quickstart.seed_figures import entry_of, failed, reached, table
 from recipes.quickstart.settings import settings_of
+from recipes.quickstart.stages import DEFAULT_STAGES, fingerprints
 from recipes.quickstart.summary import judged, summary
 from tests.support.reports import finished_report
 from tw_plugins.pipeline.stages import Pipeline, Stage
@@ -38,9 +38,10 @@ class Runner:
         self.commands.append(command)
         folder, quiet = run_folder(Path(out), "verl", fast, int(seed)), Console(quiet=True)
         settings = settings_of(int(seed), fast)
-        stages = DEFAULT_STAGES if figures is not None else DEFAULT_STAGES[:-1]
-        named = {name: write_made if name == "eval" else lambda to: None for name in stages}
-        Pipeline(folder, settings.fingerprint(), quiet).run([Stage(n, n, made) for n, made in named.items()])
+        names = DEFAULT_STAGES if figures is not None else DEFAULT_STAGES[:-1]
+        named = {name: write_made if name == "eval" else lambda to: None for name in names}
+        stages = [Stage(name, name, made) for name, made in named.items()]
+        Pipeline(folder, fingerprints(settings, "verl"), quiet).run(stages)
         if figures is None:
             return 1
         summary(folder, judged(finished_report(int(seed), fast=fast, **figures), fast), quiet)
@@ -104,12 +105,12 @@ def test_what_is_in_the_record_is_not_run_again_where_its_folder_is_gone(
 def test_a_report_of_other_settings_or_older_than_its_evaluation_does_not_count(tmp_path: Path) -> None:
     Runner({0: {}})(["--seed", "0", "--out", str(tmp_path)])
     folder = run_folder(tmp_path, "verl", False, 0)
-    assert seeds.finished(folder, 0, fast=False)
-    assert not seeds.finished(folder, 1, fast=False) and not seeds.finished(folder, 0, fast=True)
+    assert seeds.finished(folder, "verl", 0, fast=False)
+    assert not seeds.finished(folder, "verl", 1, fast=False) and not seeds.finished(folder, "verl", 0, fast=True)
     os.utime(folder / "report.json", (1, 1))
-    assert not seeds.finished(folder, 0, fast=False)
+    assert not seeds.finished(folder, "verl", 0, fast=False)
     (folder / "report.json").unlink()
-    assert not seeds.finished(folder, 0, fast=False)
+    assert not seeds.finished(folder, "verl", 0, fast=False)
 
 
 def test_fast_is_passed_on_and_has_a_record_of_its_own(
