@@ -29,6 +29,8 @@ ARGS=(
    --actor.adam.betas 0.9 0.99
    # above the gradient's rms while only forks are paid: an update dies with its gradient (docs/quickstart-seeds.md)
    --actor.adam.eps 1e-5
+   # what forks make; one wrong answer makes four to fifteen times as much
+   --actor.max_norm 4e-3
    --actor.lr_scheduler cosine_with_min_lr
    --actor.lr_warmup_ratio 0
    --actor.min_lr_ratio 0.3
