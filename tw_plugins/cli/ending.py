@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -57,6 +59,27 @@ def one_line() -> Iterator[None]:
         raise typer.Exit(2) from error
 
 
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM, which schedulers and `timeout` send, ends a command as Ctrl-C does: what it started ends with it.
+
+    Raises:
+        SystemExit: with the status that shells have for it, 143.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only there Python takes signals
+        yield
+        return
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _check_arguments(given: Sequence[str]) -> None:
     """No path and no prompt has a NUL; only a caller in this process can pass one on."""
     if bad := [argument for argument in given if "\0" in argument]:
@@ -76,7 +99,7 @@ class _Ending:
     def main(self, *rest: Any, **more: Any) -> Any:
         if shutil.get_terminal_size().columns < NARROW:
             _show_plainly(self)
-        with terminal():
+        with terminal(), terminable():
             return super().main(*rest, **more)  # type: ignore[misc]
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> Any:
