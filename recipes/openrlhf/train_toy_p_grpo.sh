@@ -25,11 +25,11 @@ ARGS=(
    --train.micro_batch_size 8
    --train.max_epochs 1
    --train.num_episodes 1
-   --actor.adam.lr 3e-4
+   --actor.adam.lr 2e-3
    --actor.adam.betas 0.9 0.99
-   # above the gradient's rms while only forks are paid: an update dies with its gradient (docs/quickstart-seeds.md)
-   --actor.adam.eps 1e-5
-   # what forks make; one wrong answer makes four to fifteen times as much
+   # above nearly all of the gradient: an update is as large as what it answers (docs/quickstart-seeds.md)
+   --actor.adam.eps 1e-4
+   # what forks make; one wrong answer makes two to twenty times as much
    --actor.max_norm 4e-3
    --actor.lr_scheduler cosine_with_min_lr
    --actor.lr_warmup_ratio 0
