@@ -37,7 +37,10 @@ SMALL = [
     "--train.micro_batch_size", "4",
     "--actor.lr_scheduler", "constant",  # the first update counts: vLLM must have it at the second step
     "--actor.lr_warmup_ratio", "0",
-    "--actor.adam.lr", "2e-5",  # at the recipe's rate one update can end all forks of this model
+    # Adam's own ε and so small a rate: the recipe's can end all forks of this model in one update
+    "--actor.adam.lr", "2e-5",
+    "--actor.adam.eps", "1e-8",
+    "--actor.max_norm", "1",
 ]  # fmt: skip
 RUNS = {
     "reference model, two ranks, checkpointed": [

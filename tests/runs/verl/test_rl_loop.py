@@ -33,7 +33,10 @@ SMALL = [
     "trainer.resume_mode=disable",
     "actor_rollout_ref.actor.optim.lr_scheduler_type=constant",  # the first update counts: vLLM must have
     "actor_rollout_ref.actor.optim.lr_warmup_steps=0",  # it at the second step
-    "actor_rollout_ref.actor.optim.lr=2e-5",  # at the recipe's one update can end all forks of this model
+    # Adam's own ε and so small a rate: the recipe's can end all forks of this model in one update
+    "actor_rollout_ref.actor.optim.lr=2e-5",
+    "actor_rollout_ref.actor.optim.override_optimizer_config.eps=1e-8",
+    "actor_rollout_ref.actor.optim.clip_grad=1",
 ]
 ROWS = [f"{KEY}.layout=rows", "algorithm.adv_estimator=grpo", "algorithm.norm_adv_by_std_in_grpo=false"]
 RUNS = {
