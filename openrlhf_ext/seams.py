@@ -78,6 +78,10 @@ SEAMS = (
         MAKER, "RemoteExperienceMaker.make_experience", "rollout against actor",
         "openrlhf_ext.probability_difference:register",
     ),
+    wrapper(
+        MAKER, "RemoteExperienceMaker.make_experience", "the rollout's log-probs",
+        "openrlhf_ext.recomputing:register",
+    ),
     actors_method(
         TRAINER, "PPOTrainer", "train_step", "metrics, warnings", "openrlhf_ext.metrics:register",
         "compute_eval_metrics", "BasePPOTrainer.train_step", "BasePPOTrainer.save_logs_and_checkpoints",
