@@ -15,7 +15,7 @@ TIME_LIMIT_S = 600
 
 @contextmanager
 def killing(folder: Path, actor: str, method: str, once: Callable[[], bool]) -> Iterator[None]:
-    """Meanwhile the last started of a run's Ray actors of a class dies in a method, as soon as `once`.
+    """Meanwhile one of a run's Ray actors of a class dies in a method, the first time after `once`.
 
     Args:
         folder: where the run runs.
@@ -31,7 +31,7 @@ def _kill(folder: Path, actor: str, method: str, once: Callable[[], bool]) -> No
     deadline = time.monotonic() + TIME_LIMIT_S
     while not once() and time.monotonic() < deadline:
         time.sleep(0.1)
-    victim = max(_actors(folder, f"ray::{actor}"), key=psutil.Process.create_time)
+    victim = next(_actors(folder, f"ray::{actor}"))
     while _title(victim) != f"ray::{actor}.{method}" and time.monotonic() < deadline:
         time.sleep(0.002)  # an update of the tests takes a tenth of a second
     victim.kill()

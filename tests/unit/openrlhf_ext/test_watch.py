@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from openrlhf.trainer import ppo_trainer
+from openrlhf.trainer import ppo_trainer, ppo_trainer_async
 from ray.exceptions import RayActorError
 
-from openrlhf_ext import watch
+from openrlhf_ext import metrics, watch
 from openrlhf_ext.settings import RLSettings
 from openrlhf_ext.weights_version import weights_version
 from tests.support.messages import assert_message
@@ -40,6 +41,15 @@ def test_a_hand_over_of_weights_ends_within_its_deadline(monkeypatch: pytest.Mon
 def test_the_trainers_have_it(method: str) -> None:
     for trainer in (ppo_trainer.BasePPOTrainer, ppo_trainer.PPOTrainer.__ray_metadata__.modified_class):
         assert wrapped_by(watch.__name__, method)(trainer)
+
+
+@pytest.mark.parametrize("method", ["train_step", "save_logs_and_checkpoints"])
+def test_so_has_the_asynchronous_one(method: str) -> None:
+    """Its own `broadcast_to_vllm` calls that of `BasePPOTrainer`."""
+    trainer = ppo_trainer_async.TrainingActor.__ray_metadata__.modified_class
+    for owner in (watch, metrics):
+        assert wrapped_by(owner.__name__, method)(trainer)
+    assert "super().broadcast_to_vllm()" in inspect.getsource(trainer.broadcast_to_vllm)
 
 
 def test_a_hand_over_is_counted_once_it_is_whole() -> None:
