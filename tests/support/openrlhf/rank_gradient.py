@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from copy import deepcopy
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -82,7 +83,7 @@ def gradient_of(task: Task, rank: int, ranks: int) -> dict[str, torch.Tensor]:
         step(optimizer, actor, *args, **kwargs)
 
     strategy.optimizer_step = collect_and_step
-    for batch in share_of(task.experience, strategy.args, rank, ranks):
+    for batch in share_of(deepcopy(task.experience), strategy.args, rank, ranks):
         batch.action_log_probs = made.forward(batch.sequences, batch.action_mask, batch.attention_mask)
         made.append(batch)
     made.fit(kl_ctl=0.0)
