@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from openrlhf_ext.watch import ENGINE_DIED
+from openrlhf_ext.weights_version import weights_version
 from tw_plugins.engines.request import completion_of, request_params, room_for
 from tw_plugins.rollout import Completion, EngineError
 
@@ -24,6 +25,8 @@ class RolloutActorEngine:
             max_model_len: prompt + response, `--data.max_len`.
         """
         self._actor, self._base, self._max_model_len = actor, sampling_params, max_model_len
+        self.versions: set[int] = set()
+        """Of the weights that the calls were decoded by; one that was paused for new ones has both."""
 
     async def generate(
         self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
@@ -46,10 +49,12 @@ class RolloutActorEngine:
             top_p=base.top_p,
             top_k=base.top_k,
         )
+        self.versions.add(weights_version(self._actor))
         try:
             output = await self._actor.generate(list(prompt_ids), params)
         except EngineDeadError as error:
             raise EngineError(ENGINE_DIED) from error
+        self.versions.add(weights_version(self._actor))
         if output is None:
             raise EngineError(f"vLLM ended a request of trajectory {request_id} without an output")
         return completion_of(output)

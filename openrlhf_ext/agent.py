@@ -21,6 +21,7 @@ from openrlhf_ext import hooks
 from openrlhf_ext.actor_engine import RolloutActorEngine
 from openrlhf_ext.experience import ROW_FIELD
 from openrlhf_ext.settings import METRICS, PREFIX, RLSettings, SettingsError
+from openrlhf_ext.weights_version import NEWEST, OLDEST
 from tw_plugins.adapter.prompt import PromptTooLong
 from tw_plugins.reward import compute_score
 from tw_plugins.reward.facts import EXTRA_FIELD, summarise
@@ -94,9 +95,16 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
             "reward": scores["score"],
             "scores": scores["acc"],  # what dynamic filtering looks at: 0 or 1
             "truncated": "max_tokens" in rollout.limits_hit,
-            "extra_logs": {f"{METRICS}/{name}/mean": value for name, value in scores.items()},
+            "extra_logs": {
+                **{f"{METRICS}/{name}/mean": value for name, value in scores.items()},
+                **self._versions(engine),
+            },
             **self._tokens(row, rollout, self.with_branches or sampling_params.logprobs is not None),
         }
+
+    def _versions(self, engine: RolloutActorEngine) -> dict[str, int]:
+        """Nothing where no one counts the engine's weights."""
+        return {OLDEST: min(engine.versions), NEWEST: max(engine.versions)} if self.with_branches else {}
 
     def _tokens(self, row: TrieRow, rollout: Rollout, with_logprobs: bool) -> dict[str, Any]:
         """The row in upstream's terms, without its branches where nothing would mask them."""

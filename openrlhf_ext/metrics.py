@@ -19,7 +19,8 @@ from typing import Any
 
 from openrlhf_ext.scores import scores_of
 from openrlhf_ext.settings import RLSettings, SFTSettings, append_metrics
-from openrlhf_ext.vital_signs import metrics_of_step, vital_signs_of
+from openrlhf_ext.vital_signs import metrics_of_step, vital_signs_of, warn_of_short_step
+from openrlhf_ext.weights_version import staleness_of, weights_version
 
 
 def eval_means(samples: list[Any], source_of: dict[str, str]) -> dict[str, float]:
@@ -57,13 +58,15 @@ def log_steps_of(trainer: Any) -> None:
 
     @wraps(train)
     def train_step(self: Any, rollout_samples: list[Any], global_step: int) -> Any:
+        warn_of_short_step(len(rollout_samples), self.args.train.batch_size)
+        stale = staleness_of(rollout_samples, weights_version(self))  # before the step hands over its own
         status, step = train(self, rollout_samples, global_step)
         if not hasattr(self, "vital_signs"):
             self.vital_signs = vital_signs_of(self.args)
         signs = metrics_of_step(
             self.vital_signs, step, rollout_samples, self.args.rollout.n_samples_per_prompt
         )
-        return {**status, **self.experience_maker.probability_differences, **signs}, step
+        return {**status, **self.experience_maker.probability_differences, **stale, **signs}, step
 
     @wraps(save_logs)
     def save_logs_and_checkpoints(self: Any, global_step: int, logs_dict: Any = None, *args: Any) -> None:

@@ -44,7 +44,7 @@ def check_rl(args: Any, settings: RLSettings) -> None:
     found = [*_attention_problems(args), *_rl_problems(args, settings)]
     if found:
         raise SettingsError("\n".join(found))
-    for line in [*_frozen_tags(args), *_deviations(args)]:
+    for line in [*_frozen_tags(args), *_deviations(args), *_idle_correction(args, settings)]:
         logger.warning(line)
     tokenizer = _check_model(args.actor.model_name_or_path, args, settings)
     for flag, datasets, split in (
@@ -130,6 +130,15 @@ def _deviations(args: Any) -> Iterator[str]:
         yield CUT_SOFTMAX.format(setting=f"--rollout.top_p {args.rollout.top_p}", whole=1)
     if args.algo.kl.init_coef > 0:
         yield f"--algo.kl.init_coef {args.algo.kl.init_coef}: P-GRPO has no KL term, set it to 0"
+
+
+def _idle_correction(args: Any, settings: RLSettings) -> Iterator[str]:
+    level = args.algo.advantage.is_correction_level
+    if settings.bypass_mode and level != "off":
+        yield (
+            f"--algo.advantage.is_correction_level {level} with --tw.bypass_mode corrects the steps that "
+            "recompute only: in the others the rollout's log-probs are the actor's. Leave one of the two out"
+        )
 
 
 def _check_model(path: str, args: Any, settings: RLSettings | SFTSettings) -> Any:

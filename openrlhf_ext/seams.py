@@ -50,6 +50,7 @@ def _prompts(module: Any) -> bool:
 
 
 SAMPLES = "openrlhf.trainer.ppo_utils.samples_generator"
+ENGINE = "openrlhf.trainer.ray.vllm_engine"
 MAKER, TRAINER = "openrlhf.trainer.ppo_utils.experience_maker", "openrlhf.trainer.ppo_trainer"
 
 SEAMS = (
@@ -78,18 +79,26 @@ SEAMS = (
         MAKER, "RemoteExperienceMaker.make_experience", "rollout against actor",
         "openrlhf_ext.probability_difference:register",
     ),
+    wrapper(
+        MAKER, "RemoteExperienceMaker.make_experience", "the rollout's log-probs",
+        "openrlhf_ext.recomputing:register",
+    ),
     actors_method(
         TRAINER, "PPOTrainer", "train_step", "metrics, warnings", "openrlhf_ext.metrics:register",
         "compute_eval_metrics", "BasePPOTrainer.train_step", "BasePPOTrainer.save_logs_and_checkpoints",
         "BasePPOTrainer.save_best_checkpoint",
     ),
     actors_method(
-        TRAINER, "PPOTrainer", "broadcast_to_vllm", "deadline for weights",
+        TRAINER, "PPOTrainer", "broadcast_to_vllm", "deadline for weights, error for a dead rank",
         "openrlhf_ext.watch:register_trainer", "BasePPOTrainer.broadcast_to_vllm",
+        "BasePPOTrainer.train_step", "BasePPOTrainer.save_logs_and_checkpoints",
     ),
     actors_method(
-        "openrlhf.trainer.ray.vllm_engine", "RolloutRayActor", "__init__", "vLLM's arguments",
-        "openrlhf_ext.engine_args:register",
+        ENGINE, "RolloutRayActor", "__init__", "vLLM's arguments", "openrlhf_ext.engine_args:register",
+    ),
+    actors_method(
+        ENGINE, "RolloutRayActor", "update_weight", "versions of weights",
+        "openrlhf_ext.weights_version:register",
     ),
     Seam(
         "openrlhf.datasets", ("SFTDataset",), "SFT data set", "openrlhf_ext.sft_dataset:register",

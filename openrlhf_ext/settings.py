@@ -95,6 +95,10 @@ class Common(Settings):
 class RLSettings(PromptSettings, RewardSettings, RolloutSettings, Common):
     """Flags of `train_ppo_ray`: the rollout's settings and the reward's, the paper's by default."""
 
+    bypass_mode: bool = setting(
+        False,
+        "the rollout's log-probs in the place of the actor's, without a second forward; see recompute_every",
+    )
     vllm_args: str = setting(
         "{}", "JSON object of further vLLM engine arguments, e.g. '{\"block_size\": 32}'"
     )

@@ -31,6 +31,20 @@ def vital_signs_of(args: Any) -> VitalSigns:
     return VitalSigns(RLSettings.from_environment().mode, folder, logger)
 
 
+def warn_of_short_step(rows: int, batch_size: int) -> None:
+    """Say that a step has too few rows for an update: the last of an episode, after which prompts ran out.
+
+    Upstream counts on whole ones. Dynamic batches leave such a step out (`ppo_utils/replay_buffer.py:103`,
+    OpenRLHF 0.11.2); others leave its gradient, which the next update takes in (`utils/loss_utils.py:102`).
+    """
+    if short := rows % batch_size:
+        logger.warning(
+            f"a step of {rows} rows, which are no multiple of --train.batch_size {batch_size}: OpenRLHF makes "
+            f"no update of the last {short}. Let the prompts (--data.max_samples) be a multiple of "
+            "--rollout.batch_size"
+        )
+
+
 def metrics_of_step(
     signs: VitalSigns, step: int, samples: list[Any], samples_per_prompt: int
 ) -> dict[str, float]:

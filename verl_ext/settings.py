@@ -55,13 +55,6 @@ class Settings(RolloutSettings):
         "for each thread, which spreads them over the replicas",
     )
 
-    recompute_every: int = setting(
-        10,
-        "with algorithm.rollout_correction.bypass_mode: steps from one in which the actor's own log-probs "
-        "are computed all the same, and held against the engine's, to the next",
-        least=1,
-    )
-
     def limits(self, room: int) -> Limits:
         """The state machine's limits when `data.max_response_length` is `room`.
 

@@ -23,10 +23,9 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
-import ray
-from ray.exceptions import RayActorError
 
-from tw_plugins.adapter.bounded import bounded, reason
+from tw_plugins.adapter.alive import dead
+from tw_plugins.adapter.bounded import bounded
 from tw_plugins.rollout import EngineError
 from verl_ext.settings import KEY, settings_from
 
@@ -68,15 +67,8 @@ def check_alive(actors: Mapping[str, Any]) -> None:
     Raises:
         EngineError: one has died. One that is only busy is left alone.
     """
-    if not actors:
-        return
-    asked = {actor.__ray_ready__.remote(): name for name, actor in actors.items()}
-    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=5)
-    for answer in answered:
-        try:
-            ray.get(answer)
-        except RayActorError as error:
-            raise EngineError(f"{asked[answer]} died in the rollout ({reason(error)}). {AGAIN}.") from error
+    for name, why in dead({name: actor.__ray_ready__.remote() for name, actor in actors.items()}).items():
+        raise EngineError(f"{name} died in the rollout ({why}). {AGAIN}.")
 
 
 def check_engines(addresses: Iterable[str]) -> None:

@@ -25,3 +25,10 @@ class RolloutSettings(Budget):
         check=check_deadline,
         allowed="more than 0, at most a year",
     )
+    recompute_every: int = setting(
+        10,
+        "with the rollout's log-probs in the place of the actor's (verl: algorithm.rollout_correction."
+        "bypass_mode, OpenRLHF: --tw.bypass_mode): steps from one in which the actor's own are computed all "
+        "the same, and held against the engine's, to the next",
+        least=1,
+    )

@@ -11,24 +11,24 @@ from openrlhf_ext.cpu.vllm_worker import CPUWorkerExtension
 from tests.support.dying import die_in_rollout
 
 
-class DeafWorker(CPUWorkerExtension):
-    """Receives the weights and does not load them: the negative control of the fidelity tests."""
+class DeafAndDyingWorker(CPUWorkerExtension):
+    """The second engine receives the weights and does not load them: the fidelity tests' negative control.
 
-    def update_weight(self, name: str, dtype: torch.dtype, shape: Any, empty_cache: bool = False) -> None:
-        self._weights_from.broadcast(torch.empty(shape, dtype=dtype), src=0)
-
-
-class DeafAndDyingWorker(DeafWorker):
-    """Deaf; ends in the third rollout without a word, as the OOM killer ends it, one of several engines."""
+    In the third rollout one of several ends without a word, as the OOM killer ends it.
+    """
 
     received: Counter[str]
+    deaf: bool
 
-    def init_process_group(self, *args: Any, **kwargs: Any) -> None:
-        super().init_process_group(*args, **kwargs)
-        self.received = Counter()
+    def init_process_group(self, host: str, port: int, rank_offset: int, *args: Any, **kwargs: Any) -> None:
+        super().init_process_group(host, port, rank_offset, *args, **kwargs)
+        self.received, self.deaf = Counter(), rank_offset == 2
 
-    def update_weight(self, name: str, *args: Any, **kwargs: Any) -> None:
-        super().update_weight(name, *args, **kwargs)
+    def update_weight(self, name: str, dtype: torch.dtype, shape: Any, empty_cache: bool = False) -> None:
+        if self.deaf:
+            self._weights_from.broadcast(torch.empty(shape, dtype=dtype), src=0)
+        else:
+            super().update_weight(name, dtype, shape, empty_cache)
         self.received[name] += 1
         if name == next(iter(self.received)) and self.received[name] == 2:  # after two steps
             die_in_rollout(self)

@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from openrlhf_ext.seams import MAKER, SAMPLES, SEAMS, TRAINER, seams
+from openrlhf_ext.seams import ENGINE, MAKER, SAMPLES, SEAMS, TRAINER, seams
 from tests.support.contracts import check
 from tests.support.root import ROOT
 
@@ -29,6 +29,14 @@ PARAMETERS = {
     ),
     (MAKER, "RemoteExperienceMaker.make_experience"): "self samples_list",
     (MAKER, "RemoteExperienceMaker.make_experience_batch"): "self rollout_samples",
+    ("openrlhf.trainer.ray.launcher", "RayActorGroup.async_run_method"): "self method_name args kwargs",
+    ("openrlhf.trainer.ray.launcher", "RayActorGroup.async_run_method_batch"): "self method_name kwargs",
+    (ENGINE, "RolloutRayActor.__ray_metadata__.modified_class.update_weight"): (
+        "self name dtype shape empty_cache"
+    ),
+    (ENGINE, "RolloutRayActor.__ray_metadata__.modified_class.update_weight_cuda_ipc"): (
+        "self name dtype shape ipc_handles empty_cache"
+    ),
     (TRAINER, "compute_eval_metrics"): "eval_dataloader samples_list n_samples_per_prompt",
     (TRAINER, "BasePPOTrainer.broadcast_to_vllm"): "self",
     (TRAINER, "BasePPOTrainer.train_step"): "self rollout_samples global_step",
@@ -52,7 +60,7 @@ NOT_CALLED = {
     ("openrlhf.datasets", "SFTDataset"),  # the name, whose class is in `sft_dataset`
     ("openrlhf.datasets", "PromptDataset"),  # likewise, in `prompts_dataset`
     ("openrlhf.trainer.ppo_trainer", "PPOTrainer"),  # the actor: its methods are `BasePPOTrainer`'s
-    ("openrlhf.trainer.ray.vllm_engine", "RolloutRayActor"),  # its arguments pass through
+    (ENGINE, "RolloutRayActor"),  # its arguments pass through
     ("openrlhf.models.actor", "Actor.__init__"),  # so do these
     ("openrlhf.models.ring_attn_utils", "unpad_input"),  # ours, in the place of flash-attn's
     ("openrlhf.models.ring_attn_utils", "pad_input"),

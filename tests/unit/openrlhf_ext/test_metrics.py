@@ -15,6 +15,7 @@ from openrlhf.trainer.ppo_utils.experience import Experience
 from openrlhf_ext.metrics import register_sft
 from openrlhf_ext.probability_difference import probability_differences
 from openrlhf_ext.settings import ENVIRONMENT, append_metrics
+from tw_plugins.adapter.seams import wrapped_by
 
 
 def sample(prompt: str, reward: float, correct: float, longest: float) -> Experience:
@@ -67,7 +68,7 @@ def test_every_step_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_the_class_that_ray_makes_an_actor_of_has_them_too() -> None:
     for trainer in (ppo_trainer.BasePPOTrainer, ppo_trainer.PPOTrainer.__ray_metadata__.modified_class):
         for method in ("train_step", "save_logs_and_checkpoints", "save_best_checkpoint"):
-            assert getattr(trainer, method).__globals__["__name__"] == "openrlhf_ext.metrics"
+            assert wrapped_by("openrlhf_ext.metrics", method)(trainer)
 
 
 def test_differences_count_trained_tokens_only() -> None:

@@ -113,6 +113,13 @@ def test_what_is_not_eq_4_is_said(
     assert message in line
 
 
+def test_a_correction_that_the_bypass_leaves_idle_is_said(rl: Any, caplog: pytest.LogCaptureFixture) -> None:
+    set_flag(rl, "algo.advantage.is_correction_level", "token")
+    preflight.check_rl(rl, RLSettings(bypass_mode=True))
+    (line,) = caplog.messages
+    assert "is_correction_level token with --tw.bypass_mode" in line
+
+
 def test_code_of_a_model_is_not_run(rl: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model, ran = tmp_path / "model", tmp_path / "ran"
     char_tokenizer().save_pretrained(model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,19 +10,12 @@ import pytest
 import torch
 from openrlhf.models import PolicyLoss
 from openrlhf.trainer.ppo_utils.experience import Experience
-from openrlhf.trainer.ppo_utils.experience_maker import RemoteExperienceMaker
 from openrlhf.trainer.ppo_utils.replay_buffer import NaiveReplayBuffer
 from openrlhf.utils.loss_utils import iter_grad_accum_global_norm
-from vllm import SamplingParams
 
-from openrlhf_ext.agent import AgentExecutor
-from openrlhf_ext.arguments import UPSTREAM_ESTIMATOR
-from tests.support.fakes import ScriptedEngine
-from tests.support.openrlhf.actors import FakeActor
-from tests.support.openrlhf.models import TAGS, TOKENIZER, actor, generator, plain, tiny_model
+from tests.support.openrlhf.experiences import shared_samples, with_advantages
+from tests.support.openrlhf.models import TAGS, actor, plain, tiny_model
 from tests.support.same_on_both import (
-    MAX_TOKENS,
-    TRAJECTORIES,
     distance,
     expected_advantages,
     expected_gradient,
@@ -40,41 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def samples() -> list[Experience]:
-    """What SamplesGenerator makes of the executor's answers."""
-    params = SamplingParams(temperature=1.0, max_tokens=MAX_TOKENS, min_tokens=1)
-    made = []
-    for trajectory in TRAJECTORIES:
-        found = asyncio.run(
-            AgentExecutor().execute(
-                trajectory.prompt,
-                trajectory.label,
-                params,
-                2 * MAX_TOKENS,
-                TOKENIZER,
-                FakeActor(ScriptedEngine.from_texts(TAGS, *trajectory.replies)),
-            )
-        )
-        made.append(generator()._process_response_into_experience(found, max_len=2 * MAX_TOKENS))
-    return made
-
-
-def experiences(samples: list[Experience], micro_batch: int = 3) -> list[Experience]:
-    """Batched, with advantages, by upstream's experience maker."""
-    args = SimpleNamespace(
-        algo=SimpleNamespace(advantage=SimpleNamespace(estimator=UPSTREAM_ESTIMATOR, gamma=1.0)),
-        rollout=SimpleNamespace(n_samples_per_prompt=4, micro_batch_size=micro_batch),
-        train=SimpleNamespace(dynamic_batch_enable=False),
-        reward=SimpleNamespace(
-            clip_range=(-10, 10), overlong_buffer_len=None, stop_properly_penalty_coef=None
-        ),
-    )
-    maker = RemoteExperienceMaker(
-        None, None, None, None, SimpleNamespace(value=0.0), SimpleNamespace(args=args), TOKENIZER
-    )
-    batches = maker.split_rollout_samples(samples)
-    for batch in batches:
-        batch.kl = torch.zeros_like(batch.action_mask, dtype=torch.float32)
-    return maker.compute_advantages_and_returns(batches)
+    return shared_samples()
 
 
 def test_the_rewards_are_the_papers(samples: list[Experience]) -> None:
@@ -83,7 +41,7 @@ def test_the_rewards_are_the_papers(samples: list[Experience]) -> None:
 
 def test_every_trained_token_has_its_trajectorys_advantage(samples: list[Experience]) -> None:
     want = iter(expected_advantages(TAGS))
-    for batch in experiences(samples):
+    for batch in with_advantages(samples):
         for advantages, mask in zip(batch.advantages, batch.action_mask, strict=True):
             value = next(want)
             assert advantages[mask.bool()].tolist() == pytest.approx([value] * int(mask.sum()), abs=1e-6)
@@ -95,7 +53,7 @@ def test_the_loss_and_its_gradient_are_eq_4(samples: list[Experience], model: Pa
     policy = actor(model, torch.float64, packing_samples=packed)
     loss_of = PolicyLoss(**LOSS)
     buffer = NaiveReplayBuffer(4)
-    for batch in experiences(samples):
+    for batch in with_advantages(samples):
         buffer.append(batch)
     micro_batches = map(buffer.collate_fn, [buffer.items[:4], buffer.items[4:]])
     value = 0.0

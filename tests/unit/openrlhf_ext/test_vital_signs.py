@@ -51,6 +51,7 @@ def trainer(folder: Path, save_steps: float = 5, eval_steps: float = inf) -> Any
             **vars(maker.args),
             ckpt=SimpleNamespace(path=str(folder), save_steps=save_steps),
             eval=SimpleNamespace(steps=eval_steps),
+            train=SimpleNamespace(batch_size=2),
         )
         experience_maker = maker
 
@@ -119,6 +120,15 @@ def test_the_mode_decides_what_is_said(
     monkeypatch.delenv(ENVIRONMENT)
     trainer(tmp_path).train_step([sample(1, 0), sample(1, 0)], 0)
     assert "step 1: the model does not fork" in said.text
+
+
+def test_a_step_too_short_for_an_update_is_said(tmp_path: Path, said: pytest.LogCaptureFixture) -> None:
+    run = trainer(tmp_path)
+    run.train_step([sample(1)] * 4, 0)
+    assert not said.records
+    run.train_step([sample(1)] * 3, 1)
+    assert "a step of 3 rows, which are no multiple of --train.batch_size 2" in said.text
+    assert "no update of the last 1." in said.text and "multiple of --rollout.batch_size" in said.text
 
 
 def test_never_is_infinity_in_upstreams_trainer() -> None:
