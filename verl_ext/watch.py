@@ -130,9 +130,10 @@ class WatchedTrainer:
 
     def _setup(self) -> None:
         super()._setup()  # type: ignore[misc]
-        self.checkpoint_manager = Bounded(
-            self.checkpoint_manager, settings_from(self.config).engine_timeout_s, self._look
-        )
+        seconds = settings_from(self.config).engine_timeout_s
+        for name in ("checkpoint_manager", "standalone_checkpoint_manager"):  # the second of `separate_async`
+            if hasattr(self, name):
+                setattr(self, name, Bounded(getattr(self, name), seconds, self._look))
 
     def fit(self, agent_loop_manager: Any) -> None:
         """A rank that outlives another fails in their next collective, and its error may come first."""

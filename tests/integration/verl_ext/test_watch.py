@@ -208,6 +208,15 @@ def test_a_dead_rank_is_named_by_whatever_error_comes_first(servers: dict[str, A
         trainer.fit(None)
 
 
+def test_both_hand_overs_of_weights_have_a_deadline(servers: dict[str, Any]) -> None:
+    alive, dead = servers.values()
+    trainer = Trainer(alive, dead, ValueError())
+    trainer._setup()
+    managers = (trainer.checkpoint_manager, trainer.standalone_checkpoint_manager)
+    assert [type(manager) for manager in managers] == [watch.Bounded, watch.Bounded]
+    assert [manager.update_weights() for manager in managers] == [1, 2]
+
+
 def test_a_request_to_a_dead_server_says_so() -> None:
     class Client:
         async def generate(self, **how: Any) -> Any:

@@ -99,15 +99,16 @@ def rl(
     folder: Path,
     ray_folder: str,
     *settings: str,
+    recipe: str = "toy_p_grpo",
     fails: bool = False,
     **environment: str,
 ) -> list[dict[str, Any]]:
-    """P-GRPO by the toy recipe."""
+    """P-GRPO by a toy recipe."""
     checkpoints = f"trainer.default_local_dir={folder / 'checkpoints'}"
     arguments = [*rl_files(toy), *SMALL, *settings, checkpoints]
     environment |= {"RAY_TMPDIR": ray_folder}
     how = {"fails": fails}
-    return verl(folder, "verl.trainer.main_ppo", "toy_p_grpo", *arguments, how=how, **environment)
+    return verl(folder, "verl.trainer.main_ppo", recipe, *arguments, how=how, **environment)
 
 
 def losses_of(logged: list[dict[str, Any]]) -> dict[int, float]:
@@ -166,6 +167,23 @@ def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str, float32: E
     if "asynchronous" not in name:  # one step behind there
         check_fidelity(steps[-1], float32)
     check_steps(steps, several_rows="rows" in name)
+
+
+def test_a_pool_goes_on_decoding_while_the_trainer_trains(
+    trained: Toy, tmp_path: Path, ray_folder: str, float32: Error
+) -> None:
+    """verl's `separate_async`: from the second step on what is trained was begun before the last update."""
+    dumps = tmp_path / "dumps"
+    recipe = "toy_p_grpo_separate_async"
+    logged = rl(trained, tmp_path, ray_folder, f"trainer.rollout_data_dir={dumps}", recipe=recipe)
+    first, second = steps_of(logged)
+    check_steps([first, second])
+    check_fidelity(first, float32)
+    assert first["threadweaver/staleness/max"] == first["threadweaver/staleness/mixed"] == 0
+    assert second["threadweaver/staleness/max"] == 1 >= second["threadweaver/staleness/mean"] > 0
+    check_dumps(dumps)
+    calls = [call for line in logged_in(dumps / "2.jsonl") for call in line["call_versions"]]
+    assert {version for call in calls for version in call} <= {0, 1} and [0, 0] in calls
 
 
 def test_on_two_nodes_a_killed_rank_ends_the_run_which_goes_on_where_it_was(
