@@ -13,7 +13,7 @@ from recipes.quickstart.environment import ENVIRONMENT
 from tests.support.root import ROOT
 from verl_ext.cpu.weight_socket import RUN_ID
 
-NODE = {"num_cpus": 8, "num_gpus": 1}
+NODE = {"num_cpus": 8, "num_gpus": 1, "node_ip_address": "127.0.0.1"}
 OF_A_LOCAL_RAY = ("num_cpus", "num_gpus", "object_store_memory")
 
 
