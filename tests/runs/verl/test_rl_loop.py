@@ -186,6 +186,7 @@ def test_a_pool_goes_on_decoding_while_the_trainer_trains(
     assert {version for call in calls for version in call} <= {0, 1} and [0, 0] in calls
 
 
+@pytest.mark.timeout(1500)  # two runs
 def test_on_two_nodes_a_killed_rank_ends_the_run_which_goes_on_where_it_was(
     trained: Toy, tmp_path: Path, ray_folder: str, float32: Error
 ) -> None:
