@@ -25,6 +25,7 @@ from tw_plugins.trie.promise import demand_mask
 from verl_ext.row_positions import ROW_FIELD
 from verl_ext.server_engine import ServerEngine
 from verl_ext.settings import KEY, settings_from
+from verl_ext.staleness import CALL_VERSIONS
 
 NAME = "threadweaver"
 
@@ -119,7 +120,7 @@ def _weight_versions(rollout: Rollout) -> dict[str, Any]:
     return {
         "min_global_steps": min((first for first, _ in known), default=None),
         "max_global_steps": max((last for _, last in known), default=None),
-        "call_versions": [None if version is None else list(version) for version in versions],
+        CALL_VERSIONS: [None if version is None else list(version) for version in versions],
     }
 
 

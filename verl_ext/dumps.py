@@ -2,8 +2,9 @@
 
 verl writes the decoded training row (`trainer.rollout_data_dir`): special tokens, with them the control tags,
 are left out, and the branches follow the answer. Here each line also gets the agent loop's summary
-(`tw_plugins.reward.facts`) under `threadweaver`, and the reward function's values, which verl writes in
-validation only. Seam: `PPOTrainer._log_rollout_data`, `_dump_generations` (`trainer/ppo/v1/trainer_base.py`).
+(`tw_plugins.reward.facts`) under `threadweaver`, the first and last version of the weights of each call, and
+the reward function's values, which verl writes in validation only.
+Seam: `PPOTrainer._log_rollout_data`, `_dump_generations` (`trainer/ppo/v1/trainer_base.py`).
 Works around `trainer_base.py:1297` (verl 0.9.1), which decodes the row and drops the rest; can go once
 verl's dump of training takes the reward function's values and the agent loop's `extra_fields`.
 """
@@ -15,6 +16,7 @@ from typing import Any
 
 from tw_plugins.reward.facts import EXTRA_FIELD
 from verl_ext.row_positions import per_row
+from verl_ext.staleness import CALL_VERSIONS
 
 
 class ReadableDumps:
@@ -40,7 +42,7 @@ class ReadableDumps:
         names = {name for info in infos for name in info if name != "score"}  # verl's own is the row's
         more = {name: [info.get(name) for info in infos] for name in sorted(names)}
         if any(EXTRA_FIELD in row for row in rows):
-            more[EXTRA_FIELD] = [row.get(EXTRA_FIELD) for row in rows]
+            more |= {name: [row.get(name) for row in rows] for name in (EXTRA_FIELD, CALL_VERSIONS)}
         super()._dump_generations(  # type: ignore[misc]
             inputs, outputs, gts, scores, {**reward_extra_infos_dict, **more}, dump_path
         )

@@ -10,6 +10,7 @@ from typing import Any
 from tw_plugins.planning.errors import PlanError
 from tw_plugins.planning.job import Job, Remedy, Rollout, State, Training
 from tw_plugins.planning.remedies import combinations
+from verl_ext.separate import has_hybrid_replicas, is_separate
 from verl_ext.settings import KEY, settings_from
 from verl_ext.verl_settings import uses_threadweaver
 
@@ -90,11 +91,13 @@ def _changed(config: Any, name: str, settings: Sequence[str]) -> Job:
 
 
 def _job(config: Any, name: str, remedies: Iterable[Remedy] = ()) -> Job:
-    made = _rl(config, name) if "actor_rollout_ref" in config else _sft(config)
+    is_rl = "actor_rollout_ref" in config
+    made = _rl(config, name) if is_rl else _sft(config)
+    beside = config.actor_rollout_ref.rollout.nnodes if is_rl and is_separate(config) else 0
     return Job(
         name=name,
         framework="verl",
-        nodes=config.trainer.nnodes,
+        nodes=config.trainer.nnodes + beside,
         gpus_per_node=config.trainer.n_gpus_per_node,
         remedies=remedies,
         **made,
@@ -110,6 +113,8 @@ def _rl(config: Any, name: str) -> dict[str, Any]:
     longest = ours.limits(data.max_response_length).max_tokens
     row = data.max_prompt_length + (2 if ours.layout == "trie" else 1) * longest
     gpus = config.trainer.nnodes * config.trainer.n_gpus_per_node
+    pool = engine.nnodes * engine.n_gpus_per_node if is_separate(config) else 0
+    colocated = not pool or has_hybrid_replicas(config)
     if actor.use_dynamic_bsz:
         at_once = actor.ppo_max_token_len_per_gpu
     else:
@@ -128,14 +133,14 @@ def _rl(config: Any, name: str) -> dict[str, Any]:
             reference=actor.use_kl_loss or config.algorithm.use_kl_in_reward,
         ),
         "rollout": Rollout(
-            gpus=gpus,
+            gpus=pool or gpus,
             tensor_parallel=engine.tensor_model_parallel_size,
             share=engine.gpu_memory_utilization,
             context=engine.max_model_len or data.max_prompt_length + longest,
             trajectories=data.train_batch_size * engine.n,
             max_tokens=longest,
             timeout_s=ours.engine_timeout_s,
-            colocated=True,
+            colocated=colocated,
             sleeps=engine.free_cache_engine,
             state_stays=not offloaded,
         ),

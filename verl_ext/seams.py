@@ -39,7 +39,8 @@ def _estimator(module: Any) -> bool:
 
 
 def _trainer(module: Any) -> bool:
-    return {"threadweaver_sync", "threadweaver_colocate_async"} <= module.TRAINER_REGISTRY.keys()
+    ours = {f"threadweaver_{name}" for name in ("sync", "colocate_async", "separate_async")}
+    return ours <= module.TRAINER_REGISTRY.keys()
 
 
 def _config(module: Any) -> bool:
@@ -127,6 +128,7 @@ SEAMS = (
                     "_compute_advantage",
                     "_compute_old_log_prob",
                     "_compute_metrics",
+                    "_rollout_server_managers",
                     "_val_metrics_update",
                     "_log_rollout_data",
                     "_dump_generations",

@@ -2,6 +2,7 @@
 
     trainer.v1.trainer_mode: threadweaver_sync            (verl's `sync`)
     trainer.v1.trainer_mode: threadweaver_colocate_async  (verl's `colocate_async`)
+    trainer.v1.trainer_mode: threadweaver_separate_async  (verl's `separate_async`; `verl_ext.separate`)
 
 verl logs what a reward function returns for validation only (`val-*`); its training step drops it. These
 modes log the same values of the training trajectories under `threadweaver/*`, and warn where the run goes
@@ -23,6 +24,7 @@ from functools import cached_property, wraps
 from types import ModuleType
 from typing import Any
 
+from tw_plugins.adapter.staleness import staleness
 from tw_plugins.adapter.vital_signs import VitalSigns
 from tw_plugins.reward import RewardSettings
 from tw_plugins.reward.critical_path import with_critical_path_bonus
@@ -30,7 +32,9 @@ from verl_ext.dumps import ReadableDumps
 from verl_ext.engine_guard import check_workers
 from verl_ext.recomputing import Recomputing
 from verl_ext.row_positions import per_row
+from verl_ext.separate import SeparateAsync
 from verl_ext.settings import reward_settings, settings_from
+from verl_ext.staleness import decoded_by
 from verl_ext.verl_settings import uses_threadweaver
 from verl_ext.vital_signs import vital_signs_of
 from verl_ext.watch import WatchedTrainer
@@ -113,13 +117,16 @@ class ThreadWeaverTraining:
         )
         keys = last_rows(batch.keys, batch.tags)
         rows = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
-        infos = [fields.get("reward_extra_info") or {} for fields in per_row(rows["extra_fields"])]
+        fields = per_row(rows["extra_fields"])
+        infos = [each.get("reward_extra_info") or {} for each in fields]
         settings = reward_settings(self.config)
         if settings and settings.acceleration == "critical_path":
             infos = _paid(infos, keys, settings)
         metrics.update(trajectory_metrics(infos))
         signs = self._vital_signs.of_step(global_steps, infos, list(map(group_of, keys)))
         metrics.update({f"{METRICS}/{name}": value for name, value in signs.items()})
+        stale = staleness(decoded_by(fields), global_steps - 1)  # it begins with the weights of the last step
+        metrics.update({f"{METRICS}/{name}": value for name, value in stale.items()})
         asked = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n
         metrics[f"{METRICS}/failed_trajectories"] = max(asked - len(keys), 0)
 
@@ -143,10 +150,15 @@ def _with_guarded_workers(setup: Any) -> Any:
 def register(trainer_base: ModuleType) -> None:
     """Called by `verl_ext.plugin` once `verl.trainer.ppo.v1.trainer_base` is imported."""
     from verl.trainer.ppo.v1.trainer_colocate_async import PPOTrainerColocateAsync
+    from verl.trainer.ppo.v1.trainer_separate_async import PPOTrainerSeparateAsync
     from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
     trainer_base.PPOTrainer._setup = _with_guarded_workers(trainer_base.PPOTrainer._setup)
-    for name, base in (("sync", PPOTrainerSync), ("colocate_async", PPOTrainerColocateAsync)):
-        mixed_in = (ReadableDumps, WatchedTrainer, Recomputing, ThreadWeaverTraining)
-        ours = type(base.__name__, (*mixed_in, base), {})
+    mixed_in = (ReadableDumps, WatchedTrainer, Recomputing, ThreadWeaverTraining)
+    for name, bases in (
+        ("sync", (PPOTrainerSync,)),
+        ("colocate_async", (PPOTrainerColocateAsync,)),
+        ("separate_async", (SeparateAsync, PPOTrainerSeparateAsync)),
+    ):
+        ours = type(bases[-1].__name__, (*mixed_in, *bases), {})
         trainer_base.register_trainer(f"{METRICS}_{name}")(ours)

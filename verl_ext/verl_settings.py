@@ -10,6 +10,7 @@ from typing import Any
 
 from tw_plugins.adapter.deviations import CUT_SOFTMAX, FROZEN_TAGS
 from tw_plugins.settings import closest
+from verl_ext.separate import separate_problems
 from verl_ext.settings import OUR_REWARD, reward_is_ours
 
 NAME, ESTIMATOR = "threadweaver", "p_grpo"
@@ -21,7 +22,8 @@ OLD_REWARD = ("verl_ext.reward", "verl_ext/reward", "verl_ext/reward.py")
 """Ends of paths under which the reward function was found once."""
 
 VERLS_LOOPS = ("single_turn_agent", "tool_agent")
-MODES = ("sync", "colocate_async", "threadweaver_sync", "threadweaver_colocate_async")
+VERLS_MODES = ("sync", "colocate_async", "separate_async")
+MODES = (*VERLS_MODES, *(f"{NAME}_{mode}" for mode in VERLS_MODES))
 ALONG_THE_ROW = ("gae", "optimal_token_baseline", "tir_optimal_token_baseline", "remax")
 """Estimators that need a value or a baseline at each token of one sequence, or a rollout of their own."""
 
@@ -47,8 +49,7 @@ def run_problems(config: Any, layout: str) -> Iterator[str]:
     yield from _numbers(config)
     actor_rollout, reward = config.actor_rollout_ref, config.reward.custom_reward_function
     estimator, loop = config.algorithm.adv_estimator, actor_rollout.rollout.agent.get("default_agent_loop")
-    if config.trainer.v1.trainer_mode == "separate_async":
-        yield f"{MODE_KEY}=separate_async is not supported: set {MODE_KEY}=threadweaver_colocate_async"
+    yield from separate_problems(config)
     if not config.trainer.get("use_v1", True):
         yield "trainer.use_v1=False is verl's older trainer, which ThreadWeaver does not know: set it to True"
     if config.algorithm.get("use_pf_ppo"):
@@ -120,7 +121,7 @@ def _misspelt(config: Any) -> Iterator[str]:
         yield f"reward.custom_reward_function.path={path} is no more: set {REWARD_PATH}"
     for key, name, known in (
         (AGENT_KEY, rollout.agent.get("default_agent_loop"), [NAME, *VERLS_LOOPS]),
-        (MODE_KEY, config.trainer.v1.trainer_mode, [*MODES, "separate_async"]),
+        (MODE_KEY, config.trainer.v1.trainer_mode, MODES),
         (ESTIMATOR_KEY, config.algorithm.adv_estimator, [ESTIMATOR, *_estimators()]),
         ("reward.custom_reward_function.path", None if _known_reward(path) else path, [REWARD_PATH]),
     ):

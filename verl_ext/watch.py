@@ -5,8 +5,9 @@ verl's V1 trainer has no deadline where it waits for others (verl 0.9.1):
     where it waits                                            what is done here
     ────────────────────────────────────────────────────────  ──────────────────────────────────────────────
     `checkpoint_manager.*`, weights to vLLM and its sleep     a deadline, `engine_timeout_s`
-    there and `ReplayBuffer._wait_for_next_poll`, until       servers, their engines and agent loops are
-    prompts end                                               looked at: one that died ends the run
+    there and `ReplayBuffer._wait_for_next_poll`, until       servers, their engines, agent loops and ranks
+    prompts end                                               are looked at: one that died ends the run
+    `fit`, on a rank, where Ray's error names an actor's id   the error names the rank or server
     refill of failed groups (asynchronous modes), for ever    at most `FAILED_BATCHES` batches of them a step
     trajectories of a group that failed                       counted: `threadweaver/failed_trajectories`
     … in validation, where verl gives them `acc` 0            counted too; where all failed, an error
@@ -23,6 +24,7 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
+from ray.exceptions import RayError
 
 from tw_plugins.adapter.alive import dead
 from tw_plugins.adapter.bounded import bounded
@@ -68,7 +70,7 @@ def check_alive(actors: Mapping[str, Any]) -> None:
         EngineError: one has died. One that is only busy is left alone.
     """
     for name, why in dead({name: actor.__ray_ready__.remote() for name, actor in actors.items()}).items():
-        raise EngineError(f"{name} died in the rollout ({why}). {AGAIN}.")
+        raise EngineError(f"{name} died ({why}). {AGAIN}.")
 
 
 def check_engines(addresses: Iterable[str]) -> None:
@@ -115,15 +117,24 @@ class WatchedTrainer:
     """Mix-in for a V1 trainer."""
 
     config: Any
+    actor_rollout_wg: Any
     checkpoint_manager: Any
-    llm_server_manager: Any
     agent_loop_manager: Any = None
 
     def _setup(self) -> None:
         super()._setup()  # type: ignore[misc]
-        self.checkpoint_manager = Bounded(
-            self.checkpoint_manager, settings_from(self.config).engine_timeout_s, self._look
-        )
+        seconds = settings_from(self.config).engine_timeout_s
+        for name in ("checkpoint_manager", "standalone_checkpoint_manager"):  # the second of `separate_async`
+            if hasattr(self, name):
+                setattr(self, name, Bounded(getattr(self, name), seconds, self._look))
+
+    def fit(self, agent_loop_manager: Any) -> None:
+        """A rank that outlives another fails in their next collective, and its error may come first."""
+        try:
+            super().fit(agent_loop_manager)  # type: ignore[misc]
+        except RayError:
+            check_alive(self._others())
+            raise
 
     def _build_replay_buffer(self) -> Any:
         buffer = super()._build_replay_buffer()  # type: ignore[misc]
@@ -149,11 +160,16 @@ class WatchedTrainer:
 
     def _look(self) -> None:
         check_alive(self._others())
-        check_engines(self.llm_server_manager.server_addresses)
+        check_engines(self._of_servers("server_addresses"))
+
+    def _of_servers(self, name: str) -> list[Any]:
+        managers = self._rollout_server_managers()  # type: ignore[attr-defined]
+        return [each for manager in managers for each in getattr(manager, name)]
 
     def _others(self) -> dict[str, Any]:
-        servers = enumerate(self.llm_server_manager.server_handles)
-        loops = enumerate(getattr(self.agent_loop_manager, "agent_loop_workers", ()))
-        return {f"vLLM server {number}": actor for number, actor in servers} | {
-            f"agent loop worker {number}": actor for number, actor in loops
+        kinds = {
+            "rank {} of the actor": self.actor_rollout_wg.workers,
+            "vLLM server {}": self._of_servers("server_handles"),
+            "agent loop worker {}": getattr(self.agent_loop_manager, "agent_loop_workers", ()),
         }
+        return {name.format(n): actor for name, actors in kinds.items() for n, actor in enumerate(actors)}

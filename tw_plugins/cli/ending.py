@@ -61,7 +61,7 @@ def one_line() -> Iterator[None]:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM, which schedulers and `timeout` send, ends a command as Ctrl-C does: what it started ends with it.
+    """SIGTERM, which schedulers and `timeout` send, ends a command as Ctrl-C does, with what it started.
 
     Raises:
         SystemExit: with the status that shells have for it, 143.

@@ -11,6 +11,10 @@ from typing import Any
 from tw_plugins.errors import UserError, in_one_line
 from verl_ext.cpu.shared_memory import check_shared_memory
 from verl_ext.cpu.weight_socket import name_run
+from verl_ext.separate import ROLLOUT, VERLS, is_separate
+
+BACKEND = "gloo"
+"""Of `verl_ext.cpu.checkpoint_engine`, which imports verl's."""
 
 
 class UnsupportedOnCPU(UserError, ValueError):
@@ -21,14 +25,32 @@ def check(config: Any) -> None:
     """Check a whole verl config.
 
     Raises:
-        UnsupportedOnCPU: LoRA.
+        UnsupportedOnCPU: LoRA; with a rollout pool, another checkpoint engine and several updates a step.
         SharedMemoryTooSmall: /dev/shm cannot hold what the run needs.
     """
     if _lora_rank(config.actor_rollout_ref.model) > 0:
         raise UnsupportedOnCPU(
             "LoRA weights do not reach vLLM on the CPU: set actor_rollout_ref.model.lora_rank=0"
         )
+    if is_separate(config):
+        _check_separate(config)
     check_shared_memory(config)
+
+
+def _check_separate(config: Any) -> None:
+    backend = config.actor_rollout_ref.rollout.checkpoint_engine.backend
+    if backend != BACKEND:
+        raise UnsupportedOnCPU(
+            f"{ROLLOUT}.checkpoint_engine.backend={backend} brings no weights to a rollout pool on the CPU: "
+            f"set {BACKEND}"
+        )
+    key, steps = f"trainer.v1.{VERLS}.parameter_sync_step", config.trainer.v1[VERLS].parameter_sync_step
+    if steps > 1:
+        # `fsdp2_sharded_save_to_cpu` (verl/utils/fsdp_utils.py:1180, verl 0.9.1) keeps them by `Tensor.cpu()`
+        raise UnsupportedOnCPU(
+            f"{key}={steps}: on the CPU verl keeps no copy of the weights that a step began with, which its "
+            f"later updates need: set {key}=1"
+        )
 
 
 def _lora_rank(model: Any) -> int:

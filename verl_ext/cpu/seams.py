@@ -28,6 +28,12 @@ def _engine(module: Any) -> bool:
     return engines.get("cpu") is TrieEngine and hasattr(module.CPUOffloadPolicy, "func")
 
 
+def _checkpoint_engine(module: Any) -> bool:
+    from verl_ext.cpu.preflight import BACKEND
+
+    return BACKEND in module.CheckpointEngineRegistry._registry
+
+
 SEAMS = (
     Seam(
         "verl.plugin.platform.platform_manager",
@@ -56,6 +62,13 @@ SEAMS = (
         "weights' socket of this run",
         "verl_ext.cpu.weight_socket:register",
         lambda module: hasattr(module.ServerAdapter.__init__, "__wrapped__"),
+    ),
+    Seam(
+        "verl.checkpoint_engine.base",
+        ("CheckpointEngineRegistry.register", "CheckpointEngine"),
+        "checkpoint engine gloo",
+        "verl_ext.cpu.checkpoint_engine:register",
+        _checkpoint_engine,
     ),
     Seam(
         "verl.utils.config",

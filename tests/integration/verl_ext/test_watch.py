@@ -7,14 +7,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import ray
-from ray.exceptions import ActorDiedError
+from ray.exceptions import ActorDiedError, RayTaskError
 
 from tests.support.messages import assert_message
+from tests.support.verl.configs import rl_config
 from tw_plugins.rollout import EngineError
 from tw_plugins.trie.promise import UnmaskedRows
 from verl_ext import engine_guard, watch
@@ -45,7 +47,7 @@ def servers() -> Iterator[dict[str, Any]]:
 def test_a_dead_server_is_named(servers: dict[str, Any]) -> None:
     with pytest.raises(EngineError) as caught:
         watch.check_alive(servers)
-    assert_message(caught.value, r"vLLM server 1 died in the rollout \(.+\)\. See its log")
+    assert_message(caught.value, r"vLLM server 1 died \(.+\)\. See its log")
     watch.check_alive({"vLLM server 0": servers["vLLM server 0"]})
     watch.check_alive({})
 
@@ -158,6 +160,61 @@ def test_failed_trajectories_of_a_validation_are_counted() -> None:
     assert found == {"val-core/acc": 0.5, watch.FAILED_IN_VALIDATION: 1.0}
     with pytest.raises(EngineError, match="all 4 trajectories of the validation failed"):
         Trainer()._val_metrics_update([], [], {}, [], expected_acc_counts=expected)
+
+
+class Servers:
+    server_addresses: tuple[str, ...] = ()
+
+    def __init__(self, handles: list[Any]) -> None:
+        self.server_handles = handles
+
+
+class Upstream:
+    """A trainer with two pools of servers, whose second rank has died in a collective."""
+
+    def __init__(self, alive: Any, dead: Any, error: Exception) -> None:
+        self.config = rl_config({"model": Path(), "rl": Path(), "eval": Path()})
+        self.actor_rollout_wg = SimpleNamespace(workers=[alive, dead])
+        self.pools, self.error = [Servers([alive]), Servers([alive])], error
+        self.agent_loop_manager = SimpleNamespace(agent_loop_workers=[alive])
+
+    def _setup(self) -> None:
+        self.checkpoint_manager = SimpleNamespace(update_weights=lambda: 1)
+        self.standalone_checkpoint_manager = SimpleNamespace(update_weights=lambda: 2)
+
+    def _rollout_server_managers(self) -> list[Servers]:
+        return self.pools
+
+    def fit(self, agent_loop_manager: Any) -> None:
+        raise self.error
+
+
+class Trainer(watch.WatchedTrainer, Upstream):
+    pass
+
+
+def test_a_dead_rank_is_named_by_whatever_error_comes_first(servers: dict[str, Any]) -> None:
+    """The survivor's, here: in a collective it sees no more than a closed connection."""
+    alive, dead = servers.values()
+    survivor = RayTaskError("update_actor", "Connection closed by peer", RuntimeError("Connection closed"))
+    with pytest.raises(EngineError) as caught:
+        Trainer(alive, dead, survivor).fit(None)
+    assert_message(caught.value, r"rank 1 of the actor died \(.+\)\. See its log; run the same command again")
+    with pytest.raises(RayTaskError):
+        Trainer(alive, alive, survivor).fit(None)
+    with pytest.raises(EngineError, match="vLLM server 1 died"):
+        trainer = Trainer(alive, alive, survivor)
+        trainer.pools[1].server_handles = [dead]
+        trainer.fit(None)
+
+
+def test_both_hand_overs_of_weights_have_a_deadline(servers: dict[str, Any]) -> None:
+    alive, dead = servers.values()
+    trainer = Trainer(alive, dead, ValueError())
+    trainer._setup()
+    managers = (trainer.checkpoint_manager, trainer.standalone_checkpoint_manager)
+    assert [type(manager) for manager in managers] == [watch.Bounded, watch.Bounded]
+    assert [manager.update_weights() for manager in managers] == [1, 2]
 
 
 def test_a_request_to_a_dead_server_says_so() -> None:

@@ -15,8 +15,9 @@ from tests.support.commands import METRICS_FILE, logged_in, run
 from tests.support.dying import DIED
 from tests.support.float_error import Error, check_fidelity, float32_error
 from tests.support.ranks import free_port
-from tests.support.verl import faulty_workers
+from tests.support.verl import dying_rank, faulty_workers
 from tests.support.verl.configs import RECIPES, rl_files
+from tests.support.verl.nodes import two_nodes
 from tests.support.vital_signs import check_vital_signs
 from tw_plugins.pages.reading.files import read
 from tw_plugins.toy.preset import FORKING_PRESET, write_files
@@ -40,13 +41,6 @@ SMALL = [
 ]
 ROWS = [f"{KEY}.layout=rows", "algorithm.adv_estimator=grpo", "algorithm.norm_adv_by_std_in_grpo=false"]
 RUNS = {
-    "trie, reference model, dynamic batch, two ranks": [
-        "trainer.n_gpus_per_node=2",
-        "ray_kwargs.ray_init.num_gpus=2",
-        "trainer.val_before_train=true",
-        "actor_rollout_ref.actor.use_kl_loss=true",
-        "actor_rollout_ref.actor.use_dynamic_bsz=true",
-    ],
     "rows": [  # each step recomputes what the bypass leaves out, or it would report no difference
         *ROWS,
         "algorithm.rollout_correction.bypass_mode=true",
@@ -59,6 +53,14 @@ RUNS = {
     ],
 }
 """What is tried together; each start costs half a minute."""
+TWO_NODES = [
+    f"actor_rollout_ref.model.external_lib={dying_rank.__name__}",
+    "actor_rollout_ref.actor.use_kl_loss=true",
+    "actor_rollout_ref.actor.use_dynamic_bsz=true",
+    "trainer.total_training_steps=3",
+    "trainer.save_freq=1",
+    "trainer.resume_mode=auto",
+]
 Toy = dict[str, Path]
 
 
@@ -96,14 +98,20 @@ def sft(files: Toy, folder: Path, *settings: str, **how: Any) -> list[dict[str, 
 
 
 def rl(
-    toy: Toy, folder: Path, ray_folder: str, *settings: str, fails: bool = False, **environment: str
+    toy: Toy,
+    folder: Path,
+    ray_folder: str,
+    *settings: str,
+    recipe: str = "toy_p_grpo",
+    fails: bool = False,
+    **environment: str,
 ) -> list[dict[str, Any]]:
-    """P-GRPO by the toy recipe."""
+    """P-GRPO by a toy recipe."""
     checkpoints = f"trainer.default_local_dir={folder / 'checkpoints'}"
     arguments = [*rl_files(toy), *SMALL, *settings, checkpoints]
     environment |= {"RAY_TMPDIR": ray_folder}
     how = {"fails": fails}
-    return verl(folder, "verl.trainer.main_ppo", "toy_p_grpo", *arguments, how=how, **environment)
+    return verl(folder, "verl.trainer.main_ppo", recipe, *arguments, how=how, **environment)
 
 
 def losses_of(logged: list[dict[str, Any]]) -> dict[int, float]:
@@ -156,28 +164,53 @@ def test_a_killed_sft_goes_on_with_its_weights_and_its_optimizer(trained: Toy, t
 
 @pytest.mark.parametrize("name", RUNS)
 def test_rl(trained: Toy, tmp_path: Path, ray_folder: str, name: str, float32: Error) -> None:
-    dumps = tmp_path / "dumps"
-    logged = rl(trained, tmp_path, ray_folder, *RUNS[name], f"trainer.rollout_data_dir={dumps}")
-    steps = steps_of(logged)
+    steps = steps_of(rl(trained, tmp_path, ray_folder, *RUNS[name]))
     assert len(steps) == 2
     check_fidelity(steps[0], float32)
     if "asynchronous" not in name:  # one step behind there
         check_fidelity(steps[-1], float32)
-    check_vital_signs(steps)
-    for step in steps:
-        assert step["training/rollout_probs_diff_valid"] == 1
-        assert step["threadweaver/activation/mean"] > 0
-        assert step["threadweaver/trajectories"] == 16
-        assert (step["threadweaver/groups_with_spread"] > 0) == (step["critic/advantages/max"] > 1e-6)
-        assert 0 < step["threadweaver/longest/mean"] < step["threadweaver/total/mean"]
-        if "rows" not in name:  # verl's mean is over rows
-            assert step["critic/score/mean"] == pytest.approx(step["threadweaver/score/mean"])
-        assert step["actor/ppo_kl"] == pytest.approx(0, abs=1e-5) or "rows" in name
-    if "trie" in name:
-        check_validation(logged)
+    check_steps(steps, several_rows="rows" in name)
+
+
+def test_a_pool_goes_on_decoding_while_the_trainer_trains(
+    trained: Toy, tmp_path: Path, ray_folder: str, float32: Error
+) -> None:
+    """verl's `separate_async`: from the second step on what is trained was begun before the last update."""
+    dumps = tmp_path / "dumps"
+    recipe = "toy_p_grpo_separate_async"
+    logged = rl(trained, tmp_path, ray_folder, f"trainer.rollout_data_dir={dumps}", recipe=recipe)
+    first, second = steps_of(logged)
+    check_steps([first, second])
+    check_fidelity(first, float32)
+    assert first["threadweaver/staleness/max"] == first["threadweaver/staleness/mixed_versions"] == 0
+    assert second["threadweaver/staleness/max"] == 1 >= second["threadweaver/staleness/mean"] > 0
+    check_dumps(dumps)
+    calls = [call for line in logged_in(dumps / "2.jsonl") for call in line["call_versions"]]
+    assert {version for call in calls for version in call} <= {0, 1} and [0, 0] in calls
+
+
+@pytest.mark.timeout(1500)  # two runs
+def test_on_two_nodes_a_killed_rank_ends_the_run_which_goes_on_where_it_was(
+    trained: Toy, tmp_path: Path, ray_folder: str, float32: Error
+) -> None:
+    """Trie, reference model, dynamic batch, a rank to a node; one dies in the third update."""
+    dumps, died = tmp_path / "dumps", tmp_path / "died"
+    environment = {DIED: str(died), "VERL_FILE_LOGGER_PATH": str(tmp_path / METRICS_FILE)}
+    with two_nodes(ray_folder, environment) as nodes:
+        settings = [*TWO_NODES, *nodes, f"trainer.rollout_data_dir={dumps}"]
+        logged = rl(trained, tmp_path, ray_folder, *settings, "trainer.val_before_train=true", fails=True)
+        check_one_error(tmp_path, r"EngineError: rank 1 of the actor died \(.+\)\. See its log")
         check_dumps(dumps)
-    if "reference" in name:
-        assert steps[0]["actor/kl_loss"] == pytest.approx(0, abs=1e-5)  # the actor is still its reference
+        (tmp_path / METRICS_FILE).unlink()
+        (resumed,) = steps_of(rl(trained, tmp_path, ray_folder, *settings))
+    first, second = steps_of(logged)
+    assert len({Path(f"{died}_{rank}").read_text() for rank in (0, 1)}) == 2
+    assert first["actor/kl_loss"] == pytest.approx(0, abs=1e-5)  # the actor is still its reference
+    check_validation(logged)
+    assert resumed["training/global_step"] == 3
+    check_steps([first, second, resumed])
+    for step in (first, second, resumed):
+        check_fidelity(step, float32)
 
 
 def test_weights_that_do_not_arrive_are_seen_and_a_killed_engine_ends_the_run(
@@ -197,6 +230,20 @@ def test_weights_that_are_refused_end_the_run(trained: Toy, tmp_path: Path, ray_
     settings = [worker_setting(faulty_workers.RefusingWorker), f"++{KEY}.engine_timeout_s=15"]
     assert not steps_of(rl(trained, tmp_path, ray_folder, *settings, fails=True))
     check_one_error(tmp_path, r"EngineError: update_weights has not ended within 15 s")
+
+
+def check_steps(steps: list[dict[str, Any]], several_rows: bool = False) -> None:
+    """What holds in each step from a run's first on; verl's own means are over rows."""
+    check_vital_signs(steps)
+    for step in steps:
+        assert step["training/rollout_probs_diff_valid"] == 1
+        assert step["threadweaver/activation/mean"] > 0
+        assert step["threadweaver/trajectories"] == 16
+        assert (step["threadweaver/groups_with_spread"] > 0) == (step["critic/advantages/max"] > 1e-6)
+        assert 0 < step["threadweaver/longest/mean"] < step["threadweaver/total/mean"]
+        if not several_rows:
+            assert step["critic/score/mean"] == pytest.approx(step["threadweaver/score/mean"])
+            assert step["actor/ppo_kl"] == pytest.approx(0, abs=1e-5)
 
 
 def check_one_error(folder: Path, message: str) -> None:

@@ -19,12 +19,14 @@ from tests.support.root import ROOT
 RECIPES = ROOT / "recipes" / "verl"
 RL = (
     "toy_p_grpo",
+    "toy_p_grpo_separate_async",
     "toy_grpo_sequential",
     "qwen3_0.6b_p_grpo_1x24gib",
     "qwen3_1.7b_p_grpo_1x80gib",
     "qwen3_8b_p_grpo",
     "qwen3_8b_grpo_sequential",
     "qwen3_8b_p_grpo_2x8x80gib",
+    "qwen3_8b_p_grpo_separate_async_2x8x80gib",
 )
 SFT = ("toy_sft", "qwen3_8b_sft")
 

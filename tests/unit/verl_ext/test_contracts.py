@@ -65,6 +65,12 @@ PARAMETERS = {
     (f"{ROLLOUT}.vllm_rollout.utils", "vLLMColocateWorkerExtension.update_weights_from_ipc"): (
         "self peft_config base_sync_done use_shm"
     ),
+    ("verl.checkpoint_engine.base", "CheckpointEngineRegistry.register"): "backend",
+    ("verl.checkpoint_engine.base", "CheckpointEngine.build_topology"): (
+        "actor_wg_world_size rollout_world_size metadata"
+    ),
+    ("verl.checkpoint_engine.base", "CheckpointEngine.send_weights"): "self weights global_steps",
+    ("verl.checkpoint_engine.base", "CheckpointEngine.receive_weights"): "self global_steps",
     ("verl.utils.config", "validate_config"): "config use_reference_policy use_critic",
     ("verl.utils.device", "auto_set_device"): "config",
     ("verl.workers.engine.base", "BaseEngine.train_batch"): "self data loss_function",
@@ -97,6 +103,11 @@ SETTINGS = (
     "reward.custom_reward_function.path",
     "reward.custom_reward_function.name",
     "trainer.v1.trainer_mode",
+    "trainer.v1.separate_async.parameter_sync_step",
+    "actor_rollout_ref.hybrid_engine",
+    "actor_rollout_ref.rollout.nnodes",
+    "actor_rollout_ref.rollout.n_gpus_per_node",
+    "actor_rollout_ref.rollout.checkpoint_engine.backend",
     "trainer.rollout_data_dir",
     "trainer.save_freq",
     "trainer.default_local_dir",
@@ -142,7 +153,10 @@ def test_names_that_the_watch_reads() -> None:
         set_there = any(f"self.{name} " in inspect.getsource(base) for base in kind.__mro__[:-1])
         assert set_there or hasattr(kind, name), f"{inspect.getfile(kind)}: {kind.__name__} has no {name}"
     setup = inspect.getsource(trainer.PPOTrainer)
-    assert "self.llm_server_manager" in setup and "self.checkpoint_manager" in setup
+    for name in ("actor_rollout_wg", "checkpoint_manager", "_rollout_server_managers"):
+        assert f"self.{name}" in setup, name
+    separate = importlib.import_module(f"{V1}.trainer_separate_async").PPOTrainerSeparateAsync
+    assert "self.standalone_checkpoint_manager" in inspect.getsource(separate)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import inspect
 import logging
 import os
 import re
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +20,7 @@ import torch.distributed as dist
 import verl.utils.config as verl_config
 import verl.utils.device as verl_device
 import verl.utils.distributed as verl_distributed
+import verl.utils.fsdp_utils as verl_fsdp_utils
 import verl.workers.engine.fsdp.transformer_impl as verl_fsdp
 from omegaconf import OmegaConf
 from verl.plugin.platform.platform_manager import PlatformRegistry, get_platform
@@ -27,6 +30,7 @@ from tests.support.messages import assert_message
 from tests.support.ranks import free_port
 from tests.support.verl.configs import compose, rl_config
 from verl_ext.cpu import platform, plugin, preflight, process_group
+from verl_ext.cpu.checkpoint_engine import GlooCheckpointEngine
 from verl_ext.cpu.shared_memory import SharedMemoryTooSmall
 from verl_ext.cpu.weight_socket import RUN_ID, name_run, of_this_run
 from verl_ext.seams import SUPPORTED
@@ -176,6 +180,28 @@ def test_lora_ends_the_command_in_one_line(toy: Toy, setting: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (
+            "actor_rollout_ref.rollout.checkpoint_engine.backend=nccl",
+            "backend=nccl brings no weights .*: set gloo",
+        ),
+        ("trainer.v1.separate_async.parameter_sync_step=2", "sync_step=2: on the CPU verl keeps no .*=1$"),
+    ],
+)
+def test_a_rollout_pool_on_the_cpu(toy: Toy, setting: str, message: str) -> None:
+    with pytest.raises(preflight.UnsupportedOnCPU) as error:
+        preflight.check(rl_config(toy, setting, name="toy_p_grpo_separate_async"))
+    assert_message(error.value, message)
+
+
+def test_verl_still_keeps_no_copy_on_the_cpu() -> None:
+    """Once this fails, several updates a step need not be refused there."""
+    source = inspect.getsource(verl_fsdp_utils.fsdp2_sharded_save_to_cpu)
+    assert "local_cpu_tensor = local_gpu_tensor.detach().cpu()" in source
+
+
 @needs_cpu
 def test_the_driver_names_the_run(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(RUN_ID, "before")
@@ -191,6 +217,33 @@ def test_rays_workers_are_told_of_the_platform() -> None:
 
 
 # ------------------------------------------------------------- weights into vLLM
+
+
+def test_weights_reach_each_worker_of_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two ranks of the actor, two workers, twice, as `CheckpointEngineManager.update_weights` asks them."""
+    monkeypatch.setattr("ray.util.get_node_ip_address", lambda: "127.0.0.1")
+    actor = [GlooCheckpointEngine(1, is_master=True), GlooCheckpointEngine(1)]
+    pool = [GlooCheckpointEngine(1), GlooCheckpointEngine(1)]
+    engines = [*actor, *pool]
+    weights = [("a", torch.randn(4, 3).T), ("b", torch.randn(5).bfloat16()), ("c", torch.tensor(3.0))]
+
+    async def received(engine: GlooCheckpointEngine) -> list[tuple[str, torch.Tensor]]:
+        return [weight async for weight in engine.receive_weights()]
+
+    for _ in range(2):
+        topology = GlooCheckpointEngine.build_topology(2, 2, [engine.prepare() for engine in engines])
+        how = [{key: values[n] for key, values in side.items()} for side in topology for n in (0, 1)]
+        with ThreadPoolExecutor(len(engines)) as processes:
+            list(processes.map(lambda engine, kwargs: engine.init_process_group(**kwargs), engines, how))
+            sent = [processes.submit(asyncio.run, engine.send_weights(iter(weights))) for engine in actor]
+            got = [processes.submit(asyncio.run, received(engine)) for engine in pool]
+            assert [future.result(60) for future in sent] == [None, None]
+            for future in got:
+                for (name, weight), (expected_name, expected) in zip(future.result(60), weights, strict=True):
+                    assert name == expected_name and torch.equal(weight, expected)
+                    assert weight.dtype == expected.dtype
+        for engine in engines:
+            engine.finalize()
 
 
 def test_weights_are_reloaded_once_from_copies(monkeypatch: pytest.MonkeyPatch) -> None:

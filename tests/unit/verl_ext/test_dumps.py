@@ -65,8 +65,10 @@ def test_our_trainers_write_them(name: str) -> None:
 def test_a_line_has_the_joined_text_and_the_viewer_shows_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    first, _ = dump(monkeypatch, tmp_path, {"u_0_0": fields(), "u_1_0": fields()})
+    versions = {"call_versions": [[3, 3], [3, 4]]}
+    first, _ = dump(monkeypatch, tmp_path, {"u_0_0": fields(**versions), "u_1_0": fields()})
     assert first["threadweaver"] == SUMMARY and first["acc"] == 1.0 and first["uid"] == "u_0_0"
+    assert first["call_versions"] == versions["call_versions"]
     assert first["score"] == 0.5  # verl's, as the row was paid
     one, _ = read([tmp_path / "7.jsonl"]).trajectories
     assert (one.text, one.mode, one.correct, one.note) == (TEXT, "parallel", True, "")

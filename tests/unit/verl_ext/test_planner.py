@@ -16,6 +16,7 @@ WRITTEN_FOR = {
     "qwen3_8b_p_grpo": ("Qwen3-8B", "h100"),
     "qwen3_8b_grpo_sequential": ("Qwen3-8B", "h100"),
     "qwen3_8b_p_grpo_2x8x80gib": ("Qwen3-8B", "h100"),
+    "qwen3_8b_p_grpo_separate_async_2x8x80gib": ("Qwen3-8B", "h100"),
     "qwen3_8b_sft": ("Qwen3-8B", "h100"),
 }
 """Model and card of each recipe but the toy's."""
@@ -33,6 +34,15 @@ def test_rl() -> None:
     state = State(4, 4, 8, 8, 8, 8)
     assert job.training == Training(8, state, row, 81920, True, False, FUSED_CHUNK, False)
     assert job.rollout == Rollout(8, 1, 0.8, 40960, 1024, 38912, 14400.0, True, True, False)
+
+
+def test_a_rollout_pool_has_gpus_of_its_own() -> None:
+    name = "qwen3_8b_p_grpo_separate_async_2x8x80gib"
+    for hybrid in (False, True):
+        setting = f"actor_rollout_ref.hybrid_engine={hybrid}"
+        job = job_of(recipe(name), [setting, "actor_rollout_ref.rollout.n_gpus_per_node=4"], 1)
+        assert job is not None and job.rollout is not None
+        assert (job.nodes, job.training.gpus, job.rollout.gpus, job.rollout.colocated) == (2, 8, 4, hybrid)
 
 
 def test_sft() -> None:

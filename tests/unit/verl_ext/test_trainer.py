@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from tensordict import NonTensorData, NonTensorStack
 from verl.trainer.ppo.v1 import get_trainer_cls
 from verl.trainer.ppo.v1.trainer_colocate_async import PPOTrainerColocateAsync
+from verl.trainer.ppo.v1.trainer_separate_async import PPOTrainerSeparateAsync
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.logging_utils import configure_verl_logging
 
@@ -45,7 +46,11 @@ def with_reward(folder: Path | None = None, mode: str = "parallel", **settings: 
 
 @pytest.mark.parametrize(
     ("name", "base"),
-    [("threadweaver_sync", PPOTrainerSync), ("threadweaver_colocate_async", PPOTrainerColocateAsync)],
+    [
+        ("threadweaver_sync", PPOTrainerSync),
+        ("threadweaver_colocate_async", PPOTrainerColocateAsync),
+        ("threadweaver_separate_async", PPOTrainerSeparateAsync),
+    ],
 )
 def test_verl_finds_the_modes_by_name(name: str, base: type) -> None:
     trainer = get_trainer_cls(name)
@@ -220,6 +225,14 @@ def test_vital_signs_are_of_trajectories_by_prompt(monkeypatch: pytest.MonkeyPat
     assert [first[f"threadweaver/{name}"] for name in names] == [0.5, 0.5, 0]
     assert [second[f"threadweaver/{name}"] for name in names] == [0, 1, -0.25]
     assert not any(f"threadweaver/{name}" in empty for name in names)
+
+
+def test_the_weights_age_is_told_of_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {f"a_{number}_0": fields(score=1, acc=1, activation=1.0) for number in (0, 1)}
+    rows["a_1_0"]["call_versions"] = [[1, 1], [1, 2]]
+    (told,) = watched(monkeypatch, with_reward(), {3: rows})
+    ages = {name: told[f"threadweaver/staleness/{name}"] for name in ("mean", "max", "mixed_versions")}
+    assert ages == {"mean": 1, "max": 1, "mixed_versions": 1}  # the other's server does not say
 
 
 def test_a_run_that_goes_on_is_compared_with_its_first_step(

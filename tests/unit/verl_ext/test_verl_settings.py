@@ -36,7 +36,10 @@ WRONG = {
     ),
     "verl's tool loop": (f"{AGENT}=tool_agent", "=tool_agent measures nothing .*: set .*=threadweaver"),
     "trainer mode": (f"{MODE}=threadweaver_snyc", "=threadweaver_snyc: there is none .*=threadweaver_sync$"),
-    "unsupported mode": (f"{MODE}=separate_async", "not supported: set .*=threadweaver_colocate_async"),
+    "trainer mode with a pool": (
+        f"{MODE}=threadweaver_separate",
+        "=threadweaver_separate: there is none .*=threadweaver_separate_async$",
+    ),
     "resampling": ("algorithm.use_pf_ppo=true", "use_pf_ppo=True draws .*: set it to False"),
     "older trainer": ("trainer.use_v1=false", "trainer.use_v1=False .*: set it to True"),
     "estimator": (
@@ -133,6 +136,6 @@ def test_the_names_are_verls() -> None:
     from verl.trainer.ppo.v1 import trainer_separate_async
 
     assert trainer_separate_async.PPOTrainerSeparateAsync is TRAINER_REGISTRY["separate_async"]
-    assert TRAINER_REGISTRY.keys() == {*MODES, "separate_async"}
+    assert TRAINER_REGISTRY.keys() == set(MODES)
     loops = {name for name, loop in _agent_loop_registry.items() if loop["_target_"].startswith("verl.")}
     assert loops == set(VERLS_LOOPS)
