@@ -1,0 +1,44 @@
+"""What the processes beside the engines take of a CPU: measured, not simulated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["FULL", "MEASURED", "ClientCosts", "needed"]
+
+FULL = 0.7
+"""Share of its time that a process may be busy: beyond, what comes at random waits for others to be done."""
+
+
+@dataclass(frozen=True)
+class ClientCosts:
+    """CPU seconds.
+
+    Attributes:
+        request: of an agent-loop worker per request: state machine, router and engine called through Ray.
+        trajectory: of an agent-loop worker per trajectory: row and summary.
+        answer: of a grading process per trajectory.
+        routing: of the router's process per request: its choice, called through Ray.
+        driver: of the driver per trajectory: what this project adds there, metrics and advantage.
+    """
+
+    request: float
+    trajectory: float
+    answer: float
+    routing: float
+    driver: float
+
+    def of_workers(self, trajectories: int, requests: int) -> float:
+        """Of all agent-loop workers together in a step."""
+        return requests * self.request + trajectories * self.trajectory
+
+
+MEASURED = ClientCosts(request=1.5e-3, trajectory=3e-3, answer=1e-3, routing=3e-4, driver=1e-5)
+"""`threadweaver bench scale --measure-client`."""
+FREE = ClientCosts(0, 0, 0, 0, 0)
+
+
+def needed(busy: float, seconds: float) -> int:
+    """Processes that do work of `busy` seconds in a step of so many without being what it waits for."""
+    return max(1, math.ceil(busy / (FULL * seconds)))
