@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from tw_plugins.planning.hardware import Cluster
+from tw_plugins.planning.hardware import Cluster, cluster_for
 from tw_plugins.planning.job import Rollout, Training
 from tw_plugins.planning.memory import kv_tokens
 from tw_plugins.planning.sizes import ModelSize
 from tw_plugins.simulation import ServiceTimes
 
-__all__ = ["ASSUMED", "Estimate", "estimate", "service_times"]
+__all__ = ["ASSUMED", "Estimate", "engine_alone", "estimate", "service_times"]
 
 USED_FLOPS = 0.4  # of a card's dense bf16, in forward and backward
 USED_BANDWIDTH = 0.6  # of its memory's, in decoding
@@ -20,6 +21,7 @@ ASSUMED = (
     f"{STEP_S * 1e3:.0f} ms a token in decoding, rows of the mean length with branches half as long again, "
     "no stragglers"
 )
+SHARE = 0.8  # of a card's memory, as in the recipes for one of 80 GiB
 BRANCHES = 0.5
 """Tokens of branches to those of a response, in a mean row."""
 
@@ -72,3 +74,26 @@ def service_times(size: ModelSize, rollout: Rollout, cluster: Cluster) -> Servic
         request=0.0,
         kv_tokens=kv_tokens(size, rollout, cluster),
     )
+
+
+def engine_alone(config: Any, gpu: str) -> ServiceTimes:
+    """Of an engine on one card of this name, which has `SHARE` of its memory.
+
+    Args:
+        config: the model's, of `transformers`.
+
+    Raises:
+        PlanError: no card of that name.
+    """
+    rollout = Rollout(
+        gpus=1,
+        tensor_parallel=1,
+        share=SHARE,
+        context=0,
+        trajectories=0,
+        max_tokens=0,
+        timeout_s=0,
+        colocated=True,
+        sleeps=True,
+    )
+    return service_times(ModelSize.of(config), rollout, cluster_for(gpu, 1, 1))

@@ -37,4 +37,5 @@ def fit(runs: Sequence[Measured], kv_tokens: int, block_size: int) -> ServiceTim
     factors = np.array([run.factors for run in runs]) / seconds[:, None]
     scale = factors.max(axis=0)  # columns of one size, or the solver takes small ones for nothing
     found = nnls(factors / scale, np.ones(len(runs)))[0] / scale
-    return ServiceTimes(*map(float, found), kv_tokens=kv_tokens, block_size=block_size)
+    step, sequence, context, prompt, request = map(float, found)
+    return ServiceTimes(step, sequence, context, prompt, request, kv_tokens, block_size)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
 from tw_plugins.rollout import Limits, fork_join
 from tw_plugins.simulation import clock
-from tw_plugins.simulation.client import FREE, ClientCosts, needed
+from tw_plugins.simulation.client import ClientCosts, needed
 from tw_plugins.simulation.replica import Replica
 from tw_plugins.simulation.router import EvenRouter, Router, StickyRouter
 from tw_plugins.simulation.service import ServiceTimes
@@ -46,11 +46,6 @@ class Cluster:
     placement: Placement = "trajectory"
     group: int = 8
 
-    @property
-    def with_free_client(self) -> Cluster:
-        """The same, where everything but the engines takes no time."""
-        return replace(self, costs=FREE)
-
 
 @dataclass(frozen=True)
 class StepFigures:
@@ -82,15 +77,12 @@ class StepFigures:
     router: float
     driver: float
 
-    def processes(self, cluster: Cluster, seconds: float) -> dict[str, int]:
-        """How many workers and graders a step of so many seconds needs, which its engines would take alone;
-        of router and driver there is one, more than 1 says that it is too slow.
+    def processes(self, cluster: Cluster) -> dict[str, int]:
+        """How many of each kind the step needs; of router and driver there is one, so more than 1 says that
+        it is too slow. Where one is busy nearly always, the step waited for it, and needs yet more.
         """
         counts = {"workers": cluster.workers, "graders": cluster.graders, "router": 1, "driver": 1}
-        return {
-            name: needed(getattr(self, name) * count * self.seconds, seconds)
-            for name, count in counts.items()
-        }
+        return {name: needed(getattr(self, name) * count, 1.0) for name, count in counts.items()}
 
 
 def simulate(
