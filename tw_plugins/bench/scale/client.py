@@ -6,6 +6,7 @@ CPU seconds, not the wall clock's, so other work on the machine changes little.
 from __future__ import annotations
 
 import asyncio
+import resource
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from tw_plugins.bench import BenchError
 from tw_plugins.bench.reward import HONEST
 from tw_plugins.bench.rollout import bench_rollout
 from tw_plugins.bench.shapes import Shape, shaped_rollout, tags
-from tw_plugins.grading import is_equivalent
+from tw_plugins.grading.pool import GradingPool
 from tw_plugins.reward.facts import summarise
 from tw_plugins.simulation import ClientCosts
 from tw_plugins.simulation.router import StickyRouter
@@ -25,6 +26,7 @@ from tw_plugins.trie import row_from_rollout
 __all__ = ["measure_client"]
 
 TRAJECTORIES, GROUP = 128, 8
+ANSWERS = 100
 CALLS, AT_ONCE = 4000, 64
 SCORE = {"score": 1.0, "acc": 1.0, "activation": 1.0, "total": 1.0, "longest": 1.0}
 
@@ -47,7 +49,7 @@ def measure_client(shape: Shape, replicas: int) -> ClientCosts:
     return ClientCosts(
         request=machine + ray_request,
         trajectory=_cpu_s(lambda: (row_from_rollout(rollout), summarise(rollout, tags())), 20),
-        answer=_cpu_s(lambda: [is_equivalent(*pair) for pair in HONEST], 50) / len(HONEST),
+        answer=(_grading_cpu_s(ANSWERS) - _grading_cpu_s(1)) / ((ANSWERS - 1) * len(HONEST)),
         routing=routing,
         driver=_cpu_s(_drive, 10) / TRAJECTORIES,
     )
@@ -60,6 +62,20 @@ def _cpu_s(work: Callable[[], object], times: int) -> float:
     for _ in range(times):
         work()
     return (time.process_time() - start) / times
+
+
+def _grading_cpu_s(times: int) -> float:
+    """Of this process and its grading process, start included, for so many times all honest answers."""
+    before = _with_children()
+    pool = GradingPool(size=1)
+    for pair in HONEST * times:
+        pool.equal(*pair)
+    pool.close()
+    return _with_children() - before
+
+
+def _with_children() -> float:
+    return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 
 
 def _drive() -> None:

@@ -17,7 +17,8 @@ from tw_plugins.bench.shapes import tags
 from tw_plugins.bench.timing import Spread
 from tw_plugins.engines import VLLMEngine
 from tw_plugins.rollout import fork_join
-from tw_plugins.simulation import ClientCosts, Cluster, ServiceTimes, Workload, simulate
+from tw_plugins.simulation import Cluster, ServiceTimes, Workload, simulate
+from tw_plugins.simulation.client import FREE
 from tw_plugins.simulation.fit import Measured, fit
 from tw_plugins.simulation.router import StickyRouter
 from tw_plugins.simulation.step import LIMITS
@@ -25,7 +26,7 @@ from tw_plugins.simulation.workload import Ask, PlannedEngine
 
 __all__ = ["HELD", "HeldFigures", "measure_engines"]
 
-SEQUENCES, PROMPTS, TOKENS = (1, 4, 16), (32, 256, 768), (2, 64)
+SEQUENCES, PROMPTS, TOKENS = (1, 4, 12), (32, 512), (2, 48)
 HELD = Workload(blocks=2, threads=3, thread_tokens=60, segment_tokens=40, prompt=100, max_tokens=1200)
 """Trajectories that a model with a context of 2,048 tokens decodes."""
 ON_CPU = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
@@ -38,7 +39,7 @@ class HeldFigures:
     """The same trajectories on real engines and simulated.
 
     Attributes:
-        real: seconds, over the repeats; ``simulated``: seconds.
+        real: seconds (see `_Clock`), over the repeats; ``simulated``: seconds.
         real_hits, simulated_hits: share of the prompt tokens that the prefix caches held.
     """
 
@@ -77,20 +78,20 @@ def measure_engines(
     """
     os.environ.update({name: os.environ.get(name, value) for name, value in ON_CPU.items()})
 
-    async def run(engines: Sequence[VLLMEngine]) -> tuple[ServiceTimes, list[HeldFigures]]:
+    async def run(engines: Sequence[VLLMEngine]) -> tuple[ServiceTimes, list[_Real]]:
         progress("one engine by batch, prompt and length")
         times = await _fitted(engines[0], repeats)
-        held = []
+        real = []
         for count in replicas:
-            progress(f"{count} engines")
-            held.append(await _held(engines[:count], times, trajectories * count, repeats))
-        return times, held
+            progress(f"{count} engines" if count > 1 else "one engine")
+            real.append(await _real(engines[:count], trajectories * count, repeats))
+        return times, real
 
     with ExitStack() as stack:
         counting = {"disable_log_stats": False, "enable_prefix_caching": True, **engine_args}
-        return asyncio.run(
-            run([stack.enter_context(VLLMEngine(model, **counting)) for _ in range(max(replicas))])
-        )
+        engines = [stack.enter_context(VLLMEngine(model, **counting)) for _ in range(max(replicas))]
+        times, found = asyncio.run(run(engines))
+    return times, [_held(times, each) for each in found]
 
 
 async def _fitted(engine: VLLMEngine, repeats: int) -> ServiceTimes:
@@ -102,32 +103,65 @@ async def _fitted(engine: VLLMEngine, repeats: int) -> ServiceTimes:
 
 async def _measured(engine: VLLMEngine, sequences: int, prompt: int, tokens: int) -> Measured:
     prompts = [_letters(prompt) for _ in range(sequences)]
-    start = time.perf_counter()
+    clock = _Clock()
     await asyncio.gather(*(_sampled(engine, ids, tokens, "fit") for ids in prompts))
-    return Measured(sequences, prompt, tokens, time.perf_counter() - start)
+    return Measured(sequences, prompt, tokens, clock.seconds())
 
 
-async def _held(
-    engines: Sequence[VLLMEngine], times: ServiceTimes, trajectories: int, repeats: int
-) -> HeldFigures:
-    seconds, hits = [], 0
-    asked = 0
+class _Clock:
+    """Seconds of the busiest engine: on a CPU its process's own, so that other work there changes little (one
+    of one thread computes whenever it has something to do), on a GPU the wall's.
+    """
+
+    def __init__(self) -> None:
+        self._began = self._now()
+
+    def seconds(self) -> float:
+        """Since it was made."""
+        now = self._now()
+        return max(seconds - self._began.get(name, 0.0) for name, seconds in now.items())
+
+    @staticmethod
+    def _now() -> dict[int, float]:
+        import psutil  # vLLM brings it
+        import torch
+
+        if torch.cuda.is_available():
+            return {0: time.perf_counter()}
+        return {each.pid: sum(each.cpu_times()[:2]) for each in psutil.Process().children(recursive=True)}
+
+
+@dataclass(frozen=True)
+class _Real:
+    """The trajectories on real engines; ``hits`` of the last repeat."""
+
+    replicas: int
+    trajectories: int
+    seconds: list[float]
+    hits: float
+
+
+async def _real(engines: Sequence[VLLMEngine], trajectories: int, repeats: int) -> _Real:
+    seconds, hits = [], 0.0
     for _ in range(repeats):
         for engine in engines:
             await engine.reset_prefix_cache()
         before = sum(engine.prefix_cache_hits() for engine in engines)
-        start = time.perf_counter()
+        clock = _Clock()
         asked = await _decode(engines, trajectories)
-        seconds.append(time.perf_counter() - start)
-        hits = sum(engine.prefix_cache_hits() for engine in engines) - before
-    cluster = Cluster(times, len(engines), ClientCosts(0, 0, 0, 0, 0))
-    simulated = simulate(cluster, HELD, trajectories, tags())
+        seconds.append(clock.seconds())
+        hits = (sum(engine.prefix_cache_hits() for engine in engines) - before) / asked
+    return _Real(len(engines), trajectories, seconds, hits)
+
+
+def _held(times: ServiceTimes, real: _Real) -> HeldFigures:
+    simulated = simulate(Cluster(times, real.replicas, FREE), HELD, real.trajectories, tags())
     return HeldFigures(
-        replicas=len(engines),
-        trajectories=trajectories,
-        real=Spread.of(seconds),
+        replicas=real.replicas,
+        trajectories=real.trajectories,
+        real=Spread.of(real.seconds),
         simulated=simulated.seconds,
-        real_hits=hits / asked,
+        real_hits=real.hits,
         simulated_hits=simulated.hits,
     )
 
