@@ -52,8 +52,8 @@ class HeldFigures:
 
     @property
     def ratio(self) -> float:
-        """Simulated over real."""
-        return self.simulated / self.real.median
+        """Simulated over the least that was real: other work on the machine only adds."""
+        return self.simulated / self.real.least
 
 
 def measure_engines(
@@ -64,7 +64,7 @@ def measure_engines(
     repeats: int,
     progress: Callable[[str], None],
 ) -> tuple[ServiceTimes, list[HeldFigures]]:
-    """Fit the service times to one engine, then decode on each number of them.
+    """Fit the service times to one engine, to the least seconds of each run, then decode on each number of them.
 
     Args:
         model: a folder; what it samples does not matter, only how long it takes.
@@ -97,8 +97,9 @@ def measure_engines(
 async def _fitted(engine: VLLMEngine, repeats: int) -> ServiceTimes:
     cases = list(product(SEQUENCES, PROMPTS, TOKENS))
     await _measured(engine, *cases[-1])  # warm-up
-    runs = [await _measured(engine, *case) for _ in range(repeats) for case in cases]
-    return fit(runs, engine.kv_tokens, engine.block_size)
+    turns = [[await _measured(engine, *case) for case in cases] for _ in range(repeats)]
+    least = [min(runs, key=lambda run: run.seconds) for runs in zip(*turns, strict=True)]
+    return fit(least, engine.kv_tokens, engine.block_size)
 
 
 async def _measured(engine: VLLMEngine, sequences: int, prompt: int, tokens: int) -> Measured:
