@@ -64,7 +64,7 @@ def measure_engines(
     repeats: int,
     progress: Callable[[str], None],
 ) -> tuple[ServiceTimes, list[HeldFigures]]:
-    """Fit the service times to one engine, to the least seconds of each run, then decode on each number of them.
+    """Fit the service times to one engine, to the least seconds of each run, then decode on each number.
 
     Args:
         model: a folder; what it samples does not matter, only how long it takes.
