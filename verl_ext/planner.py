@@ -143,6 +143,7 @@ def _rl(config: Any, name: str) -> dict[str, Any]:
             colocated=colocated,
             sleeps=engine.free_cache_engine,
             state_stays=not offloaded,
+            workers=engine.agent.num_workers,
         ),
     }
 

@@ -24,6 +24,7 @@ DeviceOption = Annotated[str | None, typer.Option(help="cpu or cuda; cuda where 
 RepeatsOption = Annotated[int, typer.Option(min=1, help="Times that each way is timed, in turns.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")]
 REAL = "On the real vLLM"
+MEASURE = "Measured here"
 WIDTH = 120  # characters of a line where there is no terminal
 
 
@@ -133,6 +134,76 @@ def bench_rollout(
         bench_cases.replicas(model, data, problems, batch or [4], replicas, output)
     else:
         bench_cases.engine(model, data, problems, batch or [1, 4, 16], repeats, output)
+
+
+@bench.command("scale")
+def bench_scale(
+    replicas: Annotated[
+        list[int] | None, typer.Option(min=1, help="Engines; may be repeated. Default: 8 and 64.")
+    ] = None,
+    per_replica: Annotated[int, typer.Option(min=1, help="Trajectories of a step, per replica.")] = 195,
+    placement: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="By what requests are routed: trajectory or thread (verl's request_ids), or prompt "
+            "(OpenRLHF's way); may be repeated."
+        ),
+    ] = None,
+    workload: Annotated[
+        str, typer.Option(help="self-training or first-stage (Table 8 of the paper).")
+    ] = "self-training",
+    spread: Annotated[
+        float, typer.Option(min=0.0, max=2.0, help="σ of the lengths (log-normal); 0: no stragglers.")
+    ] = 0.5,
+    model: Annotated[str, typer.Option(help="Folder with a config.json, or e.g. Qwen3-8B.")] = "Qwen3-8B",
+    gpu: Annotated[str, typer.Option(help="rtx4090, l4, a100-40, l40s, a100, h100, h200 or b200.")] = "h100",
+    workers: Annotated[
+        int, typer.Option(min=1, help="verl's actor_rollout_ref.rollout.agent.num_workers.")
+    ] = 8,
+    graders: Annotated[
+        int, typer.Option(min=1, help="Grading processes: two for each of verl's reward.num_workers.")
+    ] = 16,
+    measure_client: Annotated[
+        bool,
+        typer.Option(
+            "--measure-client",
+            help="Instead: what the other processes take on this machine (starts a small local Ray).",
+            rich_help_panel=MEASURE,
+        ),
+    ] = False,
+    measure: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: fit this model's vLLM here, and hold the simulation against 1 and 2 real engines.",
+            rich_help_panel=MEASURE,
+        ),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Of each measured run.", rich_help_panel=MEASURE)] = 3,
+    json_out: JsonOption = None,
+) -> None:
+    """A step on many replicas, simulated: where driver, workers, router and grading saturate.
+
+    The state machine and the router's rule are the real ones, the engines only take time; what the client's
+    processes take was measured. 8 and 64 replicas take some minutes on one core, 512 about half an hour.
+    """
+    from tw_plugins.cli import bench_scale
+
+    output = _output(json_out)
+    if measure_client:
+        bench_scale.client(replicas or [8, 64, 512], output)
+    elif measure is not None:
+        bench_scale.engines(str(measure), replicas or [1, 2], min(per_replica, 12), repeats, output)
+    else:
+        bench_scale.scale(
+            model,
+            gpu,
+            bench_scale.workload_named(workload, spread),
+            replicas or [8, 64],
+            per_replica,
+            [bench_scale.placement_named(each) for each in placement or ("trajectory", "thread")],
+            (workers, graders),
+            output,
+        )
 
 
 @bench.command("step")

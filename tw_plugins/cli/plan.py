@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from tw_plugins.bench.memory import RETURN_AT_ONCE, peak_of_process, peak_on_cuda
-from tw_plugins.bench.shapes import SHAPES
 from tw_plugins.cli.tables import Figures
 from tw_plugins.planning import GIB, Cluster, Plan
 from tw_plugins.planning.activations import DEPTHS, peak_of_step, training_step, with_layers
 from tw_plugins.planning.duration import ASSUMED
+from tw_plugins.planning.plan import FORKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["measured", "show", "show_measured"]
 
-SHAPE = SHAPES["first-stage"]
 TINY = 16  # tokens of the warm-up before memory is measured
 
 
@@ -64,11 +63,10 @@ def show(plan: Plan, cluster: Cluster, console: PlainConsole) -> None:
 def _show_rollout(plan: Plan, console: PlainConsole) -> None:
     rollout, job = plan.rollout, plan.job.rollout
     assert rollout is not None and job is not None
-    requests = job.trajectories * (1 + sum(threads + 1 for threads in SHAPE.threads))
     console.print(
         f"rollout: {job.engines} engine{'s' * (job.engines > 1)}, each with {max(rollout.kv_tokens, 0):,} "
         f"tokens of KV cache: {rollout.at_once} trajectories at once of the {rollout.given} it is given; "
-        f"about {requests:,} requests a step, forked as in {SHAPE.name}",
+        f"about {rollout.requests:,} requests a step, forked as in {FORKED}",
         soft_wrap=True,
     )
     if (took := rollout.estimate) is not None:
@@ -77,6 +75,22 @@ def _show_rollout(plan: Plan, console: PlainConsole) -> None:
             f"{took.log_probs / 60:.1f}, update {took.update / 60:.1f} ({ASSUMED})",
             soft_wrap=True,
         )
+    if job.workers and rollout.workers:
+        _show_workers(job.workers, rollout.workers, console)
+
+
+def _show_workers(given: int, needed: int, console: PlainConsole) -> None:
+    if given >= needed:
+        console.print(f"agent-loop workers: {given}, {needed} needed")
+        return
+    console.print(
+        Text.assemble(
+            ("! ", "bold yellow"),
+            f"agent-loop workers: {given}, {needed} needed, or the engines wait for them: set "
+            f"actor_rollout_ref.rollout.agent.num_workers={needed}",
+        ),
+        soft_wrap=True,
+    )
 
 
 def measured(

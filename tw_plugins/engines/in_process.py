@@ -122,6 +122,11 @@ class VLLMEngine:
         """Tokens in a block of the prefix cache."""
         return int(self._llm.vllm_config.cache_config.block_size)
 
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens that the KV cache holds."""
+        return int(self._llm.vllm_config.cache_config.num_gpu_blocks or 0) * self.block_size
+
     async def reset_prefix_cache(self) -> None:
         """Forgets every cached prefix.
 

@@ -43,6 +43,7 @@ def request_params(
         top_k=top_k,
         max_tokens=max_tokens,
         stop_token_ids=list(stop_token_ids),
+        ignore_eos=not stop_token_ids,  # asked for no stop, it samples all that was asked for
         logprobs=0,  # of the sampled id alone
         detokenize=False,
         output_kind=RequestOutputKind.CUMULATIVE if stream else RequestOutputKind.FINAL_ONLY,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from tw_plugins.planning.hardware import Cluster
+from tw_plugins.planning.hardware import Cluster, cluster_for
 from tw_plugins.planning.job import Rollout, Training
+from tw_plugins.planning.memory import kv_tokens
 from tw_plugins.planning.sizes import ModelSize
+from tw_plugins.simulation import ServiceTimes
 
-__all__ = ["ASSUMED", "Estimate", "estimate"]
+__all__ = ["ASSUMED", "Estimate", "engine_alone", "estimate", "service_times"]
 
 USED_FLOPS = 0.4  # of a card's dense bf16, in forward and backward
 USED_BANDWIDTH = 0.6  # of its memory's, in decoding
@@ -18,6 +21,7 @@ ASSUMED = (
     f"{STEP_S * 1e3:.0f} ms a token in decoding, rows of the mean length with branches half as long again, "
     "no stragglers"
 )
+SHARE = 0.8  # of a card's memory, as in the recipes for one of 80 GiB
 BRANCHES = 0.5
 """Tokens of branches to those of a response, in a mean row."""
 
@@ -49,13 +53,47 @@ def estimate(
         mean_tokens: of a response.
         at_once: trajectories that one engine decodes at once.
     """
-    gpu = cluster.gpu
-    width = rollout.tensor_parallel
-    bandwidth = gpu.gb_per_s * 1e9 * USED_BANDWIDTH * width
-    read = size.parameters * 2 + at_once * mean_tokens / 2 * size.kv_bytes
-    per_token = read / bandwidth + STEP_S
+    per_token = service_times(size, rollout, cluster).decoding(1, at_once, at_once * mean_tokens / 2)
     sampled = rollout.trajectories * mean_tokens / rollout.engines
     row = mean_tokens * (1 + BRANCHES) * rollout.trajectories
-    flops = size.parameters * row / (training.gpus * gpu.tflops * 1e12 * USED_FLOPS)
+    flops = size.parameters * row / (training.gpus * cluster.gpu.tflops * 1e12 * USED_FLOPS)
     passes = 8 if training.checkpointing else 6
     return Estimate(sampled / at_once * per_token, 2 * flops, passes * flops)
+
+
+def service_times(size: ModelSize, rollout: Rollout, cluster: Cluster) -> ServiceTimes:
+    """Of one engine, by the same shares: a step reads the weights and the cache, a token is multiplied."""
+    gpu, width = cluster.gpu, rollout.tensor_parallel
+    bandwidth = gpu.gb_per_s * 1e9 * USED_BANDWIDTH * width
+    multiplied = 2 * size.parameters / (gpu.tflops * 1e12 * USED_FLOPS * width)
+    return ServiceTimes(
+        step=2 * size.parameters / bandwidth + STEP_S,
+        sequence=multiplied,
+        context=size.kv_bytes / bandwidth,
+        prompt=multiplied,
+        request=0.0,
+        kv_tokens=kv_tokens(size, rollout, cluster),
+    )
+
+
+def engine_alone(config: Any, gpu: str) -> ServiceTimes:
+    """Of an engine on one card of this name, which has `SHARE` of its memory.
+
+    Args:
+        config: the model's, of `transformers`.
+
+    Raises:
+        PlanError: no card of that name.
+    """
+    rollout = Rollout(
+        gpus=1,
+        tensor_parallel=1,
+        share=SHARE,
+        context=0,
+        trajectories=0,
+        max_tokens=0,
+        timeout_s=0,
+        colocated=True,
+        sleeps=True,
+    )
+    return service_times(ModelSize.of(config), rollout, cluster_for(gpu, 1, 1))

@@ -63,6 +63,7 @@ class Rollout:
         max_tokens: of a response; ``timeout_s`` is how long a request may take, its time in the queue too.
         colocated: whether the engines share the trainer's GPUs; ``sleeps``: and give up their memory for it.
         state_stays: whether the trainer's state is on the GPU meanwhile.
+        workers: processes that drive the trajectories; None where the engines' own do.
     """
 
     gpus: int
@@ -75,6 +76,7 @@ class Rollout:
     colocated: bool
     sleeps: bool
     state_stays: bool = False
+    workers: int | None = None
 
     @property
     def engines(self) -> int:

@@ -12,10 +12,14 @@ from tw_plugins.planning.hardware import GIB, Cluster
 from tw_plugins.planning.job import Job, Rollout
 from tw_plugins.planning.memory import ASLEEP, Moment, kv_tokens, rollout_moment, training_moments
 from tw_plugins.planning.sizes import ModelSize
+from tw_plugins.simulation import MEASURED, WORKLOADS
+from tw_plugins.simulation.client import needed
 
-__all__ = ["Plan", "RolloutPlan", "plan"]
+__all__ = ["FORKED", "Plan", "RolloutPlan", "plan"]
 
 SHOWN = 3  # remedies
+FORKED = "first-stage"
+"""The workload by which requests are counted."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,28 @@ class RolloutPlan:
         kv_tokens: that its cache holds.
         at_once: trajectories of the mean length that fit in there, no more than it is given.
         given: trajectories of a step that it gets.
+        trajectories: of a step, of all engines.
         estimate: of the whole step.
     """
 
     kv_tokens: int
     at_once: int
     given: int
+    trajectories: int
     estimate: Estimate | None
+
+    @property
+    def requests(self) -> int:
+        """Of a step, forked as in `FORKED`."""
+        return round(self.trajectories * WORKLOADS[FORKED].requests)
+
+    @property
+    def workers(self) -> int | None:
+        """Agent-loop workers without which the engines would wait for them (`tw_plugins.simulation`)."""
+        if self.estimate is None:
+            return None
+        busy = MEASURED.of_workers(self.trajectories, self.requests)
+        return needed(busy, self.estimate.generate)
 
 
 @dataclass(frozen=True)
@@ -93,8 +112,9 @@ def _engines(job: Job, rollout: Rollout, size: ModelSize, cluster: Cluster, mean
     prompt = max(rollout.context - rollout.max_tokens, 0)
     at_once = min(max(tokens, 0) // (mean + prompt), given)
     if not at_once:
-        return RolloutPlan(tokens, 0, given, None)
-    return RolloutPlan(tokens, at_once, given, estimate(size, job.training, rollout, cluster, mean, at_once))
+        return RolloutPlan(tokens, 0, given, rollout.trajectories, None)
+    took = estimate(size, job.training, rollout, cluster, mean, at_once)
+    return RolloutPlan(tokens, at_once, given, rollout.trajectories, took)
 
 
 def _too_few(job: Job, cluster: Cluster) -> Iterator[str]:

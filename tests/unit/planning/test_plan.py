@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import re
 from dataclasses import replace
@@ -16,6 +18,8 @@ from typer.testing import CliRunner
 from tests.support.messages import assert_message
 from tests.support.root import ROOT
 from tw_plugins.cli.app import app
+from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.plan import show
 from tw_plugins.planning import (
     GIB,
     GPUS,
@@ -31,7 +35,10 @@ from tw_plugins.planning import (
     plan,
 )
 from tw_plugins.planning.activations import activations, peak_of_step, with_layers
+from tw_plugins.planning.duration import STEP_S, USED_BANDWIDTH, USED_FLOPS, service_times
 from tw_plugins.planning.memory import ASLEEP, ENGINE_OVERHEAD
+from tw_plugins.simulation import MEASURED
+from tw_plugins.simulation.client import FULL
 
 LAYERS, HIDDEN, FFN, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY = 4, 64, 160, 4, 2, 16, 512
 CONFIG = Qwen3Config(
@@ -152,6 +159,38 @@ def test_the_cache_by_hand() -> None:
     small = replace(ROLLOUT, share=(2 * ENGINE_OVERHEAD + 2 * PARAMETERS + 1000 * kv) / (160 * GIB))
     found = plan(replace(JOB, rollout=small), CONFIG, CLUSTER, mean_tokens=140).rollout
     assert found is not None and found.at_once == 5  # 140 tokens and a prompt of 60 each
+
+
+def test_service_times_by_hand() -> None:
+    """Of an engine of two cards."""
+    found, bandwidth = service_times(ModelSize.of(CONFIG), ROLLOUT, CLUSTER), 2 * 3350e9 * USED_BANDWIDTH
+    assert found.step == pytest.approx(2 * PARAMETERS / bandwidth + STEP_S)
+    assert found.context == pytest.approx(LAYERS * 2 * KV_HEADS * HEAD_DIM * 2 / bandwidth)
+    assert found.prompt == found.sequence == pytest.approx(PARAMETERS / (989e12 * USED_FLOPS))
+
+
+def test_agent_loop_workers_by_hand() -> None:
+    found = plan(JOB, CONFIG, CLUSTER, mean_tokens=140).rollout
+    assert found is not None and found.estimate is not None
+    requests = 100 * (6.26 * 3.58 + 1)
+    assert found.requests == round(requests)
+    busy = requests * MEASURED.request + 100 * MEASURED.trajectory
+    assert found.workers == math.ceil(busy / (FULL * found.estimate.generate)) > 1
+    tiny = replace(ROLLOUT, share=0.02)
+    without = plan(replace(JOB, rollout=tiny), CONFIG, CLUSTER).rollout
+    assert without is not None and without.workers is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [(1, r"! agent-loop workers: 1, \d+ needed.*set .*num_workers=\d+"), (999, "workers: 999, ")],
+)
+def test_too_few_agent_loop_workers_are_a_warning(given: int, said: str) -> None:
+    output = io.StringIO()
+    job = replace(JOB, rollout=replace(ROLLOUT, workers=given))
+    show(plan(job, CONFIG, CLUSTER, mean_tokens=140), CLUSTER, PlainConsole(file=output, width=200))
+    assert_says(output.getvalue(), said)
+    assert output.getvalue().endswith("it fits\n") and ("! agent" in output.getvalue()) == (given == 1)
 
 
 def problem(job: Job, cluster: Cluster = CLUSTER) -> str:

@@ -33,7 +33,7 @@ def test_rl() -> None:
     row = 2048 + 2 * 38912
     state = State(4, 4, 8, 8, 8, 8)
     assert job.training == Training(8, state, row, 81920, True, False, FUSED_CHUNK, False)
-    assert job.rollout == Rollout(8, 1, 0.8, 40960, 1024, 38912, 14400.0, True, True, False)
+    assert job.rollout == Rollout(8, 1, 0.8, 40960, 1024, 38912, 14400.0, True, True, False, workers=8)
 
 
 def test_a_rollout_pool_has_gpus_of_its_own() -> None:

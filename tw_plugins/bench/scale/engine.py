@@ -1,0 +1,202 @@
+"""A real vLLM's service times, and the same trajectories on real engines and on simulated ones."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from tw_plugins.bench import BenchError
+from tw_plugins.bench.shapes import tags
+from tw_plugins.bench.timing import Spread
+from tw_plugins.engines import VLLMEngine
+from tw_plugins.rollout import fork_join
+from tw_plugins.simulation import Cluster, ServiceTimes, Workload, simulate
+from tw_plugins.simulation.client import FREE
+from tw_plugins.simulation.fit import Measured, fit
+from tw_plugins.simulation.router import StickyRouter
+from tw_plugins.simulation.step import LIMITS
+from tw_plugins.simulation.workload import Ask, PlannedEngine
+
+__all__ = ["HELD", "HeldFigures", "measure_engines"]
+
+SEQUENCES, PROMPTS, TOKENS = (1, 4, 12), (32, 512), (2, 48)
+HELD = Workload(blocks=2, threads=3, thread_tokens=60, segment_tokens=40, prompt=100, max_tokens=1200)
+"""Trajectories that a model with a context of 2,048 tokens decodes."""
+ON_CPU = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+"""One thread an engine, or each would take all cores and two be no more than one."""
+LETTERS = "abcdefghij"
+
+
+@dataclass(frozen=True)
+class HeldFigures:
+    """The same trajectories on real engines and simulated.
+
+    Attributes:
+        real: seconds (see `_Clock`), over the repeats; ``simulated``: seconds.
+        real_hits, simulated_hits: share of the prompt tokens that the prefix caches held.
+    """
+
+    replicas: int
+    trajectories: int
+    real: Spread
+    simulated: float
+    real_hits: float
+    simulated_hits: float
+
+    @property
+    def ratio(self) -> float:
+        """Simulated over the least that was real: other work on the machine only adds."""
+        return self.simulated / self.real.least
+
+
+def measure_engines(
+    model: str,
+    engine_args: dict[str, Any],
+    replicas: Sequence[int],
+    trajectories: int,
+    repeats: int,
+    progress: Callable[[str], None],
+) -> tuple[ServiceTimes, list[HeldFigures]]:
+    """Fit the service times to one engine, to the least seconds of each run, then decode on each number.
+
+    Args:
+        model: a folder; what it samples does not matter, only how long it takes.
+        engine_args: of `VLLMEngine`.
+        trajectories: per replica.
+        repeats: of each run.
+
+    Raises:
+        BenchError: the model stops before it has sampled what it was asked for.
+        EngineError: vLLM is missing, or fails.
+    """
+    os.environ.update({name: os.environ.get(name, value) for name, value in ON_CPU.items()})
+
+    async def run(engines: Sequence[VLLMEngine]) -> tuple[ServiceTimes, list[_Real]]:
+        progress("one engine by batch, prompt and length")
+        times = await _fitted(engines[0], repeats)
+        real = []
+        for count in replicas:
+            progress(f"{count} engines" if count > 1 else "one engine")
+            real.append(await _real(engines[:count], trajectories * count, repeats))
+        return times, real
+
+    with ExitStack() as stack:
+        counting = {"disable_log_stats": False, "enable_prefix_caching": True, **engine_args}
+        engines = [stack.enter_context(VLLMEngine(model, **counting)) for _ in range(max(replicas))]
+        times, found = asyncio.run(run(engines))
+    return times, [_held(times, each) for each in found]
+
+
+async def _fitted(engine: VLLMEngine, repeats: int) -> ServiceTimes:
+    cases = list(product(SEQUENCES, PROMPTS, TOKENS))
+    await _measured(engine, *cases[-1])  # warm-up
+    turns = [[await _measured(engine, *case) for case in cases] for _ in range(repeats)]
+    least = [min(runs, key=lambda run: run.seconds) for runs in zip(*turns, strict=True)]
+    return fit(least, engine.kv_tokens, engine.block_size)
+
+
+async def _measured(engine: VLLMEngine, sequences: int, prompt: int, tokens: int) -> Measured:
+    prompts = [_letters(prompt) for _ in range(sequences)]
+    clock = _Clock()
+    await asyncio.gather(*(_sampled(engine, ids, tokens, "fit") for ids in prompts))
+    return Measured(sequences, prompt, tokens, clock.seconds())
+
+
+class _Clock:
+    """Seconds of the busiest engine: on a CPU its process's own, so that other work there changes little (one
+    of one thread computes whenever it has something to do), on a GPU the wall's.
+    """
+
+    def __init__(self) -> None:
+        self._began = self._now()
+
+    def seconds(self) -> float:
+        """Since it was made."""
+        now = self._now()
+        return max(seconds - self._began.get(name, 0.0) for name, seconds in now.items())
+
+    @staticmethod
+    def _now() -> dict[int, float]:
+        import psutil  # vLLM brings it
+        import torch
+
+        if torch.cuda.is_available():
+            return {0: time.perf_counter()}
+        return {each.pid: sum(each.cpu_times()[:2]) for each in psutil.Process().children(recursive=True)}
+
+
+@dataclass(frozen=True)
+class _Real:
+    """The trajectories on real engines; ``hits`` of the last repeat."""
+
+    replicas: int
+    trajectories: int
+    seconds: list[float]
+    hits: float
+
+
+async def _real(engines: Sequence[VLLMEngine], trajectories: int, repeats: int) -> _Real:
+    seconds, hits = [], 0.0
+    for _ in range(repeats):
+        for engine in engines:
+            await engine.reset_prefix_cache()
+        before = sum(engine.prefix_cache_hits() for engine in engines)
+        clock = _Clock()
+        asked = await _decode(engines, trajectories)
+        seconds.append(clock.seconds())
+        hits = (sum(engine.prefix_cache_hits() for engine in engines) - before) / asked
+    return _Real(len(engines), trajectories, seconds, hits)
+
+
+def _held(times: ServiceTimes, real: _Real) -> HeldFigures:
+    simulated = simulate(Cluster(times, real.replicas, FREE), HELD, real.trajectories, tags())
+    return HeldFigures(
+        replicas=real.replicas,
+        trajectories=real.trajectories,
+        real=Spread.of(real.seconds),
+        simulated=simulated.seconds,
+        real_hits=real.hits,
+        simulated_hits=simulated.hits,
+    )
+
+
+async def _decode(engines: Sequence[VLLMEngine], trajectories: int) -> int:
+    """All trajectories at once; the prompt tokens of their requests."""
+    router, asked = StickyRouter(len(engines)), 0
+
+    async def serve(ask: Ask) -> Sequence[int]:
+        nonlocal asked
+        asked += len(ask.prompt_ids)
+        place = router.acquire(ask.request_id)
+        try:
+            return await _sampled(engines[place], ask.prompt_ids, ask.tokens, ask.request_id)
+        finally:
+            router.release(place)
+
+    async def one(number: int) -> None:
+        planned = PlannedEngine(number, HELD.draw(number), HELD.prompt, serve, tags())
+        await fork_join(planned, _letters(HELD.prompt), tags(), LIMITS, request_id=str(number))
+
+    await asyncio.gather(*map(one, range(trajectories)))
+    return asked
+
+
+async def _sampled(engine: VLLMEngine, prompt: Sequence[int], tokens: int, request_id: str) -> Sequence[int]:
+    answer = await engine.generate(prompt, stop_token_ids=[], max_tokens=tokens, request_id=request_id)
+    if len(answer.token_ids) != tokens:
+        raise BenchError(
+            f"the engine sampled {len(answer.token_ids)} tokens of {tokens} after {len(prompt)}: give a "
+            "model with a context of 2,048 tokens or more"
+        )
+    return answer.token_ids
+
+
+def _letters(count: int) -> list[int]:
+    return random.choices(tags().encode(LETTERS), k=count)
