@@ -26,9 +26,11 @@ from typing import Any
 from tw_plugins.adapter.vital_signs import VitalSigns
 from tw_plugins.reward import RewardSettings
 from tw_plugins.reward.critical_path import with_critical_path_bonus
+from verl_ext.checkpoints import UntrainedQueue, WithoutQueue
 from verl_ext.dumps import ReadableDumps
 from verl_ext.engine_guard import check_workers
 from verl_ext.recomputing import Recomputing
+from verl_ext.row_keys import group_of, last_rows
 from verl_ext.row_positions import per_row
 from verl_ext.settings import reward_settings, settings_from
 from verl_ext.verl_settings import uses_threadweaver
@@ -56,22 +58,6 @@ def trajectory_metrics(infos: Iterable[Mapping[str, Any]]) -> dict[str, float]:
                 sums[name] = sums.get(name, 0.0) + float(value)
     means = {f"{METRICS}/{name}/mean": total / count for name, total in sums.items()}
     return {**means, f"{METRICS}/trajectories": float(count)}
-
-
-def last_rows(keys: list[str], tags: list[dict[str, Any]]) -> list[str]:
-    """The key `{uid}_{session}_{row}` of each trajectory's last row, without verl's filling rows."""
-    last: dict[str, str] = {}
-    for key, tag in zip(keys, tags, strict=True):
-        if not tag.get("is_padding", False):
-            session, row = key.rsplit("_", 1)
-            if session not in last or int(last[session].rsplit("_", 1)[1]) < int(row):
-                last[session] = key
-    return list(last.values())
-
-
-def group_of(key: str) -> str:
-    """The prompt's uid in a row's key `{uid}_{session}_{row}`."""
-    return key.rsplit("_", 2)[0]
 
 
 class ThreadWeaverTraining:
@@ -146,7 +132,10 @@ def register(trainer_base: ModuleType) -> None:
     from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
     trainer_base.PPOTrainer._setup = _with_guarded_workers(trainer_base.PPOTrainer._setup)
-    for name, base in (("sync", PPOTrainerSync), ("colocate_async", PPOTrainerColocateAsync)):
-        mixed_in = (ReadableDumps, WatchedTrainer, Recomputing, ThreadWeaverTraining)
-        ours = type(base.__name__, (*mixed_in, base), {})
+    mixed_in = (ReadableDumps, WatchedTrainer, Recomputing, ThreadWeaverTraining)
+    for name, queue, base in (
+        ("sync", WithoutQueue, PPOTrainerSync),
+        ("colocate_async", UntrainedQueue, PPOTrainerColocateAsync),
+    ):
+        ours = type(base.__name__, (*mixed_in, queue, base), {})
         trainer_base.register_trainer(f"{METRICS}_{name}")(ours)
