@@ -23,6 +23,8 @@ CKPT_ARGS=(
    --model.model_name_or_path "${MODEL_PATH}"
    --ckpt.output_dir "${SAVE_PATH}"
    --ckpt.path "${SAVE_PATH}/ckpt"
+   --ckpt.save_steps 100
+   --ckpt.max_num 2
 )
 
 DATA_ARGS=(
