@@ -15,8 +15,6 @@ ARGS=(
    --train.colocate_all
    --vllm.enable_sleep
    --ds.enable_sleep
-   --data.input_key prompt
-   --data.label_key label
    --data.apply_chat_template
    # prompt and joined response together: all the positions that Qwen3-8B has
    --data.max_len 40960

@@ -7,8 +7,6 @@
 set -euo pipefail
 
 ARGS=(
-   --data.input_key prompt
-   --data.output_key response
    --data.apply_chat_template
    # of a row: a trajectory of 40,960 tokens and as much again in branches
    --data.max_len 81920
