@@ -97,6 +97,10 @@ def _rl_problems(args: Any, settings: RLSettings) -> Iterator[str]:
         settings.limits(room or longest)
     if not args.vllm.num_engines:
         yield "--vllm.num_engines is 0: trajectories fork in vLLM, set it to at least 1"
+    actor = Path(args.ckpt.path) / "_actor"
+    if args.ckpt.load_enable and actor.is_dir() and not (actor / "latest").is_file():
+        # upstream's trainer fails on it when everything has started (`init_checkpoint_states`)
+        yield f"--ckpt.load_enable: no checkpoint in {actor} is whole (no file latest): remove the folder"
     yield from _engine_problems(settings.engine_args())
     yield from chosen_device().flag_problems(args)
 

@@ -129,6 +129,8 @@ SEAMS = (
                     "_compute_old_log_prob",
                     "_compute_metrics",
                     "_rollout_server_managers",
+                    "_save_checkpoint",
+                    "_load_checkpoint",
                     "_val_metrics_update",
                     "_log_rollout_data",
                     "_dump_generations",

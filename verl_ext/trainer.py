@@ -28,9 +28,11 @@ from tw_plugins.adapter.staleness import staleness
 from tw_plugins.adapter.vital_signs import VitalSigns
 from tw_plugins.reward import RewardSettings
 from tw_plugins.reward.critical_path import with_critical_path_bonus
+from verl_ext.checkpoints import UntrainedQueue, WithoutQueue
 from verl_ext.dumps import ReadableDumps
 from verl_ext.engine_guard import check_workers
 from verl_ext.recomputing import Recomputing
+from verl_ext.row_keys import group_of, last_rows
 from verl_ext.row_positions import per_row
 from verl_ext.separate import SeparateAsync
 from verl_ext.settings import reward_settings, settings_from
@@ -60,22 +62,6 @@ def trajectory_metrics(infos: Iterable[Mapping[str, Any]]) -> dict[str, float]:
                 sums[name] = sums.get(name, 0.0) + float(value)
     means = {f"{METRICS}/{name}/mean": total / count for name, total in sums.items()}
     return {**means, f"{METRICS}/trajectories": float(count)}
-
-
-def last_rows(keys: list[str], tags: list[dict[str, Any]]) -> list[str]:
-    """The key `{uid}_{session}_{row}` of each trajectory's last row, without verl's filling rows."""
-    last: dict[str, str] = {}
-    for key, tag in zip(keys, tags, strict=True):
-        if not tag.get("is_padding", False):
-            session, row = key.rsplit("_", 1)
-            if session not in last or int(last[session].rsplit("_", 1)[1]) < int(row):
-                last[session] = key
-    return list(last.values())
-
-
-def group_of(key: str) -> str:
-    """The prompt's uid in a row's key `{uid}_{session}_{row}`."""
-    return key.rsplit("_", 2)[0]
 
 
 class ThreadWeaverTraining:
@@ -156,9 +142,9 @@ def register(trainer_base: ModuleType) -> None:
     trainer_base.PPOTrainer._setup = _with_guarded_workers(trainer_base.PPOTrainer._setup)
     mixed_in = (ReadableDumps, WatchedTrainer, Recomputing, ThreadWeaverTraining)
     for name, bases in (
-        ("sync", (PPOTrainerSync,)),
-        ("colocate_async", (PPOTrainerColocateAsync,)),
-        ("separate_async", (SeparateAsync, PPOTrainerSeparateAsync)),
+        ("sync", (WithoutQueue, PPOTrainerSync)),
+        ("colocate_async", (UntrainedQueue, PPOTrainerColocateAsync)),
+        ("separate_async", (UntrainedQueue, SeparateAsync, PPOTrainerSeparateAsync)),
     ):
         ours = type(bases[-1].__name__, (*mixed_in, *bases), {})
         trainer_base.register_trainer(f"{METRICS}_{name}")(ours)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # P-GRPO of Qwen3-8B with the paper's settings (P10-12, P28), one node of 8 GPUs that train and roll out in turns.
-#   recipes/openrlhf/train_qwen3_8b_p_grpo.sh --actor.model_name_or_path … --data.prompt_dataset … --ckpt.output_dir …
+#   recipes/openrlhf/train_qwen3_8b_p_grpo.sh --actor.model_name_or_path … --data.prompt_dataset … --ckpt.output_dir … \
+#      --ckpt.path …/checkpoints
 set -euo pipefail
 
 ARGS=(
@@ -14,8 +15,6 @@ ARGS=(
    --train.colocate_all
    --vllm.enable_sleep
    --ds.enable_sleep
-   --data.input_key prompt
-   --data.label_key label
    --data.apply_chat_template
    # prompt and joined response together: all the positions that Qwen3-8B has
    --data.max_len 40960

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # Trie SFT of Qwen3-8B with the paper's settings (P12, P28), one node of 8 GPUs:
-#   recipes/openrlhf/train_qwen3_8b_sft.sh --model.model_name_or_path … --data.dataset … --ckpt.output_dir …
+#   recipes/openrlhf/train_qwen3_8b_sft.sh --model.model_name_or_path … --data.dataset … --ckpt.output_dir … \
+#      --ckpt.path …/checkpoints
 # The model's tokenizer has the control tags as single tokens, its embeddings are resized to it.
 # Stage 2 (self-training) is the same with --train.max_epochs 1.
 set -euo pipefail
 
 ARGS=(
-   --data.input_key prompt
-   --data.output_key response
    --data.apply_chat_template
    # of a row: a trajectory of 40,960 tokens and as much again in branches
    --data.max_len 81920
@@ -21,6 +20,8 @@ ARGS=(
    --lr_warmup_ratio 0.05
    --min_lr_ratio 0.0
    --max_norm 1.0
+   --ckpt.save_steps 100
+   --ckpt.max_num 2
    --model.gradient_checkpointing_enable
    --ds.zero_stage 3
    --ds.param_dtype bf16

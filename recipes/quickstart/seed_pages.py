@@ -1,4 +1,4 @@
-"""`python -m recipes.quickstart.seed_pages`: README's results and the page of all seeds, from the records."""
+"""`python -m recipes.quickstart.seed_pages`: results in README and kits, and the page of all seeds."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "docs" / "quickstart-seeds"
 NAMES = {"verl": "verl", "openrlhf": "OpenRLHF"}
 README, PAGE = ("README.md", "results"), ("docs/quickstart-seeds.md", "after")
+KITS = {
+    "verl": ("recipes/upstream/verl-recipe/threadweaver/README.md", "results"),
+    "openrlhf": ("recipes/upstream/openrlhf/PR.md", "results"),
+}
 """Files and the names of their marks, `<!-- name -->` … `<!-- end of name -->`."""
-
 
 LINES = (
     Column("accuracy, RL in parallel mode", ("accuracy_rl",), share),
@@ -64,6 +67,7 @@ def pages() -> dict[Path, str]:
     files = {name: RECORDS / f"{name}.json" for name in NAMES}
     records = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items()}
     bodies = {README: results(records), PAGE: every_seed(records)}
+    bodies |= {KITS[name]: results({name: found}) for name, found in records.items()}
     return {
         ROOT / name: filled((ROOT / name).read_text(encoding="utf-8"), mark, body)
         for (name, mark), body in bodies.items()

@@ -1,7 +1,7 @@
 """One grading process, seen from ours: start it, ask it within a deadline, kill it.
 
-Plain `subprocess` and pipes instead of `multiprocessing` or pebble (5.2), which is made of that: they work from
-any thread, and inside Ray actors and other daemon processes, which may not have `multiprocessing` children.
+Plain `subprocess` and pipes instead of `multiprocessing` or pebble (5.2), which is made of that: they work
+from any thread, and inside Ray actors and other daemon processes, which may not have such children.
 """
 
 from __future__ import annotations

@@ -85,6 +85,19 @@ def test_flags_that_cannot_work(rl: Any, flag: str, value: Any, message: str) ->
     assert_message(error.value, message)
 
 
+def test_a_checkpoint_that_was_not_finished(rl: Any, tmp_path: Path) -> None:
+    """Without a word where there is none yet, and where one is whole."""
+    set_flag(rl, "ckpt.load_enable", True)
+    set_flag(rl, "ckpt.path", str(tmp_path))
+    check(rl)
+    (tmp_path / "_actor" / "global_step1").mkdir(parents=True)
+    with pytest.raises(UserError) as error:
+        check(rl)
+    assert_message(error.value, "no checkpoint in .*_actor is whole .no file latest.: remove the folder")
+    (tmp_path / "_actor" / "latest").write_text("global_step1")
+    check(rl)
+
+
 def test_all_problems_are_said_at_once(rl: Any) -> None:
     set_flag(rl, "ds.ring_attn_size", 2)
     set_flag(rl, "data.max_images_per_prompt", 1)

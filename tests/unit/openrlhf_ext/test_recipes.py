@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from openrlhf_ext import preflight
+from openrlhf_ext.arguments import with_estimator
 from openrlhf_ext.device import GPU, VARIABLE
 from openrlhf_ext.settings import RLSettings, SFTSettings
 from tests.support.openrlhf.flags import RECIPES, flags_of, namespace, said, upstreams
+from tests.support.pasted import commands
+from tests.support.root import ROOT
 
 Toy = dict[str, Path]
 RL = ("train_toy_p_grpo.sh", "train_qwen3_8b_p_grpo.sh")
@@ -39,6 +42,19 @@ def test_every_script_is_tested_and_can_be_run() -> None:
     scripts = {path.name: path for path in RECIPES.glob("*.sh")}
     assert set(scripts) == {*RL, *SFT, *SEQUENTIAL}
     assert all(path.stat().st_mode & stat.S_IXUSR for path in scripts.values())
+
+
+def test_what_the_document_has_pasted_is_parsed() -> None:
+    """By upstream, with the script's own flags before: a later one wins."""
+    pasted = [words for words in commands(ROOT / "docs/training-openrlhf.md") if words[0].endswith(".sh")]
+    assert len(pasted) == 3
+    for script, *flags in pasted:
+        name = Path(script).name.replace("grpo_sequential", "p_grpo")  # which it runs
+        kind, command = (SFTSettings, "train_sft") if "sft" in name else (RLSettings, "train_ppo_ray")
+        _, theirs = kind.parser().parse_known_args([*flags_of(name), *flags])
+        more = [] if "sft" in name else ["--train.agent_func_path", "agent.py"]
+        args = namespace(f"openrlhf.cli.{command}", *more, *with_estimator(theirs))
+        assert args.ckpt.path.startswith("$PWD/runs/") and args.data.input_key == "input"
 
 
 @pytest.mark.parametrize("script", RL)

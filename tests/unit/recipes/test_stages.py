@@ -13,6 +13,7 @@ from recipes.quickstart import stages
 from recipes.quickstart.settings import FAST, FULL, Settings
 from recipes.quickstart.stages import FILES, READ, RECIPES, STAGES, fingerprints
 
+NOT_RUN = {"toy_p_grpo_separate_async.yaml"}
 AFTER_SELFTRAIN = {"rl-selftrain", "eval-selftrain"}
 FROM_SFT = {"sft", "selftrain", "rl", "eval", *AFTER_SELFTRAIN}
 FROM_SELFTRAIN = {"selftrain", *AFTER_SELFTRAIN}
@@ -49,8 +50,8 @@ def test_every_setting_is_read_by_a_stage() -> None:
 
 @pytest.mark.parametrize("framework", FILES)
 def test_every_recipe_of_the_toy_is_named(framework: str) -> None:
-    named = sorted(name for names in FILES[framework].values() for name in names)
-    assert named == sorted(path.name for path in (RECIPES / framework).glob("*toy*"))
+    named = {name for names in FILES[framework].values() for name in names}
+    assert named == {path.name for path in (RECIPES / framework).glob("*toy*")} - NOT_RUN
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ PARAMETERS = {
     (f"{V1}.trainer_base", "PPOTrainer._compute_metrics"): (
         "self batch metrics timing_raw global_steps epoch"
     ),
+    (f"{V1}.trainer_base", "PPOTrainer._save_checkpoint"): "self",
+    (f"{V1}.trainer_base", "PPOTrainer._load_checkpoint"): "self",
     (f"{V1}.trainer_base", "PPOTrainer._log_rollout_data"): "self batch timing_raw rollout_data_dir",
     (f"{V1}.trainer_base", "PPOTrainer._compute_old_log_prob"): "self batch metrics",
     (f"{V1}.trainer_base", "PPOTrainer._dump_generations"): (

@@ -10,6 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 from verl.utils.config import omega_conf_to_dataclass
 
+from tests.support.pasted import commands
+from tests.support.root import ROOT
 from tests.support.verl.configs import RECIPES, RL, SFT, compose, rl_config, sft_config
 from tw_plugins.rollout import Limits
 from verl_ext import preflight
@@ -18,6 +20,20 @@ from verl_ext.settings import settings_from
 Toy = dict[str, Path]
 BASES = ("toy_rl", "qwen3_8b_rl", "toy_sft_base", "qwen3_8b_sft_base")
 PAPER = [name for name in RL if name.startswith("qwen3_8b")]
+
+
+@pytest.mark.parametrize("document", ["docs/training-verl.md", "recipes/verl/README.md"])
+def test_what_a_document_has_pasted_composes(document: str) -> None:
+    """The recipe is there, knows every setting, and nothing that it leaves to its user is forgotten."""
+    pasted = [words for words in commands(ROOT / document) if any("verl.trainer." in word for word in words)]
+    assert len(pasted) > 1
+    for words in pasted:
+        path, folder, _, name, *settings = words[words.index("--config-path") :]
+        assert (path, folder) == ("--config-path", "$PWD/recipes/verl")
+        assert ("sft" in name) == any(word.endswith("sft_trainer") for word in words)
+        given = {setting.partition("=")[0] for setting in settings}
+        needed = {"model.path"} if "sft" in name else {"actor_rollout_ref.model.path", "data.val_files"}
+        assert {*needed, "data.train_files"} <= given <= _leaves(compose(name)).keys()
 
 
 def test_every_recipe_is_tested() -> None:

@@ -20,7 +20,8 @@ from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.logging_utils import configure_verl_logging
 
 from tw_plugins.adapter.run_start import FILE
-from verl_ext.trainer import ThreadWeaverTraining, last_rows, trajectory_metrics
+from verl_ext.row_keys import last_rows
+from verl_ext.trainer import ThreadWeaverTraining, trajectory_metrics
 
 
 def fields(**reward: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def test_the_folder_has_what_upstream_asks_for(kit: Path) -> None:
     version = importlib.metadata.version("verl")
     assert (fields["MODE"], fields["TAG"]) == ("pinned_tag", f"v{version}")
     assert fields["PIP_INSTALL"] == f"pip install verl=={version}"
+    assert re.fullmatch("[0-9a-f]{40}", fields["COMMIT"])  # install_verl.sh checks it out
+    assert not any("veRL" in path.read_text() for path in kit.rglob("*") if path.is_file())  # pre-commit
     readme = (kit / "README.md").read_text()
     assert "## Required `verl` version" in readme and "(REQUIRED_VERL.txt)" in readme
     for file in (*kit.rglob("*.sh"), *(kit / "config").iterdir()):

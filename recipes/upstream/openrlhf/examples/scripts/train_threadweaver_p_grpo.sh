@@ -2,11 +2,12 @@
 # ThreadWeaver, stage 2: P-GRPO of Qwen3-8B with fork-join rollouts, one node of 8 GPUs that train and roll out in turns.
 # Reference: https://arxiv.org/abs/2512.07843
 #
-#   pip install tw-plugins[openrlhf]
+#   pip install "tw-plugins[openrlhf]"
 #   MODEL_PATH=<what train_threadweaver_sft.sh wrote> DATASET_PATH=rl.parquet \
 #      bash examples/scripts/train_threadweaver_p_grpo.sh
 #
-# The data set has the columns `prompt` (chat messages) and `label` (the reference answer).
+# Columns are found by their usual names (prompt, problem, messages, …; label, answer, …), or named by
+# --data.input_key and --data.label_key. --eval.dataset names what to evaluate on; without it nothing is.
 # Flags after the script's name win over those in it; the sequential baseline is
 #   --tw.mode autoregressive --tw.acceleration none
 
@@ -33,8 +34,6 @@ ROLLOUT_ARGS=(
    --tw.mode parallel
 
    --data.prompt_dataset "${DATASET_PATH}"
-   --data.input_key prompt
-   --data.label_key label
    --data.apply_chat_template
    # prompt and joined response together: all the positions that Qwen3-8B has
    --data.max_len 40960

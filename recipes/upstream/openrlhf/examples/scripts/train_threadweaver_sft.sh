@@ -2,11 +2,11 @@
 # ThreadWeaver, stage 1: SFT of Qwen3-8B on reasoning in threads, one node of 8 GPUs.
 # Reference: https://arxiv.org/abs/2512.07843
 #
-#   pip install tw-plugins[openrlhf]
+#   pip install "tw-plugins[openrlhf]"
 #   threadweaver data add-tokens --model Qwen/Qwen3-8B --out qwen3-8b-threads
 #   MODEL_PATH=qwen3-8b-threads DATASET_PATH=sft.parquet bash examples/scripts/train_threadweaver_sft.sh
 #
-# The data set has the columns `prompt` (chat messages) and `response` (a trajectory with its tags).
+# Columns are found by their usual names (prompt, messages, …; response: a trajectory with its tags).
 # Flags after the script's name win over those in it.
 
 set -euo pipefail
@@ -23,12 +23,12 @@ CKPT_ARGS=(
    --model.model_name_or_path "${MODEL_PATH}"
    --ckpt.output_dir "${SAVE_PATH}"
    --ckpt.path "${SAVE_PATH}/ckpt"
+   --ckpt.save_steps 100
+   --ckpt.max_num 2
 )
 
 DATA_ARGS=(
    --data.dataset "${DATASET_PATH}"
-   --data.input_key prompt
-   --data.output_key response
    --data.apply_chat_template
    # of a row: a trajectory of 40,960 tokens and as much again in branches
    --data.max_len 81920

