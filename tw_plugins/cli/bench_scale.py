@@ -18,7 +18,7 @@ from tw_plugins.cli.bench_output import Output, between
 from tw_plugins.cli.tables import Figures
 from tw_plugins.engines.choice import quiet_vllm
 from tw_plugins.planning import config_of
-from tw_plugins.planning.duration import ASSUMED, engine_alone
+from tw_plugins.planning.duration import ASSUMED_OF_ENGINES, engine_alone
 from tw_plugins.simulation import MEASURED, WORKLOADS, ClientCosts, Cluster, StepFigures, Workload, simulate
 from tw_plugins.simulation.step import Placement
 
@@ -102,7 +102,7 @@ def scale(
     settings = (
         f"{model} on one {gpu} each, {times.kv_tokens:,} tokens of KV cache; {per_replica} trajectories a "
         f"replica, all at once, {workload}\n"
-        f"assumed of the engines: {ASSUMED}\nmeasured of the client, CPU seconds: {MEASURED}\n"
+        f"assumed: {ASSUMED_OF_ENGINES}; measured, CPU seconds: {MEASURED}\n"
         f"{workers} agent-loop workers, {graders} grading processes, one router, one driver"
     )
     output.show("scale", _table(figures), settings, figures, Machine.here())

@@ -11,16 +11,17 @@ from tw_plugins.planning.memory import kv_tokens
 from tw_plugins.planning.sizes import ModelSize
 from tw_plugins.simulation import ServiceTimes
 
-__all__ = ["ASSUMED", "Estimate", "engine_alone", "estimate", "service_times"]
+__all__ = ["ASSUMED", "ASSUMED_OF_ENGINES", "Estimate", "engine_alone", "estimate", "service_times"]
 
 USED_FLOPS = 0.4  # of a card's dense bf16, in forward and backward
 USED_BANDWIDTH = 0.6  # of its memory's, in decoding
 STEP_S = 0.004  # of the engine beside the reading: sampling, scheduling
+DECODING = f"{USED_BANDWIDTH:.0%} of the bandwidth and {STEP_S * 1e3:.0f} ms a token in decoding"
 ASSUMED = (
-    f"{USED_FLOPS:.0%} of the FLOP/s in training, {USED_BANDWIDTH:.0%} of the bandwidth and "
-    f"{STEP_S * 1e3:.0f} ms a token in decoding, rows of the mean length with branches half as long again, "
-    "no stragglers"
+    f"{USED_FLOPS:.0%} of the FLOP/s in training, {DECODING}, rows of the mean length with branches half as "
+    "long again, no stragglers"
 )
+ASSUMED_OF_ENGINES = f"{USED_FLOPS:.0%} of the FLOP/s on prompts, {DECODING}"
 SHARE = 0.8  # of a card's memory, as in the recipes for one of 80 GiB
 BRANCHES = 0.5
 """Tokens of branches to those of a response, in a mean row."""

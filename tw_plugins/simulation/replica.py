@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from tw_plugins.simulation.errors import SimulationError
+from tw_plugins.simulation.planned import Ask
 from tw_plugins.simulation.prefix_cache import PrefixCache
 from tw_plugins.simulation.service import ServiceTimes
-from tw_plugins.simulation.workload import Ask
 
 __all__ = ["Replica"]
 

@@ -20,9 +20,9 @@ from tw_plugins.rollout import fork_join
 from tw_plugins.simulation import Cluster, ServiceTimes, Workload, simulate
 from tw_plugins.simulation.client import FREE
 from tw_plugins.simulation.fit import Measured, fit
+from tw_plugins.simulation.planned import Ask, PlannedEngine
 from tw_plugins.simulation.router import StickyRouter
 from tw_plugins.simulation.step import LIMITS
-from tw_plugins.simulation.workload import Ask, PlannedEngine
 
 __all__ = ["HELD", "HeldFigures", "measure_engines"]
 
