@@ -1,4 +1,4 @@
-"""`python -m recipes.quickstart.seed_pages`: the results in README, in the kits and on the page of all seeds."""
+"""`python -m recipes.quickstart.seed_pages`: results in README and the kits, and the page of all seeds."""
 
 from __future__ import annotations
 
