@@ -39,9 +39,9 @@ def warn_of_short_step(rows: int, batch_size: int) -> None:
     """
     if short := rows % batch_size:
         logger.warning(
-            f"a step of {rows} rows, which are no multiple of --train.batch_size {batch_size}: "
-            f"OpenRLHF makes no update of the last {short}. Let the prompts (--data.max_samples) be a "
-            "multiple of --rollout.batch_size"
+            f"a step of {rows} rows, which are no multiple of --train.batch_size {batch_size}: OpenRLHF "
+            f"makes no update of the last {short}. Let the prompts (--data.max_samples) be a multiple of "
+            "--rollout.batch_size"
         )
 
 

@@ -126,7 +126,7 @@ def test_an_item_of_an_array_that_is_no_row_is_a_hole(tmp_path: Path) -> None:
     [
         ("a.json", b"[{}, ", "cannot be read as JSON"),
         ("a.parquet", b"PAR1", "cannot be read as Parquet"),
-        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n')[:-6], "is no whole gzip file"),
+        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n', mtime=0)[:-6], "is no whole gzip file"),
         ("a.jsonl.gz", b'{"a": 1}\n', "is no whole gzip file"),
         ("a.xlsx", b"", r"rows are read from \.jsonl, "),
         ("a", b"{}", r"rows are read from \.jsonl, "),
