@@ -184,7 +184,7 @@ def bench_scale(
     """A step on many replicas, simulated: where driver, workers, router and grading saturate.
 
     The state machine and the router's rule are the real ones, the engines only take time; what the client's
-    processes take was measured. 8 and 64 replicas take some minutes on one core, 512 about half an hour.
+    processes take was measured. 8 and 64 replicas take a minute or two of one core.
     """
     from tw_plugins.cli import bench_scale
 

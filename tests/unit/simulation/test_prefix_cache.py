@@ -47,6 +47,13 @@ def test_what_nobody_uses_goes_the_oldest_first_from_its_end(cache: PrefixCache)
     assert [cache.take(trajectory, 31, 0) for trajectory in "cba"] == [30, 20, 0]
 
 
+def test_it_goes_as_soon_as_a_request_needs_its_room(cache: PrefixCache) -> None:
+    cache.take("a", 60, 0)
+    cache.give_back("a", 0, 60)
+    cache.take("b", 50, 0)
+    assert cache.take("a", 50, 0) == 40  # of the 50 that are left
+
+
 def test_one_alone_may_always_run(cache: PrefixCache) -> None:
     cache.take("a", 30, 0)
     cache.give_back("a", 0, 90)

@@ -23,6 +23,14 @@ def test_an_id_that_was_forgotten_may_go_elsewhere() -> None:
     assert router.acquire("a") == 1 - first
 
 
+def test_an_id_that_is_asked_for_again_is_not_the_next_to_be_forgotten() -> None:
+    router = StickyRouter(8, remembered=2)
+    first = router.acquire("a")
+    for name in "bac":
+        router.acquire(name)
+    assert router.acquire("a") == first  # with two under way the busiest: as a new one it would go elsewhere
+
+
 def test_prompts_are_dealt_out() -> None:
     router = EvenRouter(2)
     assert [router.acquire(name) for name in "abcab"] == [0, 1, 0, 0, 1]
