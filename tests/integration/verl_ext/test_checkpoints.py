@@ -53,4 +53,4 @@ def test_trained_rows_are_dropped_and_those_of_a_prompt_in_the_queue_stay(
     Trainer()._load_checkpoint()
     assert keys() == {"b", "b_0_0"}
     kept = tq.kv_batch_get(keys=["b_0_0"], partition_id=PARTITION)
-    assert kept["responses"].tolist() == [[4, 5]]
+    assert kept["responses"][0].tolist() == [4, 5]
