@@ -23,6 +23,7 @@ import verl.utils.distributed as verl_distributed
 import verl.utils.fsdp_utils as verl_fsdp_utils
 import verl.workers.engine.fsdp.transformer_impl as verl_fsdp
 from omegaconf import OmegaConf
+from verl.checkpoint_engine.base import CheckpointEngineRegistry
 from verl.plugin.platform.platform_manager import PlatformRegistry, get_platform
 from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
 
@@ -30,7 +31,6 @@ from tests.support.messages import assert_message
 from tests.support.ranks import free_port
 from tests.support.verl.configs import compose, rl_config
 from verl_ext.cpu import platform, plugin, preflight, process_group
-from verl_ext.cpu.checkpoint_engine import GlooCheckpointEngine
 from verl_ext.cpu.shared_memory import SharedMemoryTooSmall
 from verl_ext.cpu.weight_socket import RUN_ID, name_run, of_this_run
 from verl_ext.seams import SUPPORTED
@@ -219,29 +219,29 @@ def test_rays_workers_are_told_of_the_platform() -> None:
 # ------------------------------------------------------------- weights into vLLM
 
 
+@needs_cpu
 def test_weights_reach_each_worker_of_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two ranks of the actor, two workers, twice, as `CheckpointEngineManager.update_weights` asks them."""
     monkeypatch.setattr("ray.util.get_node_ip_address", lambda: "127.0.0.1")
-    actor = [GlooCheckpointEngine(1, is_master=True), GlooCheckpointEngine(1)]
-    pool = [GlooCheckpointEngine(1), GlooCheckpointEngine(1)]
-    engines = [*actor, *pool]
+    kind: Any = CheckpointEngineRegistry.get("gloo")
+    engines = [kind(1, is_master=rank == 0) for rank in range(4)]
     weights = [("a", torch.randn(4, 3).T), ("b", torch.randn(5).bfloat16()), ("c", torch.tensor(3.0))]
 
-    async def received(engine: GlooCheckpointEngine) -> list[tuple[str, torch.Tensor]]:
+    async def received(engine: Any) -> list[tuple[str, torch.Tensor]]:
         return [weight async for weight in engine.receive_weights()]
 
     for _ in range(2):
-        topology = GlooCheckpointEngine.build_topology(2, 2, [engine.prepare() for engine in engines])
+        topology = kind.build_topology(2, 2, [engine.prepare() for engine in engines])
         how = [{key: values[n] for key, values in side.items()} for side in topology for n in (0, 1)]
         with ThreadPoolExecutor(len(engines)) as processes:
             list(processes.map(lambda engine, kwargs: engine.init_process_group(**kwargs), engines, how))
-            sent = [processes.submit(asyncio.run, engine.send_weights(iter(weights))) for engine in actor]
-            got = [processes.submit(asyncio.run, received(engine)) for engine in pool]
+            sent = [processes.submit(asyncio.run, each.send_weights(iter(weights))) for each in engines[:2]]
+            got = [processes.submit(asyncio.run, received(engine)) for engine in engines[2:]]
             assert [future.result(60) for future in sent] == [None, None]
             for future in got:
-                for (name, weight), (expected_name, expected) in zip(future.result(60), weights, strict=True):
-                    assert name == expected_name and torch.equal(weight, expected)
-                    assert weight.dtype == expected.dtype
+                for (name, weight), (its_name, expected) in zip(future.result(60), weights, strict=True):
+                    assert (name, weight.dtype) == (its_name, expected.dtype)
+                    assert torch.equal(weight, expected)
         for engine in engines:
             engine.finalize()
 
