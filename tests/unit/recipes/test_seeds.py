@@ -106,7 +106,9 @@ def test_a_report_of_other_settings_or_older_than_its_evaluation_does_not_count(
     Runner({0: {}})(["--seed", "0", "--out", str(tmp_path)])
     folder = run_folder(tmp_path, "verl", False, 0)
     assert seeds.finished(folder, "verl", 0, fast=False)
-    assert not seeds.finished(folder, "verl", 1, fast=False) and not seeds.finished(folder, "verl", 0, fast=True)
+    assert not seeds.finished(folder, "verl", 1, fast=False) and not seeds.finished(
+        folder, "verl", 0, fast=True
+    )
     os.utime(folder / "report.json", (1, 1))
     assert not seeds.finished(folder, "verl", 0, fast=False)
     (folder / "report.json").unlink()
