@@ -122,6 +122,7 @@ def empty_module() -> SimpleNamespace:
         _agent_loop_registry={"single_turn_agent": {}},
         ADV_ESTIMATOR_REGISTRY={"grpo": untouched},
         TRAINER_REGISTRY={"sync": object},
+        CheckpointEngineRegistry=SimpleNamespace(_registry={"naive": object}),
         ServerAdapter=OtherEngine,
         validate_config=untouched,
         BaseEngine=SimpleNamespace(train_batch=untouched),
