@@ -83,6 +83,10 @@ SEAMS = (
         MAKER, "RemoteExperienceMaker.make_experience", "the rollout's log-probs",
         "openrlhf_ext.recomputing:register",
     ),
+    wrapper(
+        "openrlhf.trainer.ray.ppo_actor", "ActorPPOTrainer.training_step", "gradient of dynamic batches",
+        "openrlhf_ext.whole_steps:register",
+    ),
     actors_method(
         TRAINER, "PPOTrainer", "train_step", "metrics, warnings", "openrlhf_ext.metrics:register",
         "compute_eval_metrics", "BasePPOTrainer.train_step", "BasePPOTrainer.save_logs_and_checkpoints",

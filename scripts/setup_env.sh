@@ -182,6 +182,7 @@ install --no-deps --no-build-isolation -e .
 if [[ $requirements == *openrlhf-cpu.txt ]]; then
     step 5 "DeepSpeed's CPU operators"
     # With the environment's own ninja, as in every run: another version's records mean nothing to it, and it starts over.
+    rm -f "$venv"/torch_extensions/*/lock  # of a set-up that was killed: torch would wait for it for ever
     PATH=$PWD/$venv/bin:$PATH DS_ACCELERATOR=cpu TORCH_EXTENSIONS_DIR=$PWD/$venv/torch_extensions "$venv/bin/python" -c '
 from deepspeed.accelerator import get_accelerator
 for name in ("FusedAdamBuilder", "ShareMemCommBuilder"):

@@ -51,6 +51,13 @@ SEAMS = (
         "gloo group for the weights",
         "openrlhf_ext.cpu.weight_group:register",
     ),
+    Seam(
+        "torch.utils.cpp_extension",
+        ("FileBaton.try_acquire", "FileBaton.wait", "FileBaton.release"),
+        "lock on compiled operators",
+        "openrlhf_ext.cpu.build_lock:register",
+        lambda module: module.FileBaton.__module__ == "openrlhf_ext.cpu.build_lock",
+    ),
     actors_method(
         "openrlhf.trainer.ray.vllm_engine",
         "RolloutRayActor",

@@ -12,10 +12,13 @@ from tests.contract_matrix import ROOT
 PATCHES = (
     *(
         f"openrlhf_ext/{name}.py"
-        for name in ("actor", "engine_args", "fp32", "metrics", "preflight", "watch")
+        for name in ("actor", "engine_args", "fp32", "metrics", "preflight", "watch", "whole_steps")
     ),
     "openrlhf_ext/ray_start.py",
-    *(f"openrlhf_ext/cpu/{name}.py" for name in ("flash_attn", "mesh", "torch_cuda", "weight_group")),
+    *(
+        f"openrlhf_ext/cpu/{name}.py"
+        for name in ("build_lock", "flash_attn", "mesh", "torch_cuda", "weight_group")
+    ),
     *(f"verl_ext/cpu/{name}.py" for name in ("engine", "platform", "vllm_worker", "weight_socket")),
     "verl_ext/device.py",
     "verl_ext/dumps.py",
