@@ -3,9 +3,9 @@
     --train.dynamic_batch_enable, --ds.zero_stage 1 or 2
 
 OpenRLHF calls `backward` once for each micro-batch and `step` after the last, but tells DeepSpeed that a step
-is one micro-batch (`utils/deepspeed/deepspeed.py:453`, OpenRLHF 0.11.2). So every `backward` counts as a step's
-last, where ZeRO 1 and 2 put the gradient in the place of what was gathered
-(`deepspeed/runtime/zero/stage_1_and_2.py:956`, DeepSpeed 0.19.6): the update has the last micro-batch alone.
+is one micro-batch (`utils/deepspeed/deepspeed.py:453`, OpenRLHF 0.11.2). So every `backward` counts as a
+step's last, where ZeRO 1 and 2 put the gradient in the place of what was gathered
+(`deepspeed/runtime/zero/stage_1_and_2.py:956`, DeepSpeed 0.19.6): an update has the last one alone.
 Here DeepSpeed is told which one is the last; ZeRO 3, which adds anyway, is too. Can go once upstream tells it:
 without this, `tests/integration/openrlhf_ext/test_ranks.py` fails.
 

@@ -1,11 +1,11 @@
 """The lock on DeepSpeed's compiled operators, which ends with the process that held it.
 
 torch marks a build, and each later look whether there is one to do, by a file
-(`torch/utils/file_baton.py:38`, torch 2.13). A process that is killed meanwhile leaves it there, and every run
-after that waits for ever, without a word. Here the kernel holds the lock; the file stays, and means nothing.
+(`torch/utils/file_baton.py:38`, torch 2.13). A process that is killed meanwhile leaves it there, and every
+run after that waits for ever, without a word. Here the kernel holds the lock; the file means nothing.
 
-Seam: `torch.utils.cpp_extension.FileBaton`, for OpenRLHF 0.11.2's DeepSpeed; can go once torch's lock ends with
-its process.
+Seam: `torch.utils.cpp_extension.FileBaton`, for OpenRLHF 0.11.2's DeepSpeed; can go once torch's lock ends
+with its process.
 """
 
 from __future__ import annotations

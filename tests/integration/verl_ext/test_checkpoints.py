@@ -18,7 +18,7 @@ ROWS = ["a_0_0", "a_1_0", "b_0_0"]
 
 @pytest.fixture
 def queue() -> Iterator[None]:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=16, include_dashboard=False, log_to_driver=False)
     tq.init()
     yield
     tq.close()
