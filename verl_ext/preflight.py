@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import wraps
 from typing import Any
 
-from tw_plugins.adapter.vocabulary import check_vocabulary
+from tw_plugins.adapter.vocabulary import check_vocabulary, warn_of_ends
 from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
 from tw_plugins.planning.here import check_memory
@@ -52,6 +52,7 @@ def check(config: Any) -> None:
     model = config.actor_rollout_ref.model
     tokenizer, model_config = check_vocabulary(model.path, model.get("trust_remote_code", False))
     tokenizer.chat_template = model.get("custom_chat_template") or tokenizer.chat_template
+    warn_of_ends(tokenizer)
     check_prompt_files(config.data, tokenizer)
     if settings.layout == "trie":
         check_span(model_config, config.data.max_prompt_length + limits.max_tokens)
