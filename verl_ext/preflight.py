@@ -24,6 +24,7 @@ from verl_ext.recomputing import bypasses
 from verl_ext.seams import SUPPORTED
 from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
 from verl_ext.verl_settings import ESTIMATOR, NAME, run_deviations, run_problems, uses_threadweaver
+from verl_ext.weight_bucket import bucket_problems
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ def check(config: Any) -> None:
     tokenizer, model_config = check_vocabulary(model.path, model.get("trust_remote_code", False))
     tokenizer.chat_template = model.get("custom_chat_template") or tokenizer.chat_template
     warn_of_ends(tokenizer)
+    if found := list(bucket_problems(config, model_config)):
+        raise SettingsError("\n".join(found))
     check_prompt_files(config.data, tokenizer)
     if settings.layout == "trie":
         check_span(model_config, config.data.max_prompt_length + limits.max_tokens)

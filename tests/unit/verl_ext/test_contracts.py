@@ -65,6 +65,8 @@ PARAMETERS = {
     (f"{ROLLOUT}.vllm_rollout.utils", "vLLMColocateWorkerExtension.update_weights_from_ipc"): (
         "self peft_config base_sync_done use_shm"
     ),
+    ("verl.workers.engine.fsdp.utils", "unfuse_moe_params"): "weights model_type",
+    ("verl.utils.device", "is_support_ipc"): "",
     ("verl.utils.config", "validate_config"): "config use_reference_policy use_critic",
     ("verl.utils.device", "auto_set_device"): "config",
     ("verl.workers.engine.base", "BaseEngine.train_batch"): "self data loss_function",
