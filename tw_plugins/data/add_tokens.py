@@ -45,10 +45,10 @@ class Added:
 
 
 def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
-    """Write the model with the tags that its tokenizer or its embedding lacks to ``out``, and one end of turn.
+    """Write the model to ``out`` with the tags that its tokenizer or embedding lacks, and one end of turn.
 
-    One that lacks none, agrees on its end, and has a multiple of 64 rows, is written as it is. ``out`` is there whole or not at
-    all.
+    One that lacks none, has a multiple of 64 rows and agrees on its end is written as it is. ``out`` is there
+    whole or not at all.
 
     Args:
         model: folder or name of a causal LM with its tokenizer.

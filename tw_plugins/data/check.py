@@ -113,9 +113,17 @@ def check_prompts(
 
 
 def _notes(template: Template) -> list[str]:
-    ends = Ends.of(template.tokenizer)
-    mend = "; they disagree: `threadweaver data add-tokens` writes a model in which they do not"
-    return [] if ends.agree else [ends.described() + mend]
+    notes, ends = [], Ends.of(template.tokenizer)
+    added = template.tokenizer.decode(template.preamble)
+    if not all(map(ends.is_special, template.preamble)):
+        tokens = len(template.preamble)
+        notes.append(
+            f"the chat template adds {tokens} tokens to each prompt without a system message: {added!r}"
+        )
+    if not ends.agree:
+        mend = "they disagree: `threadweaver data add-tokens` writes a model in which they do not"
+        notes.append(f"{ends.described()}; {mend}")
+    return notes
 
 
 def _parts(ids: Sequence[int], trained: Sequence[int], tags: ControlTokens) -> list[tuple[str, bool]]:

@@ -48,8 +48,10 @@ class Ends:
 
     @property
     def engine(self) -> tuple[int, ...]:
-        """At which vLLM and `generate` stop, untold, beside vLLM the tokenizer's: they read config.json where
-        there is no generation_config.json (`vllm/transformers_utils/config.py`, `try_get_generation_config`)."""
+        """Those at which vLLM and `generate` stop untold; vLLM also stops at the tokenizer's.
+
+        Source: `try_get_generation_config` (`vllm/transformers_utils/config.py`).
+        """
         return (self.config if self.generation is None else self.generation) or ()
 
     @property
@@ -83,8 +85,8 @@ class Ends:
         sources = ", ".join(f"{source} {self._named(ids)}" for source, ids in said.items())
         written = "it" if self.ids[0] in self.behind else "none of them"
         return (
-            f"end of turn: {sources}; rows end with {self._named(self.ids[:1])}, for the chat template writes "
-            f"{written} behind an answer"
+            f"end of turn: {sources}; rows end with {self._named(self.ids[:1])}, for the chat template "
+            f"writes {written} behind an answer"
         )
 
     def _named(self, ids: tuple[int, ...] | None) -> str:

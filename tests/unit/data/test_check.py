@@ -76,3 +76,13 @@ def test_a_model_that_disagrees_on_its_end_is_shown(model: Path, tmp_path: Path,
     status, output = check(model, tmp_path, rows, "--for", use)
     assert status == 0 and "end of turn: the tokenizer '<|im_end|>' (258)" in output
     assert "they disagree: `threadweaver data add-tokens` writes" in output
+
+
+@pytest.mark.parametrize("use", ["sft", "rl"])
+def test_a_system_prompt_of_the_templates_own_is_shown(model: Path, tmp_path: Path, use: str) -> None:
+    rows = [{"question": "1+1?", "response": "2", "answer": "2"}]
+    said = "the chat template adds 18 tokens to each prompt without a system message: '<|im_start|>system"
+    for template, shown in ((chat.TRIMMED, True), ("<|endoftext|>" + chat.CHATML, False)):
+        (model / "chat_template.jinja").write_text(template)
+        status, output = check(model, tmp_path, rows, "--for", use)
+        assert status == 0 and (said in output) is shown
