@@ -27,6 +27,7 @@ from tw_plugins.cli.options import (
     TopP,
 )
 from tw_plugins.cli.stage1 import register as register_stage1
+from tw_plugins.cli.tasks import register as register_tasks
 from tw_plugins.errors import visible
 
 __all__ = ["data"]
@@ -140,4 +141,5 @@ def selftrain(
 
 
 register_check(data)
+register_tasks(data)
 register_stage1(data)
