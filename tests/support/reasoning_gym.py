@@ -45,7 +45,7 @@ def _essays(draw: Random) -> Entry:
 
 
 def _coins(draw: Random) -> Entry:
-    return _entry(f"Coin {draw.randrange(3)}: heads?", "Yes")
+    return _entry(f"Coin {draw.randrange(5)}: heads?", "Yes")
 
 
 TASKS: dict[str, Callable[[Random], Entry]] = {

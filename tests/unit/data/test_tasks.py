@@ -79,7 +79,9 @@ def test_no_part_is_asked_twice_and_a_seed_says_which(tmp_path: Path) -> None:
 
     first = written("a", 1)
     assert len(first) == len(set(first)) == 90
-    assert written("b", 1) == first != written("c", 2)
+    assert written("b", 1) == first and set(first).isdisjoint(written("c", 2))
+    write_tasks(["coin_flip"], tmp_path, size=3, eval_size=2)
+    assert len({*questions(tmp_path / "rl.parquet"), *questions(tmp_path / "eval.parquet")}) == 5
 
 
 @pytest.mark.usefixtures("reasoning_gym")
@@ -89,7 +91,7 @@ def test_no_part_is_asked_twice_and_a_seed_says_which(tmp_path: Path) -> None:
         (["chain_sun"], 1, "reasoning-gym has no task chain_sun to draw from; did you mean chain_sum?"),
         (["poetry"], 1, "no task poetry to draw from; choose from chain_sum, coin_flip, "),
         (["composite"], 1, "no task composite to draw from; choose from"),
-        (["coin_flip"], 1, "coin_flip: 300 draws give 3 different problems, 15 are needed: lower --size"),
+        (["coin_flip"], 1, "coin_flip: 300 draws give 5 different problems, 15 are needed: lower --size"),
         (["chain_sum", "rotate"], 2, "an answer of rotate cannot be joined with others, .* --subtasks 1"),
         (["graph_color"], 2, "an answer of graph_color cannot be joined with others, no reference answer"),
         (["lists"], 2, "an answer of lists cannot be joined with others, a semicolon"),

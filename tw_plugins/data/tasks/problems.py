@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from tw_plugins.datasets.holes import BadRow
@@ -71,7 +72,9 @@ def _distinct(tasks: Sequence[str], count: int, seed: int) -> list[tuple[str, Ma
 
     _check_names(tasks)
     tries = DRAWS * count
-    datasets = [create_dataset(task, seed=seed + place, size=tries) for place, task in enumerate(tasks)]
+    # Most tasks seed problem i with seed + i: neighbouring seeds would give the same problems.
+    seeds = [Random(f"{task}/{seed}").getrandbits(31) for task in tasks]
+    datasets = [create_dataset(task, seed=own, size=tries) for task, own in zip(tasks, seeds, strict=True)]
     found: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for number in range(tries):
         place = number % len(tasks)
