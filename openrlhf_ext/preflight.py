@@ -24,7 +24,7 @@ from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.planner import job_of_run
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
 from tw_plugins.adapter.deviations import CUT_SOFTMAX, FROZEN_TAGS
-from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary
+from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary, warn_of_ends
 from tw_plugins.attention import usable_attention
 from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
@@ -158,6 +158,7 @@ def _check_model(path: str, args: Any, settings: RLSettings | SFTSettings) -> An
             path,
         )
         return None
+    warn_of_ends(tokenizer)
     check_span(config, args.data.max_len)
     for warning in check_memory(job_of_run(args, settings), config):
         logger.warning(warning)

@@ -6,7 +6,7 @@ OpenRLHF calls `backward` once for each micro-batch and `step` after the last, b
 is one micro-batch (`utils/deepspeed/deepspeed.py:453`, OpenRLHF 0.11.2). So every `backward` counts as a
 step's last, where ZeRO 1 and 2 put the gradient in the place of what was gathered
 (`deepspeed/runtime/zero/stage_1_and_2.py:956`, DeepSpeed 0.19.6): an update has the last one alone.
-Here DeepSpeed is told which one is the last; ZeRO 3, which adds anyway, is too. Can go once upstream tells it:
+Here DeepSpeed is told which one is the last; ZeRO 3, which adds anyway, is too. Can go once upstream does:
 without this, `tests/integration/openrlhf_ext/test_ranks.py` fails.
 
 Seam: `ActorPPOTrainer.training_step` (`openrlhf/trainer/ray/ppo_actor.py`).

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import wraps
 from typing import Any
 
-from tw_plugins.adapter.vocabulary import check_vocabulary
+from tw_plugins.adapter.vocabulary import check_vocabulary, warn_of_ends
 from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
 from tw_plugins.planning.here import check_memory
@@ -24,6 +24,7 @@ from verl_ext.recomputing import bypasses
 from verl_ext.seams import SUPPORTED
 from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
 from verl_ext.verl_settings import ESTIMATOR, NAME, run_deviations, run_problems, uses_threadweaver
+from verl_ext.weight_bucket import bucket_problems
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,9 @@ def check(config: Any) -> None:
     model = config.actor_rollout_ref.model
     tokenizer, model_config = check_vocabulary(model.path, model.get("trust_remote_code", False))
     tokenizer.chat_template = model.get("custom_chat_template") or tokenizer.chat_template
+    warn_of_ends(tokenizer)
+    if found := list(bucket_problems(config, model_config)):
+        raise SettingsError("\n".join(found))
     check_prompt_files(config.data, tokenizer)
     if settings.layout == "trie":
         check_span(model_config, config.data.max_prompt_length + limits.max_tokens)

@@ -36,6 +36,9 @@ def check(config: Any) -> None:
     """
     SUPPORTED.check()
     # Here, or each of verl's processes would import them.
+    from transformers import AutoTokenizer
+
+    from tw_plugins.adapter.vocabulary import warn_of_ends
     from tw_plugins.planning.here import check_memory
     from tw_plugins.planning.sizes import config_of
     from tw_plugins.settings import SettingsError
@@ -50,6 +53,10 @@ def check(config: Any) -> None:
     if Path(config.model.path, "config.json").is_file():
         for warning in check_memory(job_of_config(config, "this run"), config_of(config.model.path)):
             logger.warning(warning)
+        remote = config.model.get("trust_remote_code", False)
+        tokenizer = AutoTokenizer.from_pretrained(config.model.path, trust_remote_code=remote)
+        tokenizer.chat_template = config.model.get("custom_chat_template") or tokenizer.chat_template
+        warn_of_ends(tokenizer)
 
 
 def register(verl_device: Any) -> None:

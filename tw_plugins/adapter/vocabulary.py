@@ -8,6 +8,7 @@ from typing import Any
 from tw_plugins.adapter.model_folder import check_model_folder
 from tw_plugins.errors import UserError
 from tw_plugins.trajectory import ControlTokens
+from tw_plugins.trajectory.ends import Ends
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,20 @@ def check_vocabulary(model_path: str, trust_remote_code: bool = False) -> tuple[
             model_path, rows, len(tokenizer),
         )  # fmt: skip
     return tokenizer, config
+
+
+def warn_of_ends(tokenizer: Any) -> None:
+    """Say where rows would end with what an engine does not stop at by itself, or the reverse.
+
+    Args:
+        tokenizer: as loaded from the model, with the chat template of the run.
+    """
+    ends = Ends.of(tokenizer)
+    if not ends.agree:
+        logger.warning(
+            "%s: %s. `threadweaver data add-tokens` writes a model in which they agree",
+            tokenizer.name_or_path, ends.described(),
+        )  # fmt: skip
 
 
 def check_embedding(model_path: str, rows: int, ids: int) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.data_check import register as register_check
@@ -26,6 +27,8 @@ from tw_plugins.cli.options import (
     TopP,
 )
 from tw_plugins.cli.stage1 import register as register_stage1
+from tw_plugins.cli.tasks import register as register_tasks
+from tw_plugins.errors import visible
 
 __all__ = ["data"]
 
@@ -70,6 +73,8 @@ def add_tokens(
     new = f"{len(ids)} control tokens added, ids {ids[0]}–{ids[-1]}" if ids else "had all control tokens"
     rows = f"embedding {added.rows_before} → {added.rows} rows"
     console.print(f"{new}; {rows}; written to {out}", soft_wrap=True)
+    one = "" if added.ends.agree else "; all three have it now"
+    console.print(Text(visible(added.ends.described() + one)), soft_wrap=True)
 
 
 @data.command("selftrain")
@@ -136,4 +141,5 @@ def selftrain(
 
 
 register_check(data)
+register_tasks(data)
 register_stage1(data)

@@ -82,7 +82,7 @@ def run(
         if shown.target is not None:
             console.print(Text(f"reference answer: {visible(shown.target)}", "green"))
     console.rule(style="dim")
-    for line in checked.holes.lines():
+    for line in [*checked.notes, *checked.holes.lines()]:
         console.print(Text(visible(line), "yellow"), soft_wrap=True)
     what = "rows to train" if use == "sft" else "prompts to ask"
     line = checked.holes.summary(", ".join(sources), checked.usable, what, *checked.longest)

@@ -24,7 +24,7 @@ def missing_extra(error: Exception) -> str | None:
 
 
 def _extras() -> dict[str, set[str]]:
-    """The distributions that each extra asks for; those that we meet are imported by the same name."""
+    """The distributions that each extra asks for, by the names that those which we meet are imported by."""
     from packaging.requirements import Requirement
 
     try:
@@ -32,7 +32,8 @@ def _extras() -> dict[str, set[str]]:
     except PackageNotFoundError:  # a checkout on the path, not installed
         return {}
     wanted = [Requirement(line) for line in declared.get_all("Requires-Dist") or []]
-    return {
-        extra: {one.name for one in wanted if one.marker and one.marker.evaluate({"extra": extra})}
+    found = {
+        extra: [one.name for one in wanted if one.marker and one.marker.evaluate({"extra": extra})]
         for extra in declared.get_all("Provides-Extra") or []
     }
+    return {extra: {name.replace("-", "_") for name in names} for extra, names in found.items()}

@@ -14,6 +14,7 @@ from tw_plugins.adapter.model_folder import check_model_folder
 from tw_plugins.errors import UserError
 from tw_plugins.storage.atomic import whole
 from tw_plugins.trajectory import TAGS, ControlTokens
+from tw_plugins.trajectory.ends import Ends
 
 if TYPE_CHECKING:
     import torch
@@ -34,18 +35,20 @@ class Added:
     Attributes:
         ids: of the tags that were new to the tokenizer, or beyond the embedding's rows.
         rows_before, rows: of the embedding; afterwards a multiple of 64.
+        ends: what the model that was given says of the end of turn; it is written as one.
     """
 
     ids: dict[str, int]
     rows_before: int
     rows: int
+    ends: Ends
 
 
 def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
-    """Write the model with the tags that its tokenizer or its embedding lacks to ``out``.
+    """Write the model to ``out`` with the tags that its tokenizer or embedding lacks, and one end of turn.
 
-    One that lacks none, and has a multiple of 64 rows, is written as it is. ``out`` is there whole or not at
-    all.
+    One that lacks none, has a multiple of 64 rows and agrees on its end is written as it is. ``out`` is there
+    whole or not at all.
 
     Args:
         model: folder or name of a causal LM with its tokenizer.
@@ -86,6 +89,8 @@ def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
         network.resize_token_embeddings(rows, mean_resizing=False)
     for weight in _matrices(network):
         _fill(weight, before, {row: pieces[tag] for tag, row in ids.items()})
+    ends = Ends.of(tokenizer)
+    _agree(ends, tokenizer, network)
     try:
         with whole(out) as unfinished:
             network.save_pretrained(unfinished)
@@ -94,7 +99,18 @@ def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
         raise AddTokensError(
             f"{out} cannot be written: {error}. Make room, or choose another place"
         ) from error
-    return Added(ids, before, rows)
+    return Added(ids, before, rows, ends)
+
+
+def _agree(ends: Ends, tokenizer: Any, network: Any) -> None:
+    """What rows end with is the tokenizer's EOS and stops every engine; words of text no longer do."""
+    if ends.agree and ends.engine:
+        return
+    kept = list(dict.fromkeys([ends.ids[0], *filter(ends.is_special, ends.engine)]))
+    if ends.tokenizer not in kept:
+        tokenizer.eos_token = tokenizer.convert_ids_to_tokens(kept[0])
+    for config in (network.config, network.generation_config):
+        config.eos_token_id = kept if len(kept) > 1 else kept[0]
 
 
 def _pieces(tokenizer: Any, tag: str) -> list[int]:

@@ -13,10 +13,11 @@ from tw_plugins.datasets.examples import read_examples
 from tw_plugins.datasets.holes import Holes
 from tw_plugins.datasets.questions import questions
 from tw_plugins.datasets.settings import INSTRUCTION
-from tw_plugins.datasets.template import ChatTemplate
+from tw_plugins.datasets.template import ChatTemplate, Template
 from tw_plugins.sft.examples import sft_examples
 from tw_plugins.sft.rows import RowMaker
 from tw_plugins.trajectory import ControlTokens
+from tw_plugins.trajectory.ends import Ends
 
 __all__ = ["Checked", "Shown", "check_prompts", "check_sft"]
 
@@ -45,12 +46,14 @@ class Checked:
         holes: those that are not.
         longest: tokens of the longest usable row or prompt, and its place.
         shown: the first usable ones.
+        notes: a line each on what the model itself does to every row.
     """
 
     usable: int = 0
     holes: Holes = field(default_factory=Holes)
     longest: tuple[int, str] = (0, "")
     shown: list[Shown] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def count(self, tokens: int, where: str) -> None:
         """One more usable row."""
@@ -77,9 +80,10 @@ def check_sft(
     """
     tags = ControlTokens.from_tokenizer(tokenizer)
     maker = RowMaker(tags, max_length, "--max-length", ", ".join(map(str, sources)))
-    checked = Checked(holes=maker.holes)
+    template = ChatTemplate(tokenizer)
+    checked = Checked(holes=maker.holes, notes=_notes(template))
     read = read_examples(sources, "response", columns, split)
-    for example in maker.holes.out_of(sft_examples(read, ChatTemplate(tokenizer), tags)):
+    for example in maker.holes.out_of(sft_examples(read, template, tags)):
         for row in maker.holes.out_of([maker.row(example)]):
             checked.count(len(row), example.where)
             if len(checked.shown) < rows:
@@ -97,14 +101,29 @@ def check_prompts(
     instruction: str = INSTRUCTION,
 ) -> Checked:
     """Prompts of RL and evaluation with their reference answers; raises as `check_sft`."""
-    checked = Checked()
+    template = ChatTemplate(tokenizer)
+    checked = Checked(notes=_notes(template))
     read = read_examples(sources, "answer", columns, split)
-    for asked in checked.holes.out_of(questions(read, ChatTemplate(tokenizer), instruction)):
+    for asked in checked.holes.out_of(questions(read, template, instruction)):
         where = asked.example.where
         checked.count(len(asked.prompt.ids), where)
         if len(checked.shown) < rows:
             checked.shown.append(Shown(where, [(asked.prompt.text, False)], asked.example.target))
     return checked
+
+
+def _notes(template: Template) -> list[str]:
+    notes, ends = [], Ends.of(template.tokenizer)
+    added = template.tokenizer.decode(template.preamble)
+    if not all(map(ends.is_special, template.preamble)):
+        tokens = len(template.preamble)
+        notes.append(
+            f"the chat template adds {tokens} tokens to each prompt without a system message: {added!r}"
+        )
+    if not ends.agree:
+        mend = "they disagree: `threadweaver data add-tokens` writes a model in which they do not"
+        notes.append(f"{ends.described()}; {mend}")
+    return notes
 
 
 def _parts(ids: Sequence[int], trained: Sequence[int], tags: ControlTokens) -> list[tuple[str, bool]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 from unicodedata import normalize
@@ -22,6 +23,7 @@ from jinja2 import TemplateError
 from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import Message
 from tw_plugins.errors import UserError
+from tw_plugins.trajectory.ends import Ends
 
 __all__ = ["ChatTemplate", "ChatTemplateError", "Prompt", "Template", "TextTemplate", "with_template"]
 
@@ -77,6 +79,19 @@ class Template:
         _check_filled(text, skeleton, messages)
         return Prompt(text, self._ids(text, skeleton), skeleton[-1])
 
+    @cached_property
+    def preamble(self) -> list[int]:
+        """Ids that the template writes by itself before a first message of the user: a system prompt, or
+        nothing but marks, as the beginning of a text. Empty where it writes the same before later ones."""
+        try:
+            first, _, later, _ = map(self._encode, self._skeleton(("user", "assistant", "user")))
+        except BadRow:  # one that knows no conversations
+            return []
+        end = list(Ends.of(self.tokenizer).behind)
+        header = later[len(end) :] if later[: len(end)] == end else later
+        same = takewhile(lambda pair: pair[0] == pair[1], zip(first[::-1], header[::-1], strict=False))
+        return first[: len(first) - len(list(same))]
+
     def _skeleton(self, roles: tuple[str, ...]) -> list[str]:
         """What stands before, between and behind the texts of messages of these roles."""
         if roles not in self._skeletons:
@@ -96,18 +111,21 @@ class Template:
         return self._skeletons[roles]
 
     def _ids(self, text: str, skeleton: Sequence[str]) -> list[int]:
-        try:
-            ids = list(self.tokenizer.encode(text, add_special_tokens=False))
-        except Exception as error:  # what `tokenizers` raises where it has no unknown token
-            raise BadRow("the tokenizer has no ids for a part of the text", str(error)) from error
+        ids = self._encode(text)
         decoded = self._decode(ids)
         if normalize("NFC", decoded) != normalize("NFC", text):
             raise BadRow("the tokenizer has no ids for a part of the text", _first_difference(text, decoded))
-        frame = self.tokenizer.encode("".join(skeleton), add_special_tokens=False)
+        frame = self._encode("".join(skeleton))
         for token_id in self._ends & set(ids):
             if ids.count(token_id) > frame.count(token_id):
                 raise BadRow("a message holds a token of the template", repr(self._decode([token_id])))
         return ids
+
+    def _encode(self, text: str) -> list[int]:
+        try:
+            return list(self.tokenizer.encode(text, add_special_tokens=False))
+        except Exception as error:  # what `tokenizers` raises where it has no unknown token
+            raise BadRow("the tokenizer has no ids for a part of the text", str(error)) from error
 
     def _decode(self, ids: Sequence[int]) -> str:
         """As it is: special tokens kept, no clean-up of spaces."""
@@ -118,7 +136,7 @@ class Template:
         """Tokens with which the template frames turns: a text that holds one would end its own."""
         frame = "".join(self._skeleton(("user",)))
         special = set(self.tokenizer.all_special_ids)
-        ids = set(self.tokenizer.encode(frame, add_special_tokens=False))
+        ids = set(self._encode(frame))
         return (special & ids) | {self.tokenizer.eos_token_id}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,11 @@ def test_a_command_says_it_in_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     assert done.output == (
         "error: this needs pyarrow, which is not installed: pip install 'tw-plugins[data]'\n"
     )
+
+
+def test_an_extra_whose_distribution_is_spelt_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = Message()
+    declared["Provides-Extra"], declared["Requires-Dist"] = "tasks", 'a-b>=1; extra == "tasks"'
+    monkeypatch.setattr("tw_plugins.cli.extras.metadata", lambda name: declared)
+    found = missing_extra(ModuleNotFoundError("no", name="a_b"))
+    assert found is not None and found.endswith("pip install 'tw-plugins[tasks]'")

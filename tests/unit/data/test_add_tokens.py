@@ -21,11 +21,13 @@ from transformers import (
 )
 from typer.testing import CliRunner
 
+from tests.support import chat
 from tests.support.tokenizers import tokenizer
 from tw_plugins.adapter.vocabulary import check_vocabulary
 from tw_plugins.cli.app import app
 from tw_plugins.data.add_tokens import AddTokensError, add_tokens
 from tw_plugins.trajectory import TAGS, ControlTokens
+from tw_plugins.trajectory.ends import Ends
 
 SHAPE: dict[str, Any] = {
     "hidden_size": 16,
@@ -148,6 +150,7 @@ def test_the_command(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["data", "add-tokens", *options])
     assert result.exit_code == 0, result.output
     assert "10 control tokens added, ids 287–296; embedding 287 → 320 rows; written to" in result.output
+    assert "end of turn: the tokenizer '<eos>' (0), config.json none" in result.output
     again = CliRunner().invoke(app, ["data", "add-tokens", *options])
     assert again.exit_code == 2 and "exists" in again.output
 
@@ -196,3 +199,34 @@ def test_a_full_disk_leaves_no_half_a_model(
     assert result.exit_code == 2 and message in result.output
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
     assert CliRunner().invoke(app, ["data", "add-tokens", *options]).exit_code == 0
+
+
+def disagreeing(folder: Path, generation: list[str]) -> Path:
+    """As a model out of GGUF: the tokenizer's EOS begins a turn, the config's ends it."""
+    made = chat.chat_tokenizer()
+    made.eos_token = "<|im_start|>"
+    config, model = KINDS["qwen3"]
+    network = model(config(vocab_size=len(made), eos_token_id=made.vocab["<|im_end|>"], **SHAPE))
+    network.generation_config.eos_token_id = made.convert_tokens_to_ids(generation)
+    network.save_pretrained(folder)
+    made.save_pretrained(folder)
+    return folder
+
+
+def test_a_model_that_disagrees_on_its_end_is_written_with_one(tmp_path: Path) -> None:
+    source = disagreeing(tmp_path / "in", ["<|im_end|>", "<|endoftext|>", "a"])
+    options = ["--model", str(source), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, ["data", "add-tokens", *options])
+    assert "the tokenizer '<|im_start|>'" in result.output
+    assert "rows end with '<|im_end|>'" in result.output and "all three have it now" in result.output
+    after = AutoTokenizer.from_pretrained(tmp_path / "out")
+    end, text_end = after.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
+    assert Ends.of(after).agree and after.eos_token == "<|im_end|>"
+    assert Ends.of(after).config == Ends.of(after).generation == (end, text_end)  # and no text
+    assert not Ends.of(AutoTokenizer.from_pretrained(source)).agree
+
+
+def test_a_model_without_an_end_gets_its_tokenizers(tmp_path: Path) -> None:
+    add_tokens(str(saved(tmp_path / "in")), tmp_path / "out")
+    ends = Ends.of(AutoTokenizer.from_pretrained(tmp_path / "out"))
+    assert ends.config == ends.generation == (0,)

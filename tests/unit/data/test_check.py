@@ -66,3 +66,23 @@ def test_a_base_model_needs_a_template(model: Path, tmp_path: Path) -> None:
     assert check(model, tmp_path, rows, "--chat-template", str(file))[0] == 0
     status, output = check(model, tmp_path, rows, "--chat-template", "nothing")
     assert status == 2 and "nothing is no file of a chat template: give one, or one of chatml" in output
+
+
+@pytest.mark.parametrize("use", ["sft", "rl"])
+def test_a_model_that_disagrees_on_its_end_is_shown(model: Path, tmp_path: Path, use: str) -> None:
+    rows = [{"question": "1+1?", "response": "2", "answer": "2"}]
+    assert "end of turn" not in check(model, tmp_path, rows, "--for", use)[1]
+    (model / "generation_config.json").write_text('{"eos_token_id": 0}')
+    status, output = check(model, tmp_path, rows, "--for", use)
+    assert status == 0 and "end of turn: the tokenizer '<|im_end|>' (258)" in output
+    assert "they disagree: `threadweaver data add-tokens` writes" in output
+
+
+@pytest.mark.parametrize("use", ["sft", "rl"])
+def test_a_system_prompt_of_the_templates_own_is_shown(model: Path, tmp_path: Path, use: str) -> None:
+    rows = [{"question": "1+1?", "response": "2", "answer": "2"}]
+    said = "the chat template adds 18 tokens to each prompt without a system message: '<|im_start|>system"
+    for template, shown in ((chat.TRIMMED, True), ("<|endoftext|>" + chat.CHATML, False)):
+        (model / "chat_template.jinja").write_text(template)
+        status, output = check(model, tmp_path, rows, "--for", use)
+        assert status == 0 and ("the chat template adds" in output) is (said in output) is shown

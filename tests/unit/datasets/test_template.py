@@ -98,3 +98,18 @@ def test_more_reaches_the_template() -> None:
     tokenizer: Any = chat.chat_tokenizer(chat.CHATML + "{% if quiet %}<think>\n\n</think>\n\n{% endif %}")
     assert "</think>" in ChatTemplate(tokenizer, {"quiet": True}).prompt(said(user="x")).opening
     assert "</think>" not in ChatTemplate(tokenizer).prompt(said(user="x")).opening
+
+
+@pytest.mark.parametrize(
+    ("template", "added"),
+    [
+        (chat.CHATML, ""),
+        (chat.TRIMMED, "<|im_start|>system\nBe good.<|im_end|>\n"),
+        ("<|endoftext|>" + chat.CHATML, "<|endoftext|>"),
+        (chat.NO_SYSTEM, ""),
+        (chat.USERS_ONLY, ""),
+    ],
+)
+def test_what_a_template_writes_by_itself(template: str, added: str) -> None:
+    tokenizer = chat.chat_tokenizer(template)
+    assert tokenizer.decode(ChatTemplate(tokenizer).preamble) == added

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,16 @@ def set_flag(args: Any, dotted: str, value: Any) -> None:
 def test_the_toy_recipe_passes_without_a_word(rl: Any, caplog: pytest.LogCaptureFixture) -> None:
     check(rl)
     assert caplog.messages == []
+
+
+def test_a_model_that_disagrees_on_its_end_is_named(
+    rl: Any, toy: Toy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = shutil.copytree(toy["model"], tmp_path / "model")
+    (model / "generation_config.json").write_text('{"eos_token_id": 0}')
+    rl.actor.model_name_or_path = str(model)
+    check(rl)
+    assert any(f"{model}: end of turn: the tokenizer" in message for message in caplog.messages)
 
 
 @pytest.mark.parametrize(

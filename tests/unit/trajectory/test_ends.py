@@ -10,19 +10,22 @@ import pytest
 
 from tests.support import chat
 from tw_plugins.trajectory import ControlTokens
-from tw_plugins.trajectory.ends import ends_of
+from tw_plugins.trajectory.ends import Ends, ends_of
 
 
-def saved(folder: Path, eos: str, configured: Any, template: str | None = chat.CHATML) -> Any:
-    """A tokenizer as it is loaded from a model's folder."""
+def saved(
+    folder: Path, eos: str, configured: Any, template: str | None = chat.CHATML, config: Any = None
+) -> Any:
+    """A tokenizer as it is loaded from a model's folder; `configured` is of the generation config."""
     from transformers import AutoTokenizer
 
     made = chat.chat_tokenizer(template)
     made.eos_token = eos
     made.save_pretrained(folder)
-    if configured is not None:
-        ids = made.convert_tokens_to_ids(configured)
-        (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": ids}))
+    for file, tokens in (("generation_config.json", configured), ("config.json", config)):
+        if tokens is not None:
+            ids = {"eos_token_id": made.convert_tokens_to_ids(tokens)}
+            (folder / file).write_text(json.dumps({"model_type": "qwen3", **ids}))
     return AutoTokenizer.from_pretrained(folder)
 
 
@@ -60,3 +63,50 @@ def test_of_a_model_of_the_hub_the_copy_here_counts(tmp_path: Path, monkeypatch:
     monkeypatch.undo()
     tokenizer.name_or_path = "no/name/of/the/hub"
     assert len(ends_of(tokenizer)) == 1
+
+
+START, END, TEXT_END = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
+
+
+@pytest.mark.parametrize(
+    ("generation", "config", "ends"),
+    [
+        (None, END, [END, START]),  # as vLLM reads it, which then stops there
+        (TEXT_END, END, [END, START, TEXT_END]),  # as SGLang reads both
+        (END, "a", [END, START]),  # the default of a class, an id of text
+        (None, "a", [START, "a"]),  # vLLM takes it all the same
+    ],
+)
+def test_config_json_counts_as_engines_read_it(
+    tmp_path: Path, generation: Any, config: Any, ends: list[str]
+) -> None:
+    tokenizer = saved(tmp_path, START, generation, config=config)
+    assert tokenizer.convert_ids_to_tokens(list(ends_of(tokenizer))) == ends
+
+
+@pytest.mark.parametrize(
+    ("eos", "generation", "config", "agree"),
+    [
+        (END, [END, TEXT_END], END, True),
+        (TEXT_END, [END, TEXT_END], TEXT_END, True),  # Gemma's way
+        (END, None, END, True),
+        (END, None, None, True),
+        (START, END, END, False),  # the tokenizer's end is nobody else's
+        (START, None, END, False),
+        (END, TEXT_END, END, False),  # `generate` goes on behind a row's end
+        (END, [END, "a"], END, False),  # text would end a turn
+    ],
+)
+def test_what_disagrees_in_a_way_that_matters(
+    tmp_path: Path, eos: str, generation: Any, config: Any, agree: bool
+) -> None:
+    assert Ends.of(saved(tmp_path, eos, generation, config=config)).agree is agree
+
+
+def test_who_says_what_and_who_wins(tmp_path: Path) -> None:
+    tokenizer = saved(tmp_path, START, None, config=END)
+    start, end = (f"'{token}' ({tokenizer.convert_tokens_to_ids(token)})" for token in (START, END))
+    assert Ends.of(tokenizer).described() == (
+        f"end of turn: the tokenizer {start}, config.json {end}, generation_config.json none; "
+        f"rows end with {end}, for the chat template writes it behind an answer"
+    )

@@ -73,6 +73,8 @@ PARAMETERS = {
     ),
     ("verl.checkpoint_engine.base", "CheckpointEngine.send_weights"): "self weights global_steps",
     ("verl.checkpoint_engine.base", "CheckpointEngine.receive_weights"): "self global_steps",
+    ("verl.workers.engine.fsdp.utils", "unfuse_moe_params"): "weights model_type",
+    ("verl.utils.device", "is_support_ipc"): "",
     ("verl.utils.config", "validate_config"): "config use_reference_policy use_critic",
     ("verl.utils.device", "auto_set_device"): "config",
     ("verl.workers.engine.base", "BaseEngine.train_batch"): "self data loss_function",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -140,6 +141,17 @@ def test_settings_of_sft_that_lose_the_mask(toy: Toy, change: str, said: str) ->
         verl_device.auto_set_device(sft_config(toy, change))
     assert_message(str(stopped.value), f"^error: .*{said}")
     verl_device.auto_set_device(sft_config(toy, change, "data.custom_cls.name=null"))  # not ours
+
+
+def test_of_sft_a_model_that_disagrees_on_its_end_is_named(
+    toy: Toy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = shutil.copytree(toy["model"], tmp_path / "model")
+    (model / "generation_config.json").write_text('{"eos_token_id": 0}')
+    verl_device.auto_set_device(sft_config(toy))
+    assert not any("end of turn" in message for message in caplog.messages)
+    verl_device.auto_set_device(sft_config({**toy, "model": model}))
+    assert any(f"{model}: end of turn: the tokenizer" in message for message in caplog.messages)
 
 
 def test_versions_with_which_sft_would_lose_it(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tw_plugins.trajectory import TAGS, ControlTokenError
 from verl_ext import preflight
 from verl_ext.seams import SUPPORTED
 from verl_ext.settings import KEY, REWARD_KEY, SettingsError
+from verl_ext.weight_bucket import KEY as BUCKET
 
 Toy = dict[str, Path]
 ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
@@ -269,6 +271,41 @@ def test_the_models_vocabulary(toy: Toy, tmp_path: Path, rows: int, caplog: pyte
     else:
         check_model(toy, tmp_path)
         assert any("log-probs differ" in message for message in caplog.messages)
+
+
+def test_a_model_that_disagrees_on_its_end_is_named(
+    toy: Toy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = shutil.copytree(toy["model"], tmp_path / "model")
+    check_model(toy, model)
+    assert not any("end of turn" in message for message in caplog.messages)
+    (model / "generation_config.json").write_text('{"eos_token_id": 0}')
+    check_model(toy, model)
+    assert any(f"{model}: end of turn: the tokenizer" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize(("dtype", "need"), [("fp32", 144), ("bf16", 72)])
+def test_a_bucket_that_cannot_hold_the_largest_weight(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, need: int
+) -> None:
+    shutil.copytree(toy["model"], tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    wide = {"hidden_size": 64, "num_attention_heads": 1, "vocab_size": 589_824}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config | wide))
+
+    def check_bucket(megabytes: int) -> None:
+        settings = (f"{BUCKET}={megabytes}", f"actor_rollout_ref.actor.fsdp_config.model_dtype={dtype}")
+        preflight.check(rl_config(toy, f"actor_rollout_ref.model.path={tmp_path / 'model'}", *settings))
+
+    monkeypatch.setattr("verl.utils.device.is_support_ipc", lambda: False)
+    with pytest.raises(SettingsError) as error:
+        check_bucket(need - 1)
+    assert_message(
+        error.value, f"={need - 1} cannot hold .*embed_tokens.weight, {need} MiB at .*set it to {need}"
+    )
+    check_bucket(need)
+    monkeypatch.setattr("verl.utils.device.is_support_ipc", lambda: True)
+    check_bucket(1)  # a large weight goes by itself
 
 
 # ---------------------------------------------------------------- versions
