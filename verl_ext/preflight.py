@@ -17,12 +17,13 @@ from tw_plugins.adapter.vocabulary import check_vocabulary
 from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
 from tw_plugins.planning.here import check_memory
+from tw_plugins.verifiers import check_verifier
 from verl_ext.engine_settings import STRATEGIES, EngineKeys, engine_problems
 from verl_ext.files import check_prompt_files
 from verl_ext.planner import job_of_config
 from verl_ext.recomputing import bypasses
 from verl_ext.seams import SUPPORTED
-from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
+from verl_ext.settings import KEY, REWARD_KEY, SettingsError, prompt_settings, reward_settings, settings_from
 from verl_ext.verl_settings import ESTIMATOR, NAME, run_deviations, run_problems, uses_threadweaver
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,9 @@ def check(config: Any) -> None:
     model = config.actor_rollout_ref.model
     tokenizer, model_config = check_vocabulary(model.path, model.get("trust_remote_code", False))
     tokenizer.chat_template = model.get("custom_chat_template") or tokenizer.chat_template
-    check_prompt_files(config.data, tokenizer)
+    sources = check_prompt_files(config.data, tokenizer)
+    if reward := reward_settings(config):
+        check_verifier(reward, sources)
     if settings.layout == "trie":
         check_span(model_config, config.data.max_prompt_length + limits.max_tokens)
     if config.actor_rollout_ref.actor.strategy in STRATEGIES:
@@ -107,7 +110,12 @@ def _reward_problems(config: Any) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
         return
-    mode = config.trainer.v1.trainer_mode
+    mode, prompts = config.trainer.v1.trainer_mode, prompt_settings(config.data)
+    if settings and settings.verifier != prompts.verifier:
+        yield (
+            f"{prompts.PREFIX}verifier={prompts.verifier}, {REWARD_KEY}.verifier={settings.verifier}: prompts are "
+            f"read for another verifier than the reward has, set +{prompts.PREFIX}verifier={settings.verifier}"
+        )
     if settings and settings.acceleration == "critical_path" and not mode.startswith(NAME):
         yield (
             "acceleration=critical_path compares the trajectories of a group, which verl's own trainer "

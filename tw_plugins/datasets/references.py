@@ -10,7 +10,7 @@ from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import text_of
 from tw_plugins.grading import extract_answer, is_readable
 
-__all__ = ["reference_of"]
+__all__ = ["published", "reference_of"]
 
 _AFTER_WORKING = re.compile(r".*####(.*)", re.DOTALL)  # GSM8K's
 LONGEST = 200  # characters; what is longer is a solution
@@ -36,6 +36,19 @@ def reference_of(value: Any) -> str:
     if not isinstance(value, str):
         raise BadRow("reference answer is not text", f"{value!r:.60}")
     return _answer_in(text_of(value))
+
+
+def published(value: Any) -> Any:
+    """The reference as it stands, for a verifier other than `math`: text, a number as text, a list or an object.
+
+    Raises:
+        BadRow: there is none.
+    """
+    if isinstance(value, str):
+        value = value.strip()
+    if value in (None, "") or (isinstance(value, float) and math.isnan(value)):
+        raise BadRow("no reference answer")
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _answer_in(text: str) -> str:

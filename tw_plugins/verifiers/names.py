@@ -1,0 +1,36 @@
+"""The verifiers by name, and where the function of each stands."""
+
+from __future__ import annotations
+
+import re
+
+from tw_plugins.errors import UserError
+from tw_plugins.settings import closest
+
+__all__ = ["ALLOWED", "MATH", "VerifierError", "check_name", "target_of"]
+
+MATH = "math"
+FUNCTIONS: dict[str, str] = {}
+"""Name → `module:function`."""
+ALLOWED = ", ".join((MATH, *FUNCTIONS, "pkg.module:function or path/to/file.py:function"))
+_TARGET = re.compile(r"(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*|.+\.py):[A-Za-z_]\w*", re.DOTALL)
+
+
+class VerifierError(UserError, ValueError):
+    """A verifier that there is not, or that cannot be used."""
+
+
+def check_name(verifier: str, setting: str) -> None:
+    """
+    Raises:
+        ValueError: neither a name nor a function's place.
+    """
+    if verifier != MATH and verifier not in FUNCTIONS and not _TARGET.fullmatch(verifier):
+        meant = closest(verifier, (MATH, *FUNCTIONS))
+        hint = f"did you mean {meant}? " if meant else ""
+        raise ValueError(f"{setting}={verifier!r}: there is none of that name; {hint}Give {ALLOWED}")
+
+
+def target_of(verifier: str) -> str:
+    """`module:function` or `file.py:function` of a verifier that is not `math`."""
+    return FUNCTIONS.get(verifier, verifier)
