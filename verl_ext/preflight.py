@@ -113,8 +113,8 @@ def _reward_problems(config: Any) -> Iterator[str]:
     mode, prompts = config.trainer.v1.trainer_mode, prompt_settings(config.data)
     if settings and settings.verifier != prompts.verifier:
         yield (
-            f"{prompts.PREFIX}verifier={prompts.verifier}, {REWARD_KEY}.verifier={settings.verifier}: prompts are "
-            f"read for another verifier than the reward has, set +{prompts.PREFIX}verifier={settings.verifier}"
+            f"{prompts.PREFIX}verifier={prompts.verifier} is not the reward's: set "
+            f"+{prompts.PREFIX}verifier={settings.verifier}, as {REWARD_KEY}.verifier is"
         )
     if settings and settings.acceleration == "critical_path" and not mode.startswith(NAME):
         yield (

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Wanted = Literal["answer", "reference", "response"]
-"""What an example has beside its prompt: an answer that `math` can compare with, any verifier's reference as it is
+"""What an example has beside its prompt: an answer that `math` can compare with, any reference as it is
 published, or SFT's response."""
 
 
@@ -51,7 +51,7 @@ class Example:
 
     @property
     def extra(self) -> dict[str, Any]:
-        """What a verifier may read beside prompt and reference: `data_source`, `metadata` as JSON, and `extra_info`."""
+        """What a verifier may read besides: `data_source`, `metadata` as JSON, and all of `extra_info`."""
         extra = self.columns.get("extra_info")
         source = self.columns.get("data_source") or self.columns.get("datasource")
         own = {"data_source": str(source or Path(self.where.rpartition(", ")[0]).stem)}

@@ -39,7 +39,7 @@ def reference_of(value: Any) -> str:
 
 
 def published(value: Any) -> Any:
-    """The reference as it stands, for a verifier other than `math`: text, a number as text, a list or an object.
+    """The reference as it stands, for a verifier other than `math`: text (a number too), a list or an object.
 
     Raises:
         BadRow: there is none.

@@ -34,7 +34,7 @@ def describe(records: Sequence[EvalRecord]) -> Figures:
             problems, samples              counts
             accuracy, format, activation   shares in 0..1
             unanswered                     share of trajectories without a final answer
-            score, verifier_failed         of a verifier other than `math`, else None: its score, in 0..1, and the
+            score, verifier_failed         of a verifier other than `math`, else None: mean score in 0..1,
                                            share of trajectories on which it failed
             token_latency, total_tokens    tokens
             self_parallelism               total / longest of a trajectory (paper Table 3)

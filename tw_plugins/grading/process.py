@@ -1,7 +1,8 @@
 """A process that works for ours, one of grading's above all: start it, ask it within a deadline, kill it.
 
-Plain `subprocess` and pipes instead of `multiprocessing` or pebble (5.2, whose processes are multiprocessing's): that
-works from any thread, and inside Ray actors and other daemon processes, which may not have such children.
+Plain `subprocess` and pipes instead of `multiprocessing` or pebble (5.2, whose processes are
+multiprocessing's): that works from any thread, and inside Ray actors and other daemon processes, which may not
+have such children.
 """
 
 from __future__ import annotations
@@ -76,9 +77,8 @@ class JsonProcess:
         assert self.process.stdin is not None
         os.set_blocking(self.process.stdin.fileno(), False)
         try:
-            problem = (
-                self._read(start_seconds) if first is None else self.request(first, start_seconds)
-            ).get("error")
+            ready = self._read(start_seconds) if first is None else self.request(first, start_seconds)
+            problem = ready.get("error")
         except WorkerLate:
             problem = f"not ready after {start_seconds:g} s"
         except WorkerDied:

@@ -2,8 +2,8 @@
 
     r = 1[correct] + 1[correct] · min(ρ·η, ρ_clip)        η = 1 − L_longest / L_total
 
-A wrong answer earns no bonus, and ρ_clip bounds what speed can add. Where a verifier (setting `verifier`) scores
-between 0 and 1, its score stands for 1[correct]. Two settings go beyond the paper and are neutral by default:
+A wrong answer earns no bonus, and ρ_clip bounds what speed can add. A score between 0 and 1 of the chosen
+`verifier` stands in the place of 1[correct]. Two settings go beyond the paper and are neutral by default:
 `wrong` (the reward of a wrong answer) and `format_weight`.
 """
 

@@ -3,8 +3,8 @@
     math            tw_plugins.grading, in this process and its own pool
     anything else   a function in a process of ours: bounded, killed when late, replaced when it dies
 
-An answer on which a verifier fails scores 0, is counted (`verifier_failed`), and the first one is in the log. One
-that fails on everything ends the run.
+An answer on which a verifier fails scores 0, is counted (`verifier_failed`), and the first one is in the log.
+One that fails on everything ends the run.
 """
 
 from __future__ import annotations
@@ -91,13 +91,13 @@ class _Outcomes:
         if failures == 1:
             # Not a warning: engines set the root logger to say errors only.
             logger.error(
-                "verifier %s failed: %s. The answer scores 0 and is counted in verifier_failed; more failures "
-                "are counted only. Prompt %.300r, reference %.300r, the answer ends in %r",
+                "verifier %s failed: %s. The answer scores 0 and is counted in verifier_failed, as further "
+                "ones will be. Prompt %.300r, reference %.300r, the answer ends in %r",
                 verifier, why, task.prompt, task.reference, task.text[-300:],
             )  # fmt: skip
         if hopeless:
             raise VerifierError(
-                f"verifier {verifier} failed on each of the first {failures} answers, on the last with: {why}. "
+                f"verifier {verifier} failed on each of the first {failures}, on the last with: {why}. "
                 "Mend it, or raise verifier_timeout_s where it is late"
             )
 

@@ -119,7 +119,7 @@ def pool_of(verifier: str) -> VerifierPool:
 
 
 def _forget_after_fork() -> None:
-    """A forked child must not talk to its parent's processes, nor inherit a lock that a thread was holding."""
+    """A forked child must not talk to its parent's processes, nor inherit a lock that a thread held."""
     global _lock, _pools
     _lock, _pools = threading.Lock(), {}
 

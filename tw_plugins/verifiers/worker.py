@@ -1,7 +1,7 @@
 """The program of one verifier's process: JSON lines in, JSON lines out, somebody's function in between.
 
-Started by `verifiers.process` as a script. What the function prints goes to the standard error; it may hang or
-die on what a model wrote, and then costs one answer.
+Started by `verifiers.pool` as a script. What the function prints goes to the standard error; it may hang or die
+on what a model wrote, and then costs one answer.
 
     → {"target": "my.py:verify", "path": ["/…", …], "sources": ["openai/gsm8k"]}
     ← {"ready": true} or {"error": "my.py has no function verify"}

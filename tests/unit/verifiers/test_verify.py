@@ -156,9 +156,7 @@ def test_a_number_out_of_range_is_named(tmp_path: Path, value: str) -> None:
 def test_one_that_only_fails_ends_the_run(verifier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifiers, "HOPELESS", 3)
     assert [ask(verifier, "raise").score for _ in range(2)] == [0, 0]
-    with pytest.raises(
-        VerifierError, match="failed on each of the first 3 answers.*KeyError: 'no such part'"
-    ):
+    with pytest.raises(VerifierError, match=r"each of the first 3, .*KeyError: 'no such part'"):
         ask(verifier, "raise")
 
 

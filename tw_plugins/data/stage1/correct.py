@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from tw_plugins.data.stage1.runner import Rejected
 from tw_plugins.data.stage1.traces import problem_of
@@ -15,7 +16,7 @@ __all__ = ["check_answer"]
 
 
 async def check_answer(record: Record, response: str, verifying: VerifierSettings) -> None:
-    r"""Passes a response that is right, where the record's `answer` is known; for `math` one with a box at least.
+    r"""Passes a response that is right, where the record's `answer` is known; of `math` one with a box.
 
     Raises:
         Rejected: `no_answer`, `wrong_answer`, or `verifier_failed`.
@@ -26,7 +27,7 @@ async def check_answer(record: Record, response: str, verifying: VerifierSetting
         raise Rejected("no_answer", "no \\boxed{…} follows the reasoning")
     if wanted is None:
         return
-    extra = {name: record[name] for name in ("data_source", "metadata") if name in record}
+    extra: dict[str, Any] = {name: record[name] for name in ("data_source", "metadata") if name in record}
     extra |= record.get("extra_info") or {}
     reference = str(wanted) if verifying.verifier == MATH else wanted
     verdict = await asyncio.to_thread(verify, Task(problem_of(record), response, reference, extra), verifying)
