@@ -29,6 +29,7 @@ from tw_plugins.rollout import EngineError, Rollout, fork_join
 from tw_plugins.rollout.deadline import WithDeadline
 from tw_plugins.trajectory import ControlTokens
 from tw_plugins.trie import TrieRow, row_from_rollout, trained_ranges
+from tw_plugins.verifiers.remote import TEMPLATED
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
         if not any(call.completion.token_ids for call in rollout.calls):
             raise EngineError(f"vLLM sampled nothing after the prompt {prompt[:80]!r}")
         asked, reference, extra = task_of(prompt, label)
-        summary = {**extra, EXTRA_FIELD: summarise(rollout, tags, asked)}
+        summary = {**extra, TEMPLATED: prompt, EXTRA_FIELD: summarise(rollout, tags, asked)}
         source = str(extra.get("data_source", ""))
         scores = await asyncio.to_thread(
             compute_score, source, "", reference, summary, **self.settings.reward()

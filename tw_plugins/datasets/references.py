@@ -41,14 +41,13 @@ def reference_of(value: Any) -> str:
 def published(value: Any) -> Any:
     """The reference as it stands, for a verifier other than `math`: text (a number too), a list or an object.
 
-    Raises:
-        BadRow: there is none.
+    None where there is none: some verifiers need no reference.
     """
-    if isinstance(value, str):
-        value = value.strip()
-    if value in (None, "") or (isinstance(value, float) and math.isnan(value)):
-        raise BadRow("no reference answer")
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() if isinstance(value, str) else value
 
 
 def _answer_in(text: str) -> str:

@@ -1,8 +1,8 @@
 """A process that works for ours, one of grading's above all: start it, ask it within a deadline, kill it.
 
 Plain `subprocess` and pipes instead of `multiprocessing` or pebble (5.2, whose processes are
-multiprocessing's): that works from any thread, and inside Ray actors and other daemon processes, which may not
-have such children.
+multiprocessing's): that works from any thread, and inside Ray actors and other daemon processes, which may
+not have such children.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ same prompt, and never for more than its own threads save:
 
 L_group is the mean critical path of the group's correct sequential trajectories, or of all correct ones where
 none is sequential. Where answers are right in part, the mean is weighted by how right, and so is the bonus. A
-short answer with one thread, or with empty ones, has no η and earns nothing. It takes the whole group, so it is
-added before advantages are made, not by the reward function, and evaluation shows rewards without it.
+short answer with one thread, or with empty ones, has no η and earns nothing. It takes the whole group, so it
+is added before advantages are made, not by the reward function, and evaluation shows rewards without it.
 """
 
 from __future__ import annotations

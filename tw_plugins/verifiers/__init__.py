@@ -1,6 +1,7 @@
 """Is an answer right? One question to whoever the setting `verifier` names (docs/verifier.md).
 
     math            tw_plugins.grading, in this process and its own pool
+    http://…        a reward server
     anything else   a function in a process of ours: bounded, killed when late, replaced when it dies
 
 An answer on which a verifier fails scores 0, is counted (`verifier_failed`), and the first one is in the log.
@@ -17,10 +18,11 @@ from collections.abc import Iterable
 from tw_plugins.grading import extract_answer, is_equivalent
 from tw_plugins.grading.boxed import without_end_tokens
 from tw_plugins.grading.settings import GradingSettings
-from tw_plugins.verifiers.names import MATH, VerifierError
-from tw_plugins.verifiers.pool import Failed, pool_of, start
+from tw_plugins.verifiers import remote
+from tw_plugins.verifiers.names import MATH, VerifierError, is_remote
+from tw_plugins.verifiers.pool import pool_of, start
 from tw_plugins.verifiers.settings import VerifierSettings
-from tw_plugins.verifiers.task import Task, Verdict, Verifier
+from tw_plugins.verifiers.task import Failed, Task, Verdict, Verifier, score_in
 
 __all__ = ["Task", "Verdict", "Verifier", "VerifierError", "VerifierSettings", "check_verifier", "verify"]
 
@@ -39,14 +41,20 @@ def verify(task: Task, settings: VerifierSettings) -> Verdict:
     """
     if settings.verifier == MATH:
         return _verify_math(task.text, task.reference, settings)
-    ended = Task(task.prompt, without_end_tokens(task.text), task.reference, task.extra)
     try:
-        score = pool_of(settings.verifier).score(ended, settings.verifier_timeout_s)
+        score = _score(task, settings.verifier, settings.verifier_timeout_s)
     except Failed as failure:
-        _outcomes.count_failure(settings.verifier, str(failure), ended)
+        _outcomes.count_failure(settings.verifier, str(failure), task)
         return Verdict(0.0, failed=str(failure))
     _outcomes.count_verdict(settings.verifier)
     return Verdict(score)
+
+
+def _score(task: Task, verifier: str, seconds: float) -> float:
+    if is_remote(verifier):
+        return score_in(verifier, remote.ask(verifier, task, seconds))
+    ended = Task(task.prompt, without_end_tokens(task.text), task.reference, task.extra)
+    return pool_of(verifier).score(ended, seconds)
 
 
 def check_verifier(settings: VerifierSettings, sources: Iterable[str] = ()) -> None:
@@ -58,7 +66,7 @@ def check_verifier(settings: VerifierSettings, sources: Iterable[str] = ()) -> N
     Raises:
         VerifierError: it cannot; one line.
     """
-    if settings.verifier != MATH:
+    if settings.verifier != MATH and not is_remote(settings.verifier):
         start(settings.verifier, sources).kill()
 
 

@@ -7,12 +7,17 @@ import re
 from tw_plugins.errors import UserError
 from tw_plugins.settings import closest
 
-__all__ = ["ALLOWED", "MATH", "VerifierError", "check_name", "target_of"]
+__all__ = ["ALLOWED", "MATH", "VerifierError", "check_name", "is_remote", "target_of"]
 
 MATH = "math"
-FUNCTIONS: dict[str, str] = {}
+FUNCTIONS = {
+    "choice": "tw_plugins.verifiers.choice:verify",
+    "verl": "verl_ext.verifier:verify",
+    "reasoning_gym": "tw_plugins.verifiers.gym:verify",
+}
 """Name → `module:function`."""
-ALLOWED = ", ".join((MATH, *FUNCTIONS, "pkg.module:function or path/to/file.py:function"))
+ALLOWED = ", ".join((MATH, *FUNCTIONS, "pkg.module:function, path/to/file.py:function or http://…"))
+REMOTE = ("http://", "https://")
 _TARGET = re.compile(r"(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*|.+\.py):[A-Za-z_]\w*", re.DOTALL)
 
 
@@ -25,10 +30,17 @@ def check_name(verifier: str, setting: str) -> None:
     Raises:
         ValueError: neither a name nor a function's place.
     """
-    if verifier != MATH and verifier not in FUNCTIONS and not _TARGET.fullmatch(verifier):
+    if is_remote(verifier) or _TARGET.fullmatch(verifier):
+        return
+    if verifier != MATH and verifier not in FUNCTIONS:
         meant = closest(verifier, (MATH, *FUNCTIONS))
         hint = f"did you mean {meant}? " if meant else ""
         raise ValueError(f"{setting}={verifier!r}: there is none of that name; {hint}Give {ALLOWED}")
+
+
+def is_remote(verifier: str) -> bool:
+    """Whether it is a server's address, or several with commas."""
+    return all(url.strip().startswith(REMOTE) for url in verifier.split(","))
 
 
 def target_of(verifier: str) -> str:

@@ -20,18 +20,14 @@ from typing import Any
 
 from tw_plugins.grading.process import GRACE_SECONDS, JsonProcess, NotReady, WorkerDied, WorkerLate
 from tw_plugins.verifiers.names import VerifierError, target_of
-from tw_plugins.verifiers.task import Task
+from tw_plugins.verifiers.task import Failed, Task, score_in
 
-__all__ = ["Failed", "VerifierPool", "start"]
+__all__ = ["VerifierPool", "pool_of", "start"]
 
 # -P: the folder of the script, which holds our modules, does not shadow other packages.
 WORKER = (sys.executable, "-P", str(Path(__file__).with_name("worker.py")))
 SIZE = 32
 START_SECONDS = 300.0  # a module may import torch, or load a model
-
-
-class Failed(Exception):
-    """No verdict on one answer: the verifier raised, was late, or died."""
 
 
 class VerifierPool:
@@ -85,13 +81,7 @@ class VerifierPool:
             raise Failed(f"no verdict after {seconds:g} s")
         if "error" in reply:
             raise Failed(reply["error"])
-        score: float | None = reply.get("score")
-        if score is None or not 0 <= score <= 1:
-            raise VerifierError(
-                f"verifier {self.verifier} returned {reply.get('odd', score)}: a score is true, false or a "
-                "number from 0 to 1. Mend what it returns"
-            )
-        return score
+        return score_in(self.verifier, reply.get("score"), reply.get("odd"))
 
     def _start(self) -> JsonProcess:
         process = start(self.verifier)

@@ -6,7 +6,13 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-__all__ = ["Task", "Verdict", "Verifier"]
+from tw_plugins.verifiers.names import VerifierError
+
+__all__ = ["Failed", "Task", "Verdict", "Verifier", "score_in"]
+
+
+class Failed(Exception):
+    """No verdict on one answer: the verifier raised, was late, or died."""
 
 
 class Verifier(Protocol):
@@ -55,3 +61,20 @@ class Verdict:
     def correct(self) -> bool:
         """Right in every respect."""
         return self.score == 1
+
+
+def score_in(verifier: str, given: Any, odd: str | None = None) -> float:
+    """The score that a verifier gave.
+
+    Args:
+        odd: how it looked, where it was no number.
+
+    Raises:
+        VerifierError: it is none.
+    """
+    if not isinstance(given, int | float) or not 0 <= given <= 1:
+        raise VerifierError(
+            f"verifier {verifier} returned {odd or repr(given)}: a score is true, false or a number from 0 "
+            "to 1. Mend what it returns"
+        )
+    return float(given)

@@ -1,7 +1,7 @@
 """The program of one verifier's process: JSON lines in, JSON lines out, somebody's function in between.
 
-Started by `verifiers.pool` as a script. What the function prints goes to the standard error; it may hang or die
-on what a model wrote, and then costs one answer.
+Started by `verifiers.pool` as a script. What the function prints goes to the standard error; it may hang or
+die on what a model wrote, and then costs one answer.
 
     → {"target": "my.py:verify", "path": ["/…", …], "sources": ["openai/gsm8k"]}
     ← {"ready": true} or {"error": "my.py has no function verify"}
@@ -20,6 +20,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ def load(target: str) -> Callable[..., Any]:
     function = getattr(module, name, None)
     if not callable(function):
         raise ValueError(f"{place} has no function {name}")
+    if list(inspect.signature(function).parameters) == ["queries", "prompts", "labels"]:
+        return partial(_upstreams, function)
     try:
         inspect.signature(function).bind("", "", "", {})
     except TypeError as error:
@@ -45,6 +48,14 @@ def load(target: str) -> Callable[..., Any]:
             f"{name}{inspect.signature(function)} must take (prompt, text, reference, extra): {error}"
         ) from error
     return function
+
+
+def _upstreams(reward_func: Callable[..., Any], prompt: str, text: str, reference: Any, extra: Any) -> Any:
+    """A function for OpenRLHF's `--reward.remote_url file.py`, of one answer."""
+    prompt = extra.get("templated_prompt", prompt)
+    rewards = reward_func([prompt + text], [prompt], [reference])["rewards"]
+    rewards = rewards.tolist() if hasattr(rewards, "tolist") else rewards
+    return rewards[0] if isinstance(rewards, list) else rewards
 
 
 def _file(path: Path) -> Any:
