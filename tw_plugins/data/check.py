@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.datasets.columns import USUAL, Columns
-from tw_plugins.datasets.examples import read_examples
+from tw_plugins.datasets.examples import read_examples, wanted_by
 from tw_plugins.datasets.holes import Holes
 from tw_plugins.datasets.questions import questions
 from tw_plugins.datasets.settings import INSTRUCTION
@@ -17,6 +17,7 @@ from tw_plugins.datasets.template import ChatTemplate
 from tw_plugins.sft.examples import sft_examples
 from tw_plugins.sft.rows import RowMaker
 from tw_plugins.trajectory import ControlTokens
+from tw_plugins.verifiers.names import MATH
 
 __all__ = ["Checked", "Shown", "check_prompts", "check_sft"]
 
@@ -33,7 +34,7 @@ class Shown:
 
     where: str
     parts: list[tuple[str, bool]]
-    target: str | None = None
+    target: Any = None
 
 
 @dataclass
@@ -95,10 +96,11 @@ def check_prompts(
     columns: Columns = USUAL,
     split: str = "train",
     instruction: str = INSTRUCTION,
+    verifier: str = MATH,
 ) -> Checked:
     """Prompts of RL and evaluation with their reference answers; raises as `check_sft`."""
     checked = Checked()
-    read = read_examples(sources, "answer", columns, split)
+    read = read_examples(sources, wanted_by(verifier), columns, split)
     for asked in checked.holes.out_of(questions(read, ChatTemplate(tokenizer), instruction)):
         where = asked.example.where
         checked.count(len(asked.prompt.ids), where)

@@ -20,7 +20,10 @@ _LABEL = re.compile(r"\(?\s*([A-Z]|\d)\s*(?:[.:)]\s*)*")
 _LABELLED = re.compile(r"(?:\(\s*([A-Z]|\d)\s*\)|([A-Z]|\d)\s*[.:)])[.:]?\s*(.+)")
 _LINE = re.compile(r"^[ \t]*[-*]?[ \t]*(?:\(([A-Z])\)|([A-Z])[.:)])[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _IN_A_ROW = re.compile(r"\(([A-Z])\)[ \t]*([^()\n]+?)[ \t]*(?=\([A-Z]\)|$)", re.MULTILINE)
-_SAID = re.compile(r"answer(?:\s+is)?\s*:?\s*[*$]*\(?([A-Z]|\d)\)?(?![\w'])", re.IGNORECASE)
+_SAID = re.compile(
+    r"(?i:answer(?:\s+is)?)\s*:?\s*[*$]*\(?([A-Z]|\d)\)?(?![\w')])"
+    r"(?!\s*(?:or|and|,|/)\s*\(?(?:[A-Z]|\d)\b)"  # of two letters neither
+)
 _SHOWN = 20_000  # characters at the end of a text in which a sentence is looked for
 
 
@@ -62,7 +65,7 @@ def choices_in(prompt: str) -> dict[str, str]:
 
 def _last_said(text: str) -> str | None:
     said = _SAID.findall(text.rpartition("</think>")[2][-_SHOWN:])
-    return said[-1].upper() if said else None
+    return said[-1] if said else None
 
 
 def _read(text: str, choices: Mapping[str, str]) -> tuple[str, str]:
