@@ -13,7 +13,7 @@ from math import prod
 from pathlib import Path
 
 from openrlhf_ext.settings import SettingsError
-from tw_plugins.verifiers.names import MATH
+from tw_plugins.verifiers.names import MATH, from_anywhere
 
 logger = logging.getLogger(__name__)
 
@@ -84,17 +84,17 @@ def check_samples(arguments: list[str]) -> None:
 
 
 def with_remote(arguments: list[str], verifier: str) -> str:
-    """`--reward.remote_url` as a verifier; upstream (`train_ppo_ray.py:637`) forgets it beside an executor.
+    """The verifier, or `--reward.remote_url` as one; upstream (`train_ppo_ray.py:637`) forgets it beside an executor.
 
     Raises:
         SettingsError: it is given and `--tw.verifier` too.
     """
     (url,) = given(arguments, {REMOTE_FLAG: None})
     if url is None:
-        return verifier
+        return from_anywhere(verifier)
     if verifier != MATH:
         raise SettingsError(f"{REMOTE_FLAG} {url} and --tw.verifier {verifier}: give one of the two")
-    return f"{Path(url).absolute()}:reward_func" if url.endswith(".py") else url
+    return from_anywhere(f"{url}:reward_func") if url.endswith(".py") else url
 
 
 def with_executor(arguments: list[str], ours: str) -> list[str]:

@@ -18,6 +18,7 @@ from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
 from tw_plugins.planning.here import check_memory
 from tw_plugins.verifiers import check_verifier
+from tw_plugins.verifiers.names import from_anywhere
 from verl_ext.engine_settings import STRATEGIES, EngineKeys, engine_problems
 from verl_ext.files import check_prompt_files
 from verl_ext.planner import job_of_config
@@ -56,6 +57,8 @@ def check(config: Any) -> None:
     sources = check_prompt_files(config.data, tokenizer)
     if reward := reward_settings(config):
         check_verifier(reward, sources)
+        if reward.verifier != (anywhere := from_anywhere(reward.verifier)):
+            config.reward.custom_reward_function.reward_kwargs.verifier = anywhere
     if settings.layout == "trie":
         check_span(model_config, config.data.max_prompt_length + limits.max_tokens)
     if config.actor_rollout_ref.actor.strategy in STRATEGIES:
@@ -139,7 +142,13 @@ def _deviations(config: Any, layout: str) -> Iterator[str]:
             "algorithm.rollout_correction.bypass_mode=True: nothing would show that the actor disagrees with "
             f"the engine; trainer.v1.trainer_mode={NAME}_sync looks every few steps, set it"
         )
-    if reward_settings(config) is None:
+    reward = reward_settings(config)
+    if reward and config.reward.reward_model.get("enable") and ":" not in reward.verifier:
+        yield (
+            f"reward.reward_model.enable=True: verifier {reward.verifier} does not ask it; one of your own finds "
+            "it at extra['reward_router_address'], see docs/verifier.md"
+        )
+    if reward is None:
         yield (
             "reward.custom_reward_function is not pkg://tw_plugins.reward: one of your own must grade "
             "extra_info['threadweaver']['text']; verl's solution_str holds branch copies of the threads"

@@ -30,7 +30,9 @@ def verify(prompt: str, text: str, reference: Any, extra: Mapping[str, Any]) -> 
     # Published GSM8K has its answers behind the working, verl's own files the answer alone.
     reference = reference.rpartition("####")[2].strip() if isinstance(reference, str) else reference
     result = default_compute_score(source, text, reference, dict(extra))
-    return float(result.get("acc", result.get("score")) if isinstance(result, dict) else result)
+    if isinstance(result, dict):
+        result = result["acc"] if "acc" in result else result["score"]
+    return float(result)
 
 
 def check(sources: Iterable[str]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from tw_plugins.errors import UserError
 from tw_plugins.settings import closest
 
-__all__ = ["ALLOWED", "MATH", "VerifierError", "check_name", "is_remote", "target_of"]
+__all__ = ["ALLOWED", "MATH", "VerifierError", "check_name", "from_anywhere", "is_remote", "target_of"]
 
 MATH = "math"
 FUNCTIONS = {
@@ -41,6 +42,12 @@ def check_name(verifier: str, setting: str) -> None:
 def is_remote(verifier: str) -> bool:
     """Whether it is a server's address, or several with commas."""
     return all(url.strip().startswith(REMOTE) for url in verifier.split(","))
+
+
+def from_anywhere(verifier: str) -> str:
+    """The same verifier for a process that works in another folder: a file by its absolute path."""
+    place, separator, name = verifier.rpartition(":")
+    return f"{Path(place).absolute()}:{name}" if separator and place.endswith(".py") else verifier
 
 
 def target_of(verifier: str) -> str:

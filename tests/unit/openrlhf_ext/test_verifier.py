@@ -68,7 +68,8 @@ def verifier_of(*arguments: str) -> str:
 def test_upstreams_remote_url_is_a_verifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert verifier_of() == "math"
-    assert verifier_of("--tw.verifier", "my_verifier.py:verify") == "my_verifier.py:verify"
+    assert verifier_of("--tw.verifier", "my_verifier.py:verify") == f"{tmp_path}/my_verifier.py:verify"
+    assert verifier_of("--tw.verifier", "os.path:exists") == "os.path:exists"
     assert verifier_of("--reward.remote_url", "http://a/x,http://b/x") == "http://a/x,http://b/x"
     assert verifier_of("--reward.remote_url", "reward.py") == f"{tmp_path / 'reward.py'}:reward_func"
 

@@ -96,6 +96,26 @@ def test_the_start_names_a_verifier_that_is_none(toy: Toy, tmp_path: Path) -> No
         preflight.check(rl_config(toy, f"{KWARGS}.verifier=choice", "data.threadweaver.verifier=math"))
 
 
+def test_a_file_is_found_from_any_folder(toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = own(tmp_path, "return 1")
+    monkeypatch.chdir(tmp_path)
+    config = rl_config(toy, f"{KWARGS}.verifier='mine.py:verify'")
+    preflight.check(config)
+    assert config.reward.custom_reward_function.reward_kwargs.verifier == place
+    assert prompt_settings(config.data).verifier == place
+
+
+def test_a_reward_model_that_nobody_asks_is_named(toy: Toy, caplog: pytest.LogCaptureFixture) -> None:
+    preflight.check(rl_config(toy, "reward.reward_model.enable=True"))
+    assert any("verifier math does not ask it" in line for line in caplog.messages)
+
+
+async def test_its_address_is_in_extra(toy: Toy, tmp_path: Path) -> None:
+    place = own(tmp_path, "return extra['reward_router_address'] == 'localhost:1'")
+    result = await score(toy, data_of(summary("x")), f"{KWARGS}.verifier='{place}'", router="localhost:1")
+    assert result["reward_extra_info"]["acc"] == 1.0
+
+
 def test_references_are_kept_as_published(toy: Toy, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
