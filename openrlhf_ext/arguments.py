@@ -84,7 +84,7 @@ def check_samples(arguments: list[str]) -> None:
 
 
 def with_remote(arguments: list[str], verifier: str) -> str:
-    """The verifier, or `--reward.remote_url` as one; upstream (`train_ppo_ray.py:637`) forgets it beside an executor.
+    """The verifier, or `--reward.remote_url` as one, which upstream forgets beside an executor (`:637`).
 
     Raises:
         SettingsError: it is given and `--tw.verifier` too.

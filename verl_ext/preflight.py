@@ -145,8 +145,8 @@ def _deviations(config: Any, layout: str) -> Iterator[str]:
     reward = reward_settings(config)
     if reward and config.reward.reward_model.get("enable") and ":" not in reward.verifier:
         yield (
-            f"reward.reward_model.enable=True: verifier {reward.verifier} does not ask it; one of your own finds "
-            "it at extra['reward_router_address'], see docs/verifier.md"
+            f"reward.reward_model.enable=True: verifier {reward.verifier} does not ask it; one of your own "
+            "finds it at extra['reward_router_address'], see docs/verifier.md"
         )
     if reward is None:
         yield (
