@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from transformers import AutoTokenizer
 
 from tests.support.verl.configs import rl_config
 from tests.unit.verl_ext.test_reward_manager import data_of, score, summary
 from tw_plugins.verifiers import VerifierError, VerifierSettings, check_verifier
 from verl_ext import preflight
+from verl_ext.prompts import read_prompts
 from verl_ext.settings import prompt_settings
 from verl_ext.verifier import check, verify
 
@@ -117,17 +120,14 @@ async def test_its_address_is_in_extra(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_references_are_kept_as_published(toy: Toy, tmp_path: Path) -> None:
-    from transformers import AutoTokenizer
-
-    from verl_ext.prompts import read_prompts
-
-    rows = [
-        {"problem": "2?", "answer": {"tests": [1, 2]}, "metadata": {"a": [1, "b"]}, "data_source": "mine"}
-    ]
+    (one,) = pq.read_table(toy["rl"]).slice(0, 1).to_pylist()
+    one |= {"reward_model": {"ground_truth": {"tests": [1, 2]}}, "metadata": {"a": [1, "b"]}}
     path = tmp_path / "p.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.write_text(json.dumps(one))
     config = rl_config(toy, f"{KWARGS}.verifier=os:getpid").data
     tokenizer = AutoTokenizer.from_pretrained(toy["model"])
     (row,), holes = read_prompts([str(path)], config, tokenizer)
     assert row["reward_model"]["ground_truth"] == {"tests": [1, 2]} and not holes.total
-    assert row["data_source"] == "mine" and json.loads(row["extra_info"]["metadata"]) == {"a": [1, "b"]}
+    assert row["data_source"] == one["data_source"] and json.loads(row["extra_info"]["metadata"]) == {
+        "a": [1, "b"]
+    }
