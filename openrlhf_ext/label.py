@@ -26,7 +26,7 @@ class Label(str):
     def of(cls, asked: Question) -> Self:
         """Of one row, as it is asked."""
         reference = asked.example.target
-        label = cls(reference if isinstance(reference, str) else json.dumps(reference))
+        label = cls(reference if isinstance(reference, str) else json.dumps(reference, default=str))
         label.prompt = str(asked.messages[-1]["content"])
         label.reference, label.extra = reference, asked.example.extra
         return label

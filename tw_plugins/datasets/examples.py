@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from tw_plugins.datasets.columns import ANSWERS, CONVERSATIONS, PROMPTS, RESPONS
 from tw_plugins.datasets.holes import BadRow, Hole
 from tw_plugins.datasets.messages import Message, messages_of, split_response, text_of
 from tw_plugins.datasets.references import published, reference_of
-from tw_plugins.datasets.rows import Row, read_rows
+from tw_plugins.datasets.rows import Row, is_source_of_files, read_rows
 from tw_plugins.storage.parquet import DataFileError
 from tw_plugins.verifiers.names import MATH
 
@@ -54,11 +55,19 @@ class Example:
         """What a verifier may read besides: `data_source`, `metadata` as JSON, and all of `extra_info`."""
         extra = self.columns.get("extra_info")
         source = self.columns.get("data_source") or self.columns.get("datasource")
-        own = {"data_source": str(source or Path(self.where.rpartition(", ")[0]).stem)}
+        own = {"data_source": str(source or _name_of(self.where.rpartition(", ")[0]))}
         if (metadata := self.columns.get("metadata")) is not None:
             # One type in every row, whatever is in it: tables ask for that.
             own["metadata"] = metadata if isinstance(metadata, str) else json.dumps(metadata, default=str)
         return {**own, **(extra if isinstance(extra, Mapping) else {})}
+
+
+@cache
+def _name_of(source: str) -> str:
+    """A file's or folder's name alone, a data set of the hub as its scorers call it: `openai/gsm8k`."""
+    if is_source_of_files(source) or Path(source).exists():
+        return Path(source).stem
+    return source.partition("@")[0].partition(":")[0]
 
 
 def wanted_by(verifier: str) -> Wanted:

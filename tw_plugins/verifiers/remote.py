@@ -33,7 +33,7 @@ def ask(urls: str, task: Task, seconds: float) -> Any:
         Failed: none has answered with a reward in time.
     """
     prompt = task.extra.get(TEMPLATED, task.prompt)
-    label = task.reference if isinstance(task.reference, str) else json.dumps(task.reference)
+    label = task.reference if isinstance(task.reference, str) else json.dumps(task.reference, default=str)
     body = {"query": [prompt + task.text], "prompts": [prompt], "labels": [label]}
     servers, deadline = random.sample(every := urls.split(","), len(every)), time.monotonic() + seconds
     why = ""
