@@ -11,8 +11,6 @@ import random
 import time
 from typing import Any
 
-import httpx
-
 from tw_plugins.verifiers.task import Failed, Task
 
 __all__ = ["TEMPLATED", "ask"]
@@ -32,6 +30,8 @@ def ask(urls: str, task: Task, seconds: float) -> Any:
     Raises:
         Failed: none has answered with a reward in time.
     """
+    import httpx  # not above: whoever reads the settings imports this module
+
     prompt = task.extra.get(TEMPLATED, task.prompt)
     label = task.reference if isinstance(task.reference, str) else json.dumps(task.reference, default=str)
     body = {"query": [prompt + task.text], "prompts": [prompt], "labels": [label]}
@@ -43,13 +43,15 @@ def ask(urls: str, task: Task, seconds: float) -> Any:
             break
         try:
             return _reward(servers[attempt % len(servers)].strip(), body, left)
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
             why = f"{type(error).__name__}: {error}"
         time.sleep(max(0.0, min(PAUSE_SECONDS, deadline - time.monotonic())))
     raise Failed(f"no reward from {urls}: {why}" if why else f"no verdict after {seconds:g} s")
 
 
 def _reward(url: str, body: dict[str, Any], seconds: float) -> Any:
+    import httpx
+
     deadline, content = time.monotonic() + seconds, b""
     with httpx.stream("POST", url, json=body, timeout=seconds, trust_env=False) as response:
         response.raise_for_status()
