@@ -54,6 +54,9 @@ class JsonProcess:
         first: sent before it has to be ready.
         stderr: as in `subprocess`; a pipe that nobody reads would hold up the program.
 
+    Attributes:
+        ready: the line in which it said so.
+
     Raises:
         NotReady: it does not get ready.
     """
@@ -78,7 +81,7 @@ class JsonProcess:
         os.set_blocking(self.process.stdin.fileno(), False)
         try:
             ready = self._read(start_seconds) if first is None else self.request(first, start_seconds)
-            problem = ready.get("error")
+            problem, self.ready = ready.get("error"), ready
         except WorkerLate:
             problem = f"not ready after {start_seconds:g} s"
         except WorkerDied:

@@ -1,7 +1,8 @@
 """Processes of one verifier: each answers one request at a time, within its seconds, and may die of it.
 
-A process for each call that is under way, at most `SIZE`; the callers' threads bound them too. They start
-when first needed, in the time that importing the function takes, and serve until this process ends.
+A process for each call that is under way: at most `SIZE`, or `WAITING` of an `async` verifier, which waits for
+others. They start when first needed, in the time, and with the memory, that importing the function takes, and
+serve until this process ends.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ __all__ = ["VerifierPool", "pool_of", "start"]
 
 # -P: the folder of the script, which holds our modules, does not shadow other packages.
 WORKER = (sys.executable, "-P", str(Path(__file__).with_name("worker.py")))
-SIZE = 32
+SIZE, WAITING = 2, 32
 START_SECONDS = 300.0  # a module may import torch, or load a model
 
 
@@ -35,14 +36,14 @@ class VerifierPool:
 
     Args:
         verifier: as the setting names it.
-        size: processes at most; more callers wait for a free one.
     """
 
-    def __init__(self, verifier: str, size: int = SIZE) -> None:
+    def __init__(self, verifier: str) -> None:
         self.verifier = verifier
+        self._lock = threading.Lock()
         self._slots: queue.LifoQueue[JsonProcess | None] = queue.LifoQueue()
-        for _ in range(size):
-            self._slots.put(None)
+        self._size = 0
+        self._widen(SIZE)
         self._owner = os.getpid()
         self._alive: set[JsonProcess] = set()
         atexit.register(self.close)
@@ -86,7 +87,16 @@ class VerifierPool:
     def _start(self) -> JsonProcess:
         process = start(self.verifier)
         self._alive.add(process)
+        if process.ready["async"]:
+            self._widen(WAITING)
         return process
+
+    def _widen(self, size: int) -> None:
+        """Slots for so many processes; more callers wait for a free one."""
+        with self._lock:
+            while self._size < size:
+                self._slots.put(None)
+                self._size += 1
 
     def close(self) -> None:
         """Kills all processes. In a forked child it does nothing: they are the parent's."""

@@ -4,7 +4,7 @@ Started by `verifiers.pool` as a script. What the function prints goes to the st
 die on what a model wrote, and then costs one answer.
 
     → {"target": "my.py:verify", "path": ["/…", …], "sources": ["openai/gsm8k"]}
-    ← {"ready": true} or {"error": "my.py has no function verify"}
+    ← {"ready": true, "async": false} or {"error": "my.py has no function verify"}
     → {"prompt": "…", "text": "…", "reference": "7", "extra": {…}, "seconds": 60}
     ← {"score": 0.5} or {"late": true} or {"error": "KeyError: 'x'"} or {"odd": "'yes'"}
 """
@@ -113,7 +113,8 @@ def main() -> None:
         why = str(error) if type(error) is ValueError else said(error)
         print(json.dumps({"error": why or said(error)}), file=replies, flush=True)
         return
-    print(json.dumps({"ready": True}), file=replies, flush=True)
+    ready = {"ready": True, "async": inspect.iscoroutinefunction(verify)}
+    print(json.dumps(ready), file=replies, flush=True)
     with asyncio.Runner() as runner:
         for line in sys.stdin:
             print(json.dumps(verified(verify, json.loads(line), runner)), file=replies, flush=True)

@@ -165,7 +165,17 @@ def test_many_threads_ask_at_once(verifier: str) -> None:
     with ThreadPoolExecutor(4) as threads:
         scores = [verdict.score for verdict in threads.map(lambda text: ask(verifier, text), texts)]
     assert scores == [1, 0, 0, 0.5] * 2
-    assert len(pool.pool_of(verifier)._alive) <= 4
+    assert len(pool.pool_of(verifier)._alive) <= pool.SIZE
+
+
+def test_those_that_wait_wait_together(verifier: str) -> None:
+    """A plain function has few processes, since it computes; an `async` one has many."""
+    later = verifier.replace(":check", ":later")
+    ask(later, "7", "7")
+    with ThreadPoolExecutor(4) as threads:
+        verdicts = list(threads.map(lambda _: ask(later, "sleep", seconds=1), range(4)))
+    assert all(verdict.failed == "no verdict after 1 s" for verdict in verdicts)
+    assert len(pool.pool_of(later)._alive) == 4 > pool.SIZE
 
 
 def test_a_forked_child_starts_its_own(verifier: str) -> None:
