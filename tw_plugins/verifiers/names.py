@@ -31,12 +31,11 @@ def check_name(verifier: str, setting: str) -> None:
     Raises:
         ValueError: neither a name nor a function's place.
     """
-    if is_remote(verifier) or _TARGET.fullmatch(verifier):
+    if verifier == MATH or verifier in FUNCTIONS or is_remote(verifier) or _TARGET.fullmatch(verifier):
         return
-    if verifier != MATH and verifier not in FUNCTIONS:
-        meant = closest(verifier, (MATH, *FUNCTIONS))
-        hint = f"did you mean {meant}? " if meant else ""
-        raise ValueError(f"{setting}={verifier!r}: there is none of that name; {hint}Give {ALLOWED}")
+    meant = closest(verifier, (MATH, *FUNCTIONS))
+    hint = f"did you mean {meant}? " if meant else ""
+    raise ValueError(f"{setting}={verifier!r}: there is none of that name; {hint}Give {ALLOWED}")
 
 
 def is_remote(verifier: str) -> bool:
