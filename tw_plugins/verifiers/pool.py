@@ -1,8 +1,8 @@
 """Processes of one verifier: each answers one request at a time, within its seconds, and may die of it.
 
 A process for each call that is under way: at most `SIZE`, or `WAITING` of an `async` verifier, which waits
-for others. They start when first needed, in the time, and with the memory, that importing the function takes, and
-serve until this process ends.
+for others. They start when first needed, in the time, and with the memory, that importing the function
+takes, and serve until this process ends.
 """
 
 from __future__ import annotations
