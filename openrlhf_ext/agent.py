@@ -20,6 +20,7 @@ from openrlhf.utils.agent import AgentExecutorBase
 from openrlhf_ext import hooks
 from openrlhf_ext.actor_engine import RolloutActorEngine
 from openrlhf_ext.experience import ROW_FIELD
+from openrlhf_ext.label import task_of
 from openrlhf_ext.settings import METRICS, PREFIX, RLSettings, SettingsError
 from openrlhf_ext.weights_version import NEWEST, OLDEST
 from tw_plugins.adapter.prompt import PromptTooLong
@@ -29,6 +30,7 @@ from tw_plugins.rollout import EngineError, Rollout, fork_join
 from tw_plugins.rollout.deadline import WithDeadline
 from tw_plugins.trajectory import ControlTokens
 from tw_plugins.trie import TrieRow, row_from_rollout, trained_ranges
+from tw_plugins.verifiers.remote import TEMPLATED
 
 logger = logging.getLogger(__name__)
 
@@ -82,9 +84,11 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
         )
         if not any(call.completion.token_ids for call in rollout.calls):
             raise EngineError(f"vLLM sampled nothing after the prompt {prompt[:80]!r}")
-        summary = summarise(rollout, tags)
+        asked, reference, extra = task_of(prompt, label)
+        summary = {**extra, TEMPLATED: prompt, EXTRA_FIELD: summarise(rollout, tags, asked)}
+        source = str(extra.get("data_source", ""))
         scores = await asyncio.to_thread(
-            compute_score, "", "", label, {EXTRA_FIELD: summary}, **self.settings.reward()
+            compute_score, source, "", reference, summary, **self.settings.reward()
         )
         row = row_from_rollout(rollout)
         return {
@@ -93,7 +97,7 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
             "images": None,
             "mm_train_inputs": None,
             "reward": scores["score"],
-            "scores": scores["acc"],  # what dynamic filtering looks at: 0 or 1
+            "scores": scores["acc"],  # what dynamic filtering looks at: 0 to 1
             "truncated": "max_tokens" in rollout.limits_hit,
             "extra_logs": {
                 **{f"{METRICS}/{name}/mean": value for name, value in scores.items()},

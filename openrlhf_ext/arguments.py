@@ -13,6 +13,7 @@ from math import prod
 from pathlib import Path
 
 from openrlhf_ext.settings import SettingsError
+from tw_plugins.verifiers.names import MATH, from_anywhere
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ ESTIMATOR, UPSTREAM_ESTIMATOR = "p_grpo", "dr_grpo"
 ESTIMATOR_FLAG, SAMPLES_FLAG = "--algo.advantage.estimator", "--rollout.n_samples_per_prompt"
 EQ_4 = {ESTIMATOR_FLAG: ESTIMATOR, "--actor.loss_agg_mode": "token-mean", "--algo.kl.init_coef": "0"}
 AGENT_FLAG = "--train.agent_func_path"
+REMOTE_FLAG = "--reward.remote_url"
 PRESET_FLAG, ATTENTION_FLAG = "--tw.preset", "--ds.attn_implementation"
 PRESET_HELP = (
     "upstream's flags as ThreadWeaver wants them, where they are not given: attention that takes a mask; in "
@@ -79,6 +81,20 @@ def check_samples(arguments: list[str]) -> None:
         raise SettingsError(
             f"{SAMPLES_FLAG} is {samples}: {estimator} compares the answers to a prompt, set it to at least 2"
         )
+
+
+def with_remote(arguments: list[str], verifier: str) -> str:
+    """The verifier, or `--reward.remote_url` as one, which upstream forgets beside an executor (`:637`).
+
+    Raises:
+        SettingsError: it is given and `--tw.verifier` too.
+    """
+    (url,) = given(arguments, {REMOTE_FLAG: None})
+    if url is None:
+        return from_anywhere(verifier)
+    if verifier != MATH:
+        raise SettingsError(f"{REMOTE_FLAG} {url} and --tw.verifier {verifier}: give one of the two")
+    return from_anywhere(f"{url}:reward_func") if url.endswith(".py") else url
 
 
 def with_executor(arguments: list[str], ours: str) -> list[str]:

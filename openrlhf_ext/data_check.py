@@ -8,7 +8,7 @@ from typing import Any
 from openrlhf_ext.blending import local
 from openrlhf_ext.settings import RLSettings
 from tw_plugins.datasets.columns import Columns
-from tw_plugins.datasets.examples import examples_of
+from tw_plugins.datasets.examples import Example, examples_of, wanted_by
 from tw_plugins.datasets.holes import Hole, Holes
 from tw_plugins.datasets.questions import questions
 from tw_plugins.datasets.rows import Row, is_source_of_files, read_rows
@@ -31,24 +31,35 @@ def template_of(tokenizer: Any, data: Any, input_template: str | None) -> Templa
 
 def check_prompts(
     flag: str, datasets: str | None, split: str, data: Any, settings: RLSettings, tokenizer: Any
-) -> None:
+) -> set[str]:
     """Every local source has prompts, none of them bad where that is an error.
 
     Args:
         data: OpenRLHF's `args.data`.
         tokenizer: None where it is not to be loaded yet; prompts are not templated then.
 
+    Returns:
+        Every `data_source` in them.
+
     Raises:
         DataFileError: the message begins with the flag.
     """
 
+    found: set[str] = set()
+
+    def seen(example: Example | Hole) -> Example | Hole:
+        found.update(() if isinstance(example, Hole) else (example.extra["data_source"],))
+        return example
+
     def asked(rows: Rows) -> Iterator[object]:
-        examples = examples_of(rows, "answer", columns_of(data, answer=data.label_key))
+        columns = columns_of(data, answer=data.label_key)
+        examples = map(seen, examples_of(rows, wanted_by(settings.verifier), columns))
         if tokenizer is None:
             return examples
         return questions(examples, template_of(tokenizer, data, data.input_template), settings.instruction)
 
     _check(flag, datasets, split, settings.strict, asked)
+    return found
 
 
 def check_responses(flag: str, datasets: str | None, split: str, data: Any) -> None:

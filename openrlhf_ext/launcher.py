@@ -19,6 +19,7 @@ from openrlhf_ext.arguments import (
     preset,
     with_estimator,
     with_executor,
+    with_remote,
 )
 from openrlhf_ext.device import ON_THE_CPU, chosen_device
 from openrlhf_ext.seams import SUPPORTED
@@ -77,12 +78,13 @@ def read(flags: type[Common], arguments: list[str], agent: str | None) -> tuple[
         ours = vars(known)
         if ours.pop("preset"):
             theirs = [*preset(theirs, chosen_device().attention, agent is not None), *theirs]
-        settings = flags(**ours)
         if unknown := [flag for flag in theirs if flag.startswith(("--tw.", "--no-tw."))]:
             raise SettingsError(f"{unknown[0]} is not one of ThreadWeaver's flags; see --help")
         if agent is not None:
             check_samples(theirs)
+            ours["verifier"] = with_remote(theirs, ours["verifier"])
             theirs = with_executor(theirs, agent)
+        settings = flags(**ours)
     return settings, with_estimator(theirs)
 
 

@@ -30,6 +30,7 @@ from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
 from tw_plugins.planning.here import check_memory
 from tw_plugins.settings import closest
+from tw_plugins.verifiers import check_verifier
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +48,13 @@ def check_rl(args: Any, settings: RLSettings) -> None:
     for line in [*_frozen_tags(args), *_deviations(args), *_idle_correction(args, settings)]:
         logger.warning(line)
     tokenizer = _check_model(args.actor.model_name_or_path, args, settings)
+    sources: set[str] = set()
     for flag, datasets, split in (
         ("--data.prompt_dataset", args.data.prompt_dataset, args.data.prompt_split),
         ("--eval.dataset", args.eval.dataset, args.eval.split),
     ):
-        check_prompts(flag, datasets, split, args.data, settings, tokenizer)
+        sources |= check_prompts(flag, datasets, split, args.data, settings, tokenizer)
+    check_verifier(settings, sources)
 
 
 def check_sft(args: Any, settings: SFTSettings) -> None:

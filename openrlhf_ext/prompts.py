@@ -14,8 +14,9 @@ from openrlhf.datasets import PromptDataset as UpstreamDataset
 
 from openrlhf_ext.blending import rows_in
 from openrlhf_ext.data_check import columns_of, template_of
+from openrlhf_ext.label import Label
 from openrlhf_ext.settings import RLSettings
-from tw_plugins.datasets.examples import examples_of
+from tw_plugins.datasets.examples import examples_of, wanted_by
 from tw_plugins.datasets.holes import Holes
 from tw_plugins.datasets.questions import Question, questions
 from tw_plugins.storage.parquet import DataFileError
@@ -43,7 +44,7 @@ class PromptDataset(UpstreamDataset):  # type: ignore[misc]
         name = str(getattr(strategy.args.data, "prompt_dataset", "the data set"))
         strategy.print(holes.summary(name, len(asked), "prompts to ask", longest))
         self.prompts = [one.prompt.text for one in asked]
-        self.labels = [one.example.target for one in asked]
+        self.labels = list(map(Label.of, asked))
         self.images = [None] * len(asked)
         self.datasources = [str(one.example.columns.get("datasource") or "default") for one in asked]
 
@@ -59,7 +60,8 @@ def read_prompts(
     settings = RLSettings.from_environment()
     holes = Holes(settings.strict)
     name = str(getattr(data, "prompt_dataset", "the data set"))
-    examples = examples_of(rows_in(dataset, name), "answer", columns_of(data, answer=data.label_key))
+    columns = columns_of(data, answer=data.label_key)
+    examples = examples_of(rows_in(dataset, name), wanted_by(settings.verifier), columns)
     asked = questions(examples, template_of(tokenizer, data, input_template), settings.instruction)
     found = list(holes.out_of(asked))
     if not found:

@@ -67,14 +67,14 @@ class ThreadWeaverAgentLoop(AgentLoopBase):
         engine = ServerEngine(self.server_manager, sampling_params)
         rollout = await fork_join(
             WithDeadline(engine, self.settings.engine_timeout_s, f"{KEY}.engine_timeout_s"),
-            await self._prompt_ids(list(kwargs["raw_prompt"])),
+            await self._prompt_ids(messages := list(kwargs["raw_prompt"])),
             self.tags,
             self.limits,
             mode=self.settings.mode,
             request_id=uuid4().hex,
             request_id_per_thread=self.settings.request_ids == "thread",
         )
-        summary = summarise(rollout, self.tags)
+        summary = summarise(rollout, self.tags, str(messages[-1].get("content")))
         if self.settings.layout == "rows":
             rows = rows_from_rollout(rollout)
             if rows:  # none where the engine sampled nothing at all

@@ -17,12 +17,14 @@ from tw_plugins.adapter.vocabulary import check_vocabulary, warn_of_ends
 from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
 from tw_plugins.planning.here import check_memory
+from tw_plugins.verifiers import check_verifier
+from tw_plugins.verifiers.names import from_anywhere
 from verl_ext.engine_settings import STRATEGIES, EngineKeys, engine_problems
 from verl_ext.files import check_prompt_files
 from verl_ext.planner import job_of_config
 from verl_ext.recomputing import bypasses
 from verl_ext.seams import SUPPORTED
-from verl_ext.settings import KEY, SettingsError, reward_settings, settings_from
+from verl_ext.settings import KEY, REWARD_KEY, SettingsError, prompt_settings, reward_settings, settings_from
 from verl_ext.verl_settings import ESTIMATOR, NAME, run_deviations, run_problems, uses_threadweaver
 from verl_ext.weight_bucket import bucket_problems
 
@@ -56,7 +58,11 @@ def check(config: Any) -> None:
     warn_of_ends(tokenizer)
     if found := list(bucket_problems(config, model_config)):
         raise SettingsError("\n".join(found))
-    check_prompt_files(config.data, tokenizer)
+    sources = check_prompt_files(config.data, tokenizer)
+    if reward := reward_settings(config):
+        check_verifier(reward, sources)
+        if reward.verifier != (anywhere := from_anywhere(reward.verifier)):
+            config.reward.custom_reward_function.reward_kwargs.verifier = anywhere
     if settings.layout == "trie":
         check_span(model_config, config.data.max_prompt_length + limits.max_tokens)
     if config.actor_rollout_ref.actor.strategy in STRATEGIES:
@@ -111,7 +117,12 @@ def _reward_problems(config: Any) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
         return
-    mode = config.trainer.v1.trainer_mode
+    mode, prompts = config.trainer.v1.trainer_mode, prompt_settings(config.data)
+    if settings and settings.verifier != prompts.verifier:
+        yield (
+            f"{prompts.PREFIX}verifier={prompts.verifier} is not the reward's: set "
+            f"+{prompts.PREFIX}verifier={settings.verifier}, as {REWARD_KEY}.verifier is"
+        )
     if settings and settings.acceleration == "critical_path" and not mode.startswith(NAME):
         yield (
             "acceleration=critical_path compares the trajectories of a group, which verl's own trainer "
@@ -135,7 +146,13 @@ def _deviations(config: Any, layout: str) -> Iterator[str]:
             "algorithm.rollout_correction.bypass_mode=True: nothing would show that the actor disagrees with "
             f"the engine; trainer.v1.trainer_mode={NAME}_sync looks every few steps, set it"
         )
-    if reward_settings(config) is None:
+    reward = reward_settings(config)
+    if reward and config.reward.reward_model.get("enable") and ":" not in reward.verifier:
+        yield (
+            f"reward.reward_model.enable=True: verifier {reward.verifier} does not ask it; one of your own "
+            "finds it at extra['reward_router_address'], see docs/verifier.md"
+        )
+    if reward is None:
         yield (
             "reward.custom_reward_function is not pkg://tw_plugins.reward: one of your own must grade "
             "extra_info['threadweaver']['text']; verl's solution_str holds branch copies of the threads"

@@ -22,7 +22,7 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.fs import copy_to_local
 
 from tw_plugins.datasets.columns import Columns
-from tw_plugins.datasets.examples import read_examples
+from tw_plugins.datasets.examples import read_examples, wanted_by
 from tw_plugins.datasets.holes import Holes
 from tw_plugins.datasets.questions import Question, questions
 from tw_plugins.datasets.template import ChatTemplate
@@ -72,7 +72,7 @@ def read_prompts(sources: Any, data: Any, tokenizer: Any) -> tuple[list[dict[str
     columns = Columns(None if prompt_key == "prompt" else prompt_key, settings.answer_key)
     template = ChatTemplate(tokenizer, data.get("apply_chat_template_kwargs"))
     holes = Holes(settings.strict)
-    examples = read_examples(as_paths(sources), "answer", columns, settings.split)
+    examples = read_examples(as_paths(sources), wanted_by(settings.verifier), columns, settings.split)
     asked = questions(examples, template, settings.instruction)
     rows = [_row(question, prompt_key) for question in holes.out_of(asked)]
     if not rows:
@@ -82,13 +82,13 @@ def read_prompts(sources: Any, data: Any, tokenizer: Any) -> tuple[list[dict[str
 
 def _row(question: Question, prompt_key: str) -> dict[str, Any]:
     columns = question.example.columns
-    source = question.example.where.rpartition(", ")[0]
+    extra = question.example.extra
     return {
         **{name: columns[name] for name in KEPT if columns.get(name) is not None},
         prompt_key: question.messages,
-        "data_source": str(columns.get("data_source") or Path(source).stem),
+        "data_source": extra.pop("data_source"),
         "reward_model": {**_object(columns.get("reward_model")), "ground_truth": question.example.target},
-        "extra_info": {"index": question.place, **_object(columns.get("extra_info"))},
+        "extra_info": {"index": question.place, **extra},
     }
 
 

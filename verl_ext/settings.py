@@ -18,6 +18,7 @@ from tw_plugins.datasets.settings import PromptSettings
 from tw_plugins.reward import RewardSettings
 from tw_plugins.rollout import Limits, RolloutSettings
 from tw_plugins.settings import SettingsError, section, setting
+from tw_plugins.verifiers.names import ALLOWED, MATH, check_name
 
 __all__ = [
     "KEY",
@@ -82,6 +83,12 @@ class Prompts(PromptSettings):
         None, "column of the reference answers; `null` takes the first usual name"
     )
     split: str = setting("train", "of folders and of data sets of the hub")
+    verifier: str = setting(
+        MATH,
+        "the reward's, which says what a reference may be; threadweaver_rl takes it from there",
+        check=check_name,
+        allowed=ALLOWED,
+    )
 
 
 def prompt_settings(data: Any) -> Prompts:

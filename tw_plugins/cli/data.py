@@ -25,6 +25,8 @@ from tw_plugins.cli.options import (
     Temperature,
     Template,
     TopP,
+    VerifierName,
+    VerifierTimeout,
 )
 from tw_plugins.cli.stage1 import register as register_stage1
 from tw_plugins.cli.tasks import register as register_tasks
@@ -106,6 +108,8 @@ def selftrain(
     chat_template: Template = None,
     prompt_key: PromptKey = None,
     answer_key: AnswerKey = None,
+    verifier: VerifierName = DEFAULTS.verifier,
+    verifier_timeout_s: VerifierTimeout = DEFAULTS.verifier_timeout_s,
 ) -> None:
     """Sample trajectories in parallel mode and make an SFT set of the right, well-formed ones (stage 2).
 
@@ -130,6 +134,8 @@ def selftrain(
         max_tokens=max_tokens,
         max_thread_tokens=max_thread_tokens,
         concurrency=concurrency,
+        verifier=verifier,
+        verifier_timeout_s=verifier_timeout_s,
     )
     if per_prompt is not None and per_prompt > samples:
         raise typer.BadParameter(

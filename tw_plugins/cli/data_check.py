@@ -9,7 +9,9 @@ import typer
 from rich.text import Text
 
 from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.options import DEFAULTS, VerifierName
 from tw_plugins.errors import visible
+from tw_plugins.verifiers.names import MATH
 
 __all__ = ["register"]
 
@@ -40,13 +42,16 @@ def register(data: typer.Typer) -> None:
         chat_template: Annotated[
             str | None, typer.Option(help="A file, or chatml; the tokenizer's own when not given.")
         ] = None,
+        verifier: VerifierName = DEFAULTS.verifier,
     ) -> None:
         """Show what will be trained or asked: counts, what is left out and why, rows as the model sees them.
 
         Columns are found by their usual names. Status 1: rows are left out, or none is usable.
         """
         keys = prompt_key, answer_key, response_key
-        if not run(sources, model, use, keys, split, max_length, rows, chat_template, PlainConsole()):
+        if not run(
+            sources, model, use, keys, split, max_length, rows, chat_template, PlainConsole(), verifier
+        ):
             raise typer.Exit(1)
 
 
@@ -60,6 +65,7 @@ def run(
     rows: int,
     chat_template: str | None,
     console: PlainConsole,
+    verifier: str = MATH,
 ) -> bool:
     """Prints the check; False where rows are left out."""
     from tw_plugins.data.check import check_prompts, check_sft
@@ -72,7 +78,7 @@ def run(
         if use == "sft":
             checked = check_sft(sources, tokenizer, max_length, rows, Columns(*keys), split)
         else:
-            checked = check_prompts(sources, tokenizer, rows, Columns(*keys), split)
+            checked = check_prompts(sources, tokenizer, rows, Columns(*keys), split, verifier=verifier)
     for shown in checked.shown:
         console.rule(shown.where, align="left", style="dim")
         text = Text()
@@ -80,7 +86,7 @@ def run(
             text.append(visible(part).join(TRAINED) if trained else visible(part), "green" if trained else "")
         console.print(text)
         if shown.target is not None:
-            console.print(Text(f"reference answer: {visible(shown.target)}", "green"))
+            console.print(Text(f"reference answer: {visible(str(shown.target))}", "green"))
     console.rule(style="dim")
     for line in [*checked.notes, *checked.holes.lines()]:
         console.print(Text(visible(line), "yellow"), soft_wrap=True)

@@ -27,6 +27,8 @@ from tw_plugins.cli.options import (
     Template,
     Tolerance,
     TopP,
+    VerifierName,
+    VerifierTimeout,
     WallClock,
     option,
 )
@@ -67,6 +69,8 @@ def eval_run(
     wall_clock: WallClock = DEFAULTS.wall_clock_problems,
     tolerance: Tolerance = DEFAULTS.tolerance,
     answer_line: AnswerLine = DEFAULTS.answer_line,
+    verifier: VerifierName = DEFAULTS.verifier,
+    verifier_timeout_s: VerifierTimeout = DEFAULTS.verifier_timeout_s,
     samples: Annotated[
         int | None, option("samples", "When not given, the paper's of a benchmark, else 1.")
     ] = None,
@@ -107,6 +111,8 @@ def eval_run(
         wall_clock_problems=wall_clock,
         tolerance=tolerance,
         answer_line=answer_line,
+        verifier=verifier,
+        verifier_timeout_s=verifier_timeout_s,
         samples=samples,
     )
     run(model, data, parse_modes(mode), out, settings, limit, PlainConsole(), where)

@@ -20,7 +20,7 @@ from tw_plugins.evaluation.scores import EvaluationError, summarise
 from tw_plugins.rollout import Mode
 from tw_plugins.storage.atomic import write_text
 
-__all__ = ["parse_modes", "run", "summary_line", "table"]
+__all__ = ["failures_line", "parse_modes", "run", "summary_line", "table"]
 
 Summary = dict[str, Any]
 SUMMARY = "summary.json"
@@ -65,6 +65,8 @@ def run(
     write_text(out / SUMMARY, json.dumps(summaries, indent=2) + "\n")
     console.print(f"{data}: avg@{settings.samples} at temperature {settings.temperature:g}", soft_wrap=True)
     console.print(table(results))
+    if line := failures_line([record for records in results.values() for record in records]):
+        console.print(line, soft_wrap=True)
     console.print(summary_line(summaries), soft_wrap=True)
     return summaries
 
@@ -82,6 +84,14 @@ def table(results: dict[Mode, list[EvalRecord]]) -> Figures:
             view.add_row(f"  {kind}", *_cells([record for record in records if record.kind == kind]))
         view.add_section()
     return view
+
+
+def failures_line(records: Sequence[EvalRecord]) -> str | None:
+    """How often the verifier failed, and the first reason; None for never."""
+    reasons = [record.failed for record in records if record.failed]
+    return (
+        f"the verifier failed on {len(reasons)} of {len(records)}, first: {reasons[0]}" if reasons else None
+    )
 
 
 def _cells(records: list[EvalRecord]) -> list[str]:

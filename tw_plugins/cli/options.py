@@ -29,6 +29,8 @@ __all__ = [
     "Template",
     "Tolerance",
     "TopP",
+    "VerifierName",
+    "VerifierTimeout",
     "WallClock",
     "option",
     "sentence",
@@ -63,6 +65,8 @@ MaxBlocks = Annotated[int, option("max_blocks")]
 Concurrency = Annotated[int, option("concurrency")]
 Tolerance = Annotated[float, option("tolerance")]
 AnswerLine = Annotated[bool, option("answer_line")]
+VerifierName = Annotated[str, option("verifier")]
+VerifierTimeout = Annotated[float, option("verifier_timeout_s")]
 WallClock = Annotated[int, option("wall_clock_problems")]
 
 BaseUrl = Annotated[

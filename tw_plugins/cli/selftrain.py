@@ -44,6 +44,8 @@ def run(
             server,
         )
     console.print(table(funnel))
+    if funnel.verifier_failed:
+        console.print(f"the verifier failed on {funnel.verifier_failed} complete samples", soft_wrap=True)
     where = f"written to {out / SFT}" if funnel.kept else "nothing is kept, so there is no set"
     of = f"{funnel.kept} trajectories of {funnel.prompts_kept} of {funnel.prompts} prompts"
     console.print(f"{of}; {where}", soft_wrap=True)

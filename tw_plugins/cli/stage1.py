@@ -11,6 +11,7 @@ from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.expanded import expanded
 from tw_plugins.data.stage1.endpoint import ChatSettings
 from tw_plugins.data.stage1.steps import Options
+from tw_plugins.verifiers.settings import VerifierSettings
 
 __all__ = ["register"]
 
@@ -21,6 +22,7 @@ Traces = Annotated[
 Out = Annotated[
     Path, typer.Option(help="JSON Lines to write; what is there and still holds is not done again.")
 ]
+Verifying = Annotated[VerifierSettings, "verifier", "verifier_timeout_s"]
 Tokenizer = Annotated[
     str | None, typer.Option(help="Folder of a model, to count tokens; characters when not given.")
 ]
@@ -32,10 +34,14 @@ def register(data: typer.Typer) -> None:
     @data.command()
     @expanded
     def structure(
-        source: Traces, out: Out, chat: ChatSettings, options: Annotated[Options, "attempts"]
+        source: Traces,
+        out: Out,
+        chat: ChatSettings,
+        options: Annotated[Options, "attempts"],
+        verifying: Verifying,
     ) -> None:
         """Step 1: a model finds what is independent in sequential traces, and checks itself."""
-        _show("structure", source, out, options, chat)
+        _show("structure", source, out, options, chat, verifying=verifying)
 
     @data.command()
     @expanded
@@ -60,9 +66,10 @@ def register(data: typer.Typer) -> None:
         _show("outline", source, out, options, chat)
 
     @data.command("filter")
-    def filter_(source: Source, out: Out, tokenizer: Tokenizer = None) -> None:
+    @expanded
+    def filter_(source: Source, out: Out, verifying: Verifying, tokenizer: Tokenizer = None) -> None:
         """Step 5: what is well-formed and still right becomes sft.parquet, with statistics; no model."""
-        _show("filter", source, out, Options(), None, tokenizer)
+        _show("filter", source, out, Options(), None, tokenizer, verifying)
 
     @data.command()
     @expanded
@@ -71,6 +78,7 @@ def register(data: typer.Typer) -> None:
         out: Annotated[Path, typer.Option(help="Folder for all files, sft.parquet and statistics.json.")],
         chat: ChatSettings,
         options: Options,
+        verifying: Verifying,
         tokenizer: Tokenizer = None,
     ) -> None:
         """Rewrite sequential traces as parallel trajectories, all five steps (§4.1).
@@ -80,7 +88,7 @@ def register(data: typer.Typer) -> None:
         """
         from tw_plugins.cli.stage1_output import show_stage1
 
-        if not show_stage1(source, out, options, chat, tokenizer, PlainConsole()):
+        if not show_stage1(source, out, options, chat, tokenizer, PlainConsole(), verifying):
             raise typer.Exit(1)
 
 
@@ -91,8 +99,9 @@ def _show(
     options: Options,
     chat: ChatSettings | None = None,
     tokenizer: str | None = None,
+    verifying: VerifierSettings = VerifierSettings(),  # noqa: B008
 ) -> None:
     from tw_plugins.cli.stage1_output import show_step
 
-    if not show_step(step, source, out, options, chat, tokenizer, PlainConsole()):
+    if not show_step(step, source, out, options, chat, tokenizer, PlainConsole(), verifying):
         raise typer.Exit(1)

@@ -23,6 +23,7 @@ from tw_plugins.data.stage1.runner import Tally
 from tw_plugins.data.stage1.steps import ANSWERS, STEPS, USAGE, Options, run, run_all, write_data_set
 from tw_plugins.storage.files import same
 from tw_plugins.storage.jsonl import InputError
+from tw_plugins.verifiers.settings import VerifierSettings
 
 __all__ = ["show_stage1", "show_step"]
 
@@ -47,12 +48,13 @@ def show_step(
     chat: ChatSettings | None,
     tokenizer: str | None,
     console: Console,
+    verifying: VerifierSettings = VerifierSettings(),  # noqa: B008
 ) -> bool:
     """One step over a file; after `filter` the data set and its statistics too. False: nothing is left."""
     count = _counter(tokenizer)
     with _journal(out.parent, (source, out), chat, console) as journal, progress_bars(console) as bars:
         watch = partial(_watcher(bars, [step]), step)
-        tally = asyncio.run(run(step, source, out, options, chat, journal, watch))
+        tally = asyncio.run(run(step, source, out, options, chat, journal, watch, verifying))
     if step == STEPS[-1]:
         _show_data_set(out, count, console)
     return _finish({step: tally}, console)
@@ -65,6 +67,7 @@ def show_stage1(
     chat: ChatSettings,
     tokenizer: str | None,
     console: Console,
+    verifying: VerifierSettings = VerifierSettings(),  # noqa: B008
 ) -> bool:
     """All five steps. False: nothing is left."""
     import pyarrow  # noqa: F401
@@ -72,7 +75,7 @@ def show_stage1(
     # That the last step cannot write, or a wrong folder, must not be found out after everything is paid for.
     count = _counter(tokenizer)
     with _journal(folder, (source,), chat, console) as journal, progress_bars(console) as bars:
-        tallies = run_all(source, folder, options, chat, journal, _watcher(bars, STEPS))
+        tallies = run_all(source, folder, options, chat, journal, _watcher(bars, STEPS), verifying)
     _show_data_set(folder / f"{len(STEPS)}-{STEPS[-1]}.jsonl", count, console)
     return _finish(tallies, console)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.datasets.columns import USUAL, Columns
-from tw_plugins.datasets.examples import read_examples
+from tw_plugins.datasets.examples import read_examples, wanted_by
 from tw_plugins.datasets.holes import Holes
 from tw_plugins.datasets.questions import questions
 from tw_plugins.datasets.settings import INSTRUCTION
@@ -18,6 +18,7 @@ from tw_plugins.sft.examples import sft_examples
 from tw_plugins.sft.rows import RowMaker
 from tw_plugins.trajectory import ControlTokens
 from tw_plugins.trajectory.ends import Ends
+from tw_plugins.verifiers.names import MATH
 
 __all__ = ["Checked", "Shown", "check_prompts", "check_sft"]
 
@@ -34,7 +35,7 @@ class Shown:
 
     where: str
     parts: list[tuple[str, bool]]
-    target: str | None = None
+    target: Any = None
 
 
 @dataclass
@@ -99,11 +100,12 @@ def check_prompts(
     columns: Columns = USUAL,
     split: str = "train",
     instruction: str = INSTRUCTION,
+    verifier: str = MATH,
 ) -> Checked:
     """Prompts of RL and evaluation with their reference answers; raises as `check_sft`."""
     template = ChatTemplate(tokenizer)
     checked = Checked(notes=_notes(template))
-    read = read_examples(sources, "answer", columns, split)
+    read = read_examples(sources, wanted_by(verifier), columns, split)
     for asked in checked.holes.out_of(questions(read, template, instruction)):
         where = asked.example.where
         checked.count(len(asked.prompt.ids), where)

@@ -60,6 +60,7 @@ class Funnel:
         complete: that end by themselves, no limit hit.
         kept: within the constraints, and no copy of another sample.
         prompts_kept: prompts of which a sample is kept.
+        verifier_failed: complete samples on which the verifier failed; they count as wrong.
     """
 
     prompts: int
@@ -69,6 +70,7 @@ class Funnel:
     well_formed: int
     kept: int
     prompts_kept: int
+    verifier_failed: int = 0
 
 
 def sift(records: Iterable[EvalRecord], ends: tuple[str, ...], keep: Keep) -> tuple[Funnel, list[EvalRecord]]:
@@ -97,6 +99,7 @@ def sift(records: Iterable[EvalRecord], ends: tuple[str, ...], keep: Keep) -> tu
         well_formed=len(well_formed),
         kept=len(kept),
         prompts_kept=len(of_prompt),
+        verifier_failed=sum(record.failed is not None for record in complete),
     )
     return funnel, kept
 

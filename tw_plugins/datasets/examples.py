@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from tw_plugins.datasets.columns import ANSWERS, CONVERSATIONS, PROMPTS, RESPONSES, USUAL, Columns, find
 from tw_plugins.datasets.holes import BadRow, Hole
 from tw_plugins.datasets.messages import Message, messages_of, split_response, text_of
-from tw_plugins.datasets.references import reference_of
-from tw_plugins.datasets.rows import Row, read_rows
+from tw_plugins.datasets.references import published, reference_of
+from tw_plugins.datasets.rows import Row, is_source_of_files, read_rows
 from tw_plugins.storage.parquet import DataFileError
+from tw_plugins.verifiers.names import MATH
 
-__all__ = ["Example", "Wanted", "example_of", "example_with_response", "examples_of", "read_examples"]
+__all__ = [
+    "Example",
+    "Wanted",
+    "example_of",
+    "example_with_response",
+    "examples_of",
+    "read_examples",
+    "wanted_by",
+]
 
-Wanted = Literal["answer", "response"]
-"""What an example has beside its prompt: the reference answer of RL and evaluation, or SFT's response."""
+Wanted = Literal["answer", "reference", "response"]
+"""What an example has beside its prompt: an answer that `math` can compare with, any reference as it is
+published, or SFT's response."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +41,38 @@ class Example:
         columns: as published.
         prompt_column: where the prompt stands.
         messages: of the prompt; the last is not the assistant's.
-        target: the reference answer or the response.
+        target: the reference answer or the response; text, but for a reference that is a list or an object.
     """
 
     where: str
     columns: Mapping[str, Any]
     prompt_column: str
     messages: list[Message]
-    target: str
+    target: Any
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What a verifier may read besides: `data_source`, `metadata` as JSON, and all of `extra_info`."""
+        extra = self.columns.get("extra_info")
+        source = self.columns.get("data_source") or self.columns.get("datasource")
+        own = {"data_source": str(source or _name_of(self.where.rpartition(", ")[0]))}
+        if (metadata := self.columns.get("metadata")) is not None:
+            # One type in every row, whatever is in it: tables ask for that.
+            own["metadata"] = metadata if isinstance(metadata, str) else json.dumps(metadata, default=str)
+        return {**own, **(extra if isinstance(extra, Mapping) else {})}
+
+
+@cache
+def _name_of(source: str) -> str:
+    """A file's or folder's name alone, a data set of the hub as its scorers call it: `openai/gsm8k`."""
+    if is_source_of_files(source) or Path(source).exists():
+        return Path(source).stem
+    return source.partition("@")[0].partition(":")[0]
+
+
+def wanted_by(verifier: str) -> Wanted:
+    """What the setting `verifier` compares answers with."""
+    return "answer" if verifier == MATH else "reference"
 
 
 def read_examples(
@@ -91,7 +127,8 @@ def example_of(row: Row, wanted: Wanted, columns: Columns = USUAL) -> Example | 
         name, prompt = find(row.columns, columns.prompt, PROMPTS, "prompt", row.where)
         messages = _to_answer(messages_of(prompt))
         _, answer = find(row.columns, columns.answer, ANSWERS, "reference answer", row.where)
-        return Example(row.where, row.columns, name, messages, reference_of(answer))
+        read = reference_of if wanted == "answer" else published
+        return Example(row.where, row.columns, name, messages, read(answer))
     except BadRow as bad:
         return Hole(row.where, bad.reason, bad.detail)
 

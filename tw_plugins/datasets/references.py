@@ -10,7 +10,7 @@ from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import text_of
 from tw_plugins.grading import extract_answer, is_readable
 
-__all__ = ["reference_of"]
+__all__ = ["published", "reference_of"]
 
 _AFTER_WORKING = re.compile(r".*####(.*)", re.DOTALL)  # GSM8K's
 LONGEST = 200  # characters; what is longer is a solution
@@ -36,6 +36,18 @@ def reference_of(value: Any) -> str:
     if not isinstance(value, str):
         raise BadRow("reference answer is not text", f"{value!r:.60}")
     return _answer_in(text_of(value))
+
+
+def published(value: Any) -> Any:
+    """The reference as it stands, for a verifier other than `math`: text (a number too), a list or an object.
+
+    None where there is none: some verifiers need no reference.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() if isinstance(value, str) else value
 
 
 def _answer_in(text: str) -> str:

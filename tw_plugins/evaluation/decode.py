@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from tw_plugins.evaluation.problems import EvalProblem, decomposable_places
 from tw_plugins.evaluation.records import EvalRecord, spans_of
 from tw_plugins.evaluation.scores import EvaluationError
-from tw_plugins.grading import extract_answer, is_equivalent
-from tw_plugins.grading.settings import GradingSettings
 from tw_plugins.latency import measure
 from tw_plugins.rollout import Engine, Limits, Mode, Rollout, fork_join
 from tw_plugins.rollout.concurrency import all_or_raise
 from tw_plugins.trajectory import ControlTokens, validate_ids
+from tw_plugins.verifiers import Task, VerifierSettings, verify
+from tw_plugins.verifiers.names import MATH
 
 __all__ = ["evaluate"]
 
@@ -33,7 +33,7 @@ async def evaluate(
     limits: Limits,
     concurrency: int,
     wall_clock_problems: int = 0,
-    grading: GradingSettings = GradingSettings(),  # noqa: B008
+    grading: VerifierSettings = VerifierSettings(),  # noqa: B008
     progress: Callable[[EvalRecord], None] = lambda record: None,
 ) -> list[EvalRecord]:
     """Decodes and grades every problem.
@@ -42,7 +42,7 @@ async def evaluate(
         concurrency: trajectories decoded at a time.
         wall_clock_problems: so many of the decomposable problems, the first ones (the first of all where none
             is decomposable), come last: one at a time, after a warm-up, and with their ``wall_s``.
-        grading: what counts as a final answer, and how near a decimal must be.
+        grading: who says whether an answer is right.
         progress: called with every record as it is made.
 
     Returns:
@@ -50,6 +50,7 @@ async def evaluate(
 
     Raises:
         EvaluationError: ``concurrency`` is below 1.
+        VerifierError, GradingError: see `tw_plugins.verifiers.verify`.
         Exception: what the engine raised, after the other trajectories were cancelled.
     """
     if concurrency < 1:
@@ -84,18 +85,18 @@ def _record(
     problem: EvalProblem,
     rollout: Rollout,
     tags: ControlTokens,
-    grading: GradingSettings,
+    grading: VerifierSettings,
     wall_s: float | None,
 ) -> EvalRecord:
     latency, text = measure(rollout), tags.decode(rollout.response_ids)
-    answer = extract_answer(text, grading.answer_line)
+    verdict = verify(Task(problem.prompt, text, problem.reference, problem.extra), grading)
     return EvalRecord(
         index=problem.index,
         kind=problem.kind,
         mode=rollout.mode,
         prompt=problem.prompt,
         text=text,
-        correct=answer is not None and is_equivalent(answer, problem.reference, grading.tolerance),
+        correct=verdict.correct,
         well_formed=not validate_ids(rollout.response_ids, tags),
         total=latency.total,
         longest=latency.longest,
@@ -104,5 +105,7 @@ def _record(
         wall_s=wall_s,
         limits_hit=rollout.limits_hit,
         spans=spans_of(rollout, timed=wall_s is not None),
-        unanswered=answer is None,
+        unanswered=verdict.unanswered,
+        score=None if grading.verifier == MATH else verdict.score,
+        failed=verdict.failed,
     )

@@ -34,6 +34,8 @@ def describe(records: Sequence[EvalRecord]) -> Figures:
             problems, samples              counts
             accuracy, format, activation   shares in 0..1
             unanswered                     share of trajectories without a final answer
+            score, verifier_failed         of a verifier other than `math`, else None: mean score in 0..1,
+                                           share of trajectories on which it failed
             token_latency, total_tokens    tokens
             self_parallelism               total / longest of a trajectory (paper Table 3)
             wall_s, wall_s_problems        seconds at batch size 1 and over how many problems; None and 0
@@ -69,6 +71,8 @@ _MEASURES: Mapping[str, Measure] = {
     "activation": lambda record: record.blocks > 0,
     "format": lambda record: record.well_formed,
     "unanswered": lambda record: record.unanswered,
+    "score": lambda record: record.score,
+    "verifier_failed": lambda record: None if record.score is None else record.failed is not None,
     "limited": lambda record: any(record.limits_hit.values()),
 }
 

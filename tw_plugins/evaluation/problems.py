@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.datasets.columns import USUAL, Columns
-from tw_plugins.datasets.examples import Example, example_of, read_examples
+from tw_plugins.datasets.examples import Example, Wanted, example_of, read_examples, wanted_by
 from tw_plugins.datasets.holes import Hole, Holes
 from tw_plugins.datasets.messages import Message
 from tw_plugins.datasets.questions import Question, questions
@@ -20,6 +20,7 @@ from tw_plugins.datasets.template import ChatTemplate
 from tw_plugins.evaluation import benchmarks
 from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.storage.files import is_there
+from tw_plugins.verifiers.names import MATH
 
 __all__ = ["EvalProblem", "decomposable_places", "read_problems"]
 
@@ -35,16 +36,18 @@ class EvalProblem:
         kind: for figures by kind; "all" in data that has none.
         prompt: the last message's text, for people.
         prompt_ids: (P,) what the engine is given.
-        reference: the right answer.
+        reference: the right answer, or whatever the verifier compares with.
         messages: the whole prompt.
+        extra: for the verifier, see `tw_plugins.verifiers.Verifier`.
     """
 
     index: int
     kind: str
     prompt: str
     prompt_ids: list[int]
-    reference: str
+    reference: Any
     messages: Sequence[Message] = field(default=(), repr=False, compare=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def read_problems(
@@ -53,6 +56,7 @@ def read_problems(
     limit: int | None = None,
     instruction: str = INSTRUCTION,
     columns: Columns = USUAL,
+    verifier: str = MATH,
 ) -> list[EvalProblem]:
     """The first ``limit`` problems (None: all), through the tokenizer's chat template.
 
@@ -63,6 +67,7 @@ def read_problems(
     Args:
         source: see `tw_plugins.datasets.rows.read_rows`, or the name of a benchmark.
         instruction: follows a problem that is no chat, see `tw_plugins.datasets.questions`.
+        verifier: which says what a reference may be.
 
     Raises:
         DataFileError: it cannot be read, lacks a column or has no rows.
@@ -70,7 +75,7 @@ def read_problems(
         EvaluationError: no benchmark of that name, or fewer than ``limit`` problems, or none.
     """
     holes = Holes()
-    asked = questions(_examples(source, columns), ChatTemplate(tokenizer), instruction)
+    asked = questions(_examples(source, columns, wanted_by(verifier)), ChatTemplate(tokenizer), instruction)
     problems = list(map(_problem, islice(holes.out_of(asked), limit)))
     for line in holes.lines():
         logger.warning("%s", line)
@@ -91,18 +96,18 @@ def decomposable_places(problems: Sequence[EvalProblem]) -> list[int]:
     return places or list(range(len(problems)))
 
 
-def _examples(source: Path | str, columns: Columns) -> Iterator[Example | Hole]:
+def _examples(source: Path | str, columns: Columns, wanted: Wanted) -> Iterator[Example | Hole]:
     name = str(source)
     if name in benchmarks.BENCHMARKS:
         for place, row in enumerate(benchmarks.load(name)):
-            yield example_of(Row(f"{name}, row {place}", row), "answer", columns)
+            yield example_of(Row(f"{name}, row {place}", row), wanted, columns)
         return
     path = Path(source)
     if not is_there(path) and not path.suffix and "/" not in name:
         raise EvaluationError(
             f"{name} is neither a file nor a benchmark: the benchmarks are {', '.join(benchmarks.BENCHMARKS)}"
         )
-    yield from read_examples([source], "answer", columns)
+    yield from read_examples([source], wanted, columns)
 
 
 def _problem(asked: Question) -> EvalProblem:
@@ -115,6 +120,7 @@ def _problem(asked: Question) -> EvalProblem:
         prompt_ids=asked.prompt.ids,
         reference=asked.example.target,
         messages=asked.messages,
+        extra=asked.example.extra,
     )
 
 

@@ -62,7 +62,7 @@ class EvalRecord:
         mode: "parallel" or "autoregressive".
         prompt: the problem as the user asked it.
         text: the joined response, control tokens included.
-        correct: the final answer is equivalent to the reference.
+        correct: the final answer is right in every respect.
         well_formed: the response follows the grammar (no block at all is well-formed).
         total: sampled tokens.
         longest: token latency in tokens (P12).
@@ -71,7 +71,9 @@ class EvalRecord:
         wall_s: seconds of decoding at batch size 1; None when other problems were decoded at the same time.
         limits_hit: how often each limit was hit, see `tw_plugins.rollout.Rollout`.
         spans: requests in order, threads in outline order.
-        unanswered: there is no final answer at all; older files do not say.
+        unanswered: there is no final answer at all; this and what follows older files do not say.
+        score: 0 to 1, of a verifier other than `math`.
+        failed: why the verifier had no verdict; the answer counts as wrong then.
     """
 
     index: int
@@ -89,10 +91,12 @@ class EvalRecord:
     limits_hit: dict[str, int]
     spans: tuple[Span, ...]
     unanswered: bool = False
+    score: float | None = None
+    failed: str | None = None
 
 
 _FIELDS = {field.name for field in fields(EvalRecord)}
-_LATER = {"unanswered"}
+_LATER = {"unanswered", "score", "failed"}
 
 
 def spans_of(rollout: Rollout, timed: bool = False) -> tuple[Span, ...]:

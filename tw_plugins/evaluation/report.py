@@ -38,6 +38,7 @@ CLOCK_NOTE = (
     "The bracket holds how problems differ, not what the machine did: two evaluations of the same tokens "
     "may differ by more than it says."
 )
+VERIFIER_NOTE = "A score of 1 is a right answer. One on which the verifier failed scores 0."
 REDUNDANCY_NOTE = (
     f"Shared {N}-grams: of threads from the second on, the share that an earlier sibling has too. Repeated "
     "results: equations that two siblings have, per trajectory and of all equations. Neither counts what "
@@ -132,6 +133,7 @@ def _sections(rows: Rows) -> list[str]:
                 for name, found in rows
             ],
         ),
+        *_verifier_section(rows),
         "## Redundancy between sibling threads",
         REDUNDANCY_NOTE,
         markdown_table(
@@ -147,6 +149,17 @@ def _sections(rows: Rows) -> list[str]:
             [_redundancy_cells(name, found["redundancy"]) for name, found in rows],
         ),
     ]
+
+
+def _verifier_section(rows: Rows) -> list[str]:
+    """Nothing where answers were graded by `math`, which says right or wrong and nothing else."""
+    cells = [
+        [name, number_cell(found["score"], 3), share_cell(found["verifier_failed"])]
+        for name, found in rows
+        if found["score"] is not None
+    ]
+    head = ["", "mean score", "verifier failed"]
+    return ["## Verifier", VERIFIER_NOTE, markdown_table(head, cells)] if cells else []
 
 
 def _hits(limits: Mapping[str, int]) -> str:

@@ -21,6 +21,7 @@ from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.evaluation.settings import DEFAULTS, EvalSettings
 from tw_plugins.rollout import Engine, Limits, Mode
 from tw_plugins.trajectory import ControlTokens
+from tw_plugins.verifiers import check_verifier
 
 __all__ = [
     "EvalSettings",
@@ -67,6 +68,7 @@ def evaluate_model(
         EvaluationError: there is no such model, the data cannot be used, or a prompt leaves no room for a
             response.
         SettingsError: limits that contradict each other.
+        VerifierError: the verifier cannot be loaded, or fails on everything.
         EngineError: vLLM is missing or fails.
     """
     prepared = prepare(model, data, settings, limit)
@@ -96,7 +98,8 @@ def prepare(model: str, data: Path | str, settings: EvalSettings, limit: int | N
     tokenizer = with_template(load_tokenizer(model), settings.chat_template)
     tags = ControlTokens.from_tokenizer(tokenizer)
     columns = Columns(settings.prompt_key, settings.answer_key)
-    problems = read_problems(data, tokenizer, limit, settings.instruction, columns)
+    problems = read_problems(data, tokenizer, limit, settings.instruction, columns, settings.verifier)
+    check_verifier(settings, {str(problem.extra["data_source"]) for problem in problems})
     longest_prompt = max(len(problem.prompt_ids) for problem in problems)
     return Prepared(tags, problems, *_fitted(model, longest_prompt, settings))
 

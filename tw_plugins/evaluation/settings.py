@@ -8,16 +8,16 @@ from typing import Any
 
 from tw_plugins.datasets.settings import FOLLOWS, INSTRUCTION
 from tw_plugins.evaluation.scores import EvaluationError
-from tw_plugins.grading.settings import GradingSettings
 from tw_plugins.rollout.limits import Budget, budget
 from tw_plugins.settings import declared, setting
+from tw_plugins.verifiers.settings import VerifierSettings
 
-_NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems")
-_LATER = ("chat_template", "prompt_key", "answer_key", *declared(GradingSettings))
+_NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems", "verifier_timeout_s")
+_LATER = ("chat_template", "prompt_key", "answer_key", *declared(VerifierSettings))
 
 
 @dataclass(frozen=True)
-class EvalSettings(GradingSettings, Budget):
+class EvalSettings(VerifierSettings, Budget):
     """How to ask and decode.
 
     `engine_args` are further fields of vLLM's ``AsyncEngineArgs``; they win over ours.

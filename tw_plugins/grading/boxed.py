@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["extract_answer"]
+__all__ = ["extract_answer", "without_end_tokens"]
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 # TeX's box of one token, ``\boxed 5``; of a word ("the \boxed command") it is prose.
@@ -31,6 +31,12 @@ def extract_answer(text: str, answer_line: bool = False) -> str | None:
     return (_last_line(scope) if answer_line else None) or _last_box(scope)
 
 
+def without_end_tokens(text: str) -> str:
+    """The text without the tokens that ended it, and the white space around them."""
+    head, tail = text[:-_LONGEST_LINE], text[-_LONGEST_LINE:]
+    return head + _END_TOKENS.sub("", tail)
+
+
 def _last_box(text: str) -> str | None:
     closing = _closing_braces(text)
     for box in reversed(list(_BOX.finditer(text))):
@@ -44,7 +50,7 @@ def _last_box(text: str) -> str | None:
 
 def _last_line(text: str) -> str | None:
     """What follows ``Answer:`` on the last line that is not empty; a box there is opened."""
-    line = _END_TOKENS.sub("", text[-_LONGEST_LINE:]).rpartition("\n")[2]
+    line = without_end_tokens(text[-_LONGEST_LINE:]).rpartition("\n")[2]
     match = _LINE.fullmatch(line)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""One grading process, seen from ours: start it, ask it within a deadline, kill it.
+"""A process that works for ours, one of grading's above all: start it, ask it within a deadline, kill it.
 
 Plain `subprocess` and pipes instead of `multiprocessing` or pebble (5.2), which is made of that: they work
 from any thread, and inside Ray actors and other daemon processes, which may not have such children.
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,55 +38,82 @@ class WorkerDied(Exception):
     """The process ended without a reply."""
 
 
-class GradingProcess:
-    """One running worker. Not for two threads at once; the pool sees to that.
+class NotReady(Exception):
+    """The process did not get ready; the message says why."""
+
+
+class JsonProcess:
+    """A program that says ready (or why not) in one line of JSON, then answers each line with a line.
+
+    Not for two threads at once; a pool sees to that.
 
     Args:
-        command: the worker program.
-        start_seconds: how long it may take to say that it is ready (it imports math-verify).
+        command: the program.
+        start_seconds: how long it may take to say that it is ready.
+        first: sent before it has to be ready.
+        stderr: as in `subprocess`; a pipe that nobody reads would hold up the program.
+
+    Attributes:
+        ready: the line in which it said so.
 
     Raises:
-        GradingError: it does not get ready.
+        NotReady: it does not get ready.
     """
 
-    def __init__(self, command: Sequence[str] = WORKER, start_seconds: float = 120.0) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        start_seconds: float,
+        first: Mapping[str, Any] | None = None,
+        stderr: int | None = subprocess.DEVNULL,
+    ) -> None:
         self._buffer = b""
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # Nobody reads it, and a full pipe would hold up the worker.
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
             bufsize=0,
-            process_group=0,  # with the child that compares
+            process_group=0,  # with the children that work for it
         )
+        assert self.process.stdin is not None
+        os.set_blocking(self.process.stdin.fileno(), False)
         try:
-            problem = self._read(start_seconds).get("error")
+            ready = self._read(start_seconds) if first is None else self.request(first, start_seconds)
+            problem, self.ready = ready.get("error"), ready
         except WorkerLate:
             problem = f"not ready after {start_seconds:g} s"
         except WorkerDied:
             problem = f"it ended with status {self.process.wait()} before it was ready"
         if problem:
             self.kill()
-            raise GradingError(
-                f"grading worker did not start: {problem}. Is math-verify installed and importable?"
-            )
+            raise NotReady(str(problem))
 
-    def ask(self, answer: str | None, reference: str, tolerance: float, seconds: float) -> dict[str, Any]:
-        """Sends one request and waits for its reply; the worker itself keeps the deadline.
+    def request(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """Sends one request and waits for its reply.
 
         Raises:
-            WorkerLate: no reply GRACE_SECONDS after the deadline.
+            WorkerLate: no reply in time.
             WorkerDied: the process ended.
         """
-        # At most 48 kB of JSON (two texts of MAX_CHARACTERS): a pipe has room for it, so writing cannot hang.
-        request = {"answer": answer, "reference": reference, "tolerance": tolerance, "seconds": seconds}
+        deadline = time.monotonic() + seconds
+        self._write(json.dumps(request).encode() + b"\n", deadline)
+        return self._read(deadline - time.monotonic())
+
+    def _write(self, line: bytes, deadline: float) -> None:
+        """A pipe has room for 64 KiB: more is written while the process reads."""
         assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
-        except BrokenPipeError as error:
-            raise WorkerDied from error
-        return self._read(seconds + GRACE_SECONDS)
+        fd = self.process.stdin.fileno()
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT)
+        rest = memoryview(line)
+        while rest:
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise WorkerLate
+            try:
+                rest = rest[os.write(fd, rest) :]
+            except BrokenPipeError as error:
+                raise WorkerDied from error
 
     def _read(self, seconds: float) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -115,3 +142,29 @@ class GradingProcess:
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+class GradingProcess(JsonProcess):
+    """One running worker of grading.
+
+    Raises:
+        GradingError: it does not get ready.
+    """
+
+    def __init__(self, command: Sequence[str] = WORKER, start_seconds: float = 120.0) -> None:
+        try:
+            super().__init__(command, start_seconds)
+        except NotReady as error:
+            raise GradingError(
+                f"grading worker did not start: {error}. Is math-verify installed and importable?"
+            ) from error
+
+    def ask(self, answer: str | None, reference: str, tolerance: float, seconds: float) -> dict[str, Any]:
+        """Sends one request and waits for its reply; the worker itself keeps the deadline.
+
+        Raises:
+            WorkerLate: no reply GRACE_SECONDS after the deadline.
+            WorkerDied: the process ended.
+        """
+        request = {"answer": answer, "reference": reference, "tolerance": tolerance, "seconds": seconds}
+        return self.request(request, seconds + GRACE_SECONDS)

@@ -7,9 +7,9 @@ same prompt, and never for more than its own threads save:
     bonus = min(ρ · min(η, max(0, 1 − L_longest / L_group)), ρ_clip)      for a correct, well-formed fork
 
 L_group is the mean critical path of the group's correct sequential trajectories, or of all correct ones where
-none is sequential. A short answer with one thread, or with empty ones, has no η and earns nothing. It takes
-the whole group, so it is added before advantages are made, not by the reward function, and evaluation shows
-rewards without it.
+none is sequential. Where answers are right in part, the mean is weighted by how right, and so is the bonus. A
+short answer with one thread, or with empty ones, has no η and earns nothing. It takes the whole group, so it
+is added before advantages are made, not by the reward function, and evaluation shows rewards without it.
 """
 
 from __future__ import annotations
@@ -29,18 +29,17 @@ def critical_path_bonuses(scores: Sequence[Mapping[str, float]], rho: float, rho
     """
     # Of right answers only: one that gave up early is short, and would make every fork look slow.
     solved = [score for score in scores if score["acc"] > 0]
-    usual = [score["longest"] for score in solved if not score["activation"]]
-    usual = usual or [score["longest"] for score in solved]
+    usual = [score for score in solved if not score["activation"]] or solved
     if not usual:
         return [0.0] * len(scores)
-    reference = fmean(usual)
+    reference = fmean([score["longest"] for score in usual], [score["acc"] for score in usual])
 
     def bonus(score: Mapping[str, float]) -> float:
         if not (score["acc"] > 0 and score["activation"] > 0 and score["format"] > 0):
             return 0.0
         # The reference is above 0: a right answer was sampled.
         saved = max(0.0, 1 - score["longest"] / reference)
-        return min(rho * min(saved, score["acceleration"]), rho_clip)
+        return score["acc"] * min(rho * min(saved, score["acceleration"]), rho_clip)
 
     return [bonus(score) for score in scores]
 

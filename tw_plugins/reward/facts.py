@@ -16,10 +16,15 @@ from tw_plugins.trajectory import ControlTokens, validate_ids
 EXTRA_FIELD = "threadweaver"
 
 
-def summarise(rollout: Rollout, tags: ControlTokens) -> dict[str, Any]:
-    """The joined response and its measures; see `tw_plugins.reward.compute_score` for who reads them."""
+def summarise(rollout: Rollout, tags: ControlTokens, prompt: str = "") -> dict[str, Any]:
+    """The joined response and its measures; see `tw_plugins.reward.compute_score` for who reads them.
+
+    Args:
+        prompt: its last message, for verifiers.
+    """
     latency = measure(rollout)
     return {
+        "prompt": prompt,
         "text": tags.decode(rollout.response_ids),
         "mode": rollout.mode,
         "total": latency.total,

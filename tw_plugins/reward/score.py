@@ -2,8 +2,9 @@
 
     r = 1[correct] + 1[correct] · min(ρ·η, ρ_clip)        η = 1 − L_longest / L_total
 
-A wrong answer earns no bonus, and ρ_clip bounds what speed can add. Two settings go beyond the paper and are
-neutral by default: `wrong` (the reward of a wrong answer) and `format_weight`.
+A wrong answer earns no bonus, and ρ_clip bounds what speed can add. A score between 0 and 1 of the chosen
+`verifier` stands in the place of 1[correct]. Two settings go beyond the paper and are neutral by default:
+`wrong` (the reward of a wrong answer) and `format_weight`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tw_plugins.grading import is_equivalent
-from tw_plugins.grading.boxed import extract_answer
 from tw_plugins.reward.settings import RewardSettings
+from tw_plugins.verifiers import Task, Verdict, verify
+from tw_plugins.verifiers.names import MATH
 
 # What the agent loop must hand over in extra_info["threadweaver"].
 FIELDS = (
@@ -49,7 +50,7 @@ def reward(
 def compute_score(
     data_source: str,
     solution_str: str,
-    ground_truth: str | int,
+    ground_truth: Any,
     extra_info: Mapping[str, Any] | None = None,
     reward_router_address: str | None = None,
     reward_model_tokenizer: Any = None,
@@ -65,12 +66,14 @@ def compute_score(
     (``solution_str`` is the decoded row: special tokens are gone from it and branches repeated in it.)
 
     Args:
-        data_source: not used, part of verl's signature.
+        data_source: for the verifier.
         solution_str: not used, see above.
         ground_truth: the reference answer.
-        extra_info: must hold "threadweaver", the dict with FIELDS that the agent loop makes.
-        reward_router_address, reward_model_tokenizer: not used; of a reward model, verl hands them to every
-            function where the run has one (`experimental/reward_loop/reward_manager/naive.py`).
+        extra_info: must hold "threadweaver", the dict with FIELDS that the agent loop makes; the rest is for
+            the verifier.
+        reward_router_address: for the verifier; of a reward model, verl hands it to every function where the
+            run has one (`experimental/reward_loop/reward_manager/naive.py`).
+        reward_model_tokenizer: not used, likewise.
         settings: fields of RewardSettings.
 
     Returns:
@@ -79,16 +82,16 @@ def compute_score(
 
     Raises:
         ValueError: "threadweaver" or one of its fields is missing, or the reference answer is.
+        VerifierError: see `tw_plugins.verifiers.verify`.
         TypeError: a setting that RewardSettings does not have.
     """
-    del data_source, solution_str, reward_router_address, reward_model_tokenizer
+    del solution_str, reward_model_tokenizer
     chosen = RewardSettings(**settings)
     facts = _facts(extra_info)
-    reference = _reference(ground_truth)
-    answer = extract_answer(facts["text"], chosen.answer_line)
-    correct = answer is not None and is_equivalent(answer, reference, chosen.tolerance)
-    unanswered = {"unanswered": float(answer is None)}
-    return _parts(correct, facts, chosen) | _metrics(correct, facts) | unanswered
+    reference = _reference(ground_truth) if chosen.verifier == MATH else ground_truth
+    extra = _extra(extra_info or {}, data_source, reward_router_address)
+    verdict = verify(Task(facts.get("prompt", ""), facts["text"], reference, extra), chosen)
+    return _parts(verdict.score, facts, chosen) | _metrics(verdict.score, facts) | _outcome(verdict, chosen)
 
 
 def _facts(extra_info: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -106,6 +109,17 @@ def _facts(extra_info: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return facts
 
 
+def _extra(extra_info: Mapping[str, Any], data_source: str, router: str | None) -> dict[str, Any]:
+    row = {name: value for name, value in extra_info.items() if not name.startswith("threadweaver")}
+    return {"data_source": data_source, **row} | ({} if router is None else {"reward_router_address": router})
+
+
+def _outcome(verdict: Verdict, chosen: RewardSettings) -> dict[str, float]:
+    if chosen.verifier == MATH:
+        return {"unanswered": float(verdict.unanswered)}
+    return {"verifier_failed": float(verdict.failed is not None)}
+
+
 def _reference(ground_truth: str | int | None) -> str:
     # As text: 0 is a reference. Before the answer: an empty column shows at the first trajectory, not at
     # the first that has an answer.
@@ -117,12 +131,12 @@ def _reference(ground_truth: str | int | None) -> str:
     return str(ground_truth)
 
 
-def _parts(correct: bool, facts: Mapping[str, Any], chosen: RewardSettings) -> dict[str, float]:
+def _parts(correct: float, facts: Mapping[str, Any], chosen: RewardSettings) -> dict[str, float]:
     bonus = 0.0
     # "critical_path" pays later, when the group is known (`with_critical_path_bonus`).
     if correct and chosen.acceleration == "eta" and facts["mode"] == "parallel":
-        bonus = acceleration_bonus(facts["longest"], facts["total"], chosen.rho, chosen.rho_clip)
-    base = 1.0 if correct else float(chosen.wrong)
+        bonus = correct * acceleration_bonus(facts["longest"], facts["total"], chosen.rho, chosen.rho_clip)
+    base = correct + (1 - correct) * chosen.wrong
     formatted = chosen.format_weight * bool(facts["well_formed"])
     return {
         "score": base + bonus + formatted,
@@ -132,7 +146,7 @@ def _parts(correct: bool, facts: Mapping[str, Any], chosen: RewardSettings) -> d
     }
 
 
-def _metrics(correct: bool, facts: Mapping[str, Any]) -> dict[str, float]:
+def _metrics(correct: float, facts: Mapping[str, Any]) -> dict[str, float]:
     blocks = facts["blocks"]
     return {
         "acc": float(correct),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tw_plugins.grading.settings import GradingSettings
 from tw_plugins.settings import SettingsError, setting
+from tw_plugins.verifiers.settings import VerifierSettings
 
 Acceleration = Literal["eta", "critical_path", "none"]
 
 
 @dataclass(frozen=True)
-class RewardSettings(GradingSettings):
+class RewardSettings(VerifierSettings):
     """Constants of the reward; the defaults are the paper's (P10).
 
     `acceleration` says what the bonus pays for. "eta" is the paper's η; "critical_path" what a fork saves

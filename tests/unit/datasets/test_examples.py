@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tw_plugins.datasets.columns import Columns
-from tw_plugins.datasets.examples import Example, example_of, read_examples
+from tw_plugins.datasets.examples import Example, example_of, read_examples, wanted_by
 from tw_plugins.datasets.holes import BadRowError, Hole, Holes
 from tw_plugins.datasets.rows import Row
 from tw_plugins.storage.parquet import DataFileError
@@ -104,3 +104,30 @@ def test_a_source_without_rows_or_columns(tmp_path: Path) -> None:
         list(read_examples([write(tmp_path / "a.jsonl")], "answer"))
     with pytest.raises(DataFileError, match=r"line 1 has no column prompt or .* it has text"):
         list(read_examples([write(tmp_path / "a.jsonl", {"text": ""})], "answer"))
+
+
+@pytest.mark.parametrize(
+    ("where", "columns", "source"),
+    [
+        ("data/my.jsonl, line 3", {}, "my"),
+        ("openai/gsm8k, row 0", {}, "openai/gsm8k"),
+        ("openai/gsm8k@main:test, row 0", {}, "openai/gsm8k"),
+        ("my.jsonl, line 1", {"data_source": "lighteval/MATH"}, "lighteval/MATH"),
+        ("my.jsonl, line 1", {"datasource": "old"}, "old"),
+    ],
+)
+def test_what_a_verifier_reads_beside_prompt_and_reference(
+    where: str, columns: dict[str, Any], source: str
+) -> None:
+    row = Row(where, {"prompt": "1+1?", "answer": [1, "b"], "metadata": {"a": (1, 2)}, **columns})
+    example = example_of(Row(where, {**row.columns, "extra_info": {"level": 5}}), wanted_by("choice"))
+    assert isinstance(example, Example) and example.target == [1, "b"]
+    assert example.extra == {"data_source": source, "metadata": '{"a": [1, 2]}', "level": 5}
+
+
+@pytest.mark.parametrize(
+    ("answer", "target"), [(7, "7"), (" B ", "B"), (None, None), (float("nan"), None), ({"a": 1}, {"a": 1})]
+)
+def test_other_verifiers_references_are_as_published(answer: Any, target: Any) -> None:
+    example = example_of(Row("f, row 0", {"prompt": "1+1?", "answer": answer}), "reference")
+    assert isinstance(example, Example) and example.target == target

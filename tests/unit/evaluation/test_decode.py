@@ -28,10 +28,10 @@ from tw_plugins.evaluation.records import (
 )
 from tw_plugins.evaluation.run import EvalSettings, Prepared, evaluate_model, sample
 from tw_plugins.evaluation.scores import EvaluationError, speedup, speedups, summarise
-from tw_plugins.grading.settings import GradingSettings
 from tw_plugins.rollout import Completion, Limits, Mode
 from tw_plugins.settings import SettingsError
 from tw_plugins.storage.parquet import DataFileError
+from tw_plugins.verifiers import VerifierSettings
 
 LIMITS = Limits(max_tokens=400, max_thread_tokens=100, answer_reserve=50)
 
@@ -87,8 +87,8 @@ async def test_what_counts_as_an_answer_is_a_setting() -> None:
     replies = ["so\nAnswer: 7" + EOS, "\\boxed{7.01}" + EOS]
     problems = [problem(index) for index in range(2)]
     for grading, correct in (
-        (GradingSettings(), [False, False]),
-        (GradingSettings(answer_line=True, tolerance=0.01), [True, True]),
+        (VerifierSettings(), [False, False]),
+        (VerifierSettings(answer_line=True, tolerance=0.01), [True, True]),
     ):
         engine = ScriptedEngine.from_texts(TAGS, *replies)
         records = await evaluate(engine, TAGS, problems, "autoregressive", LIMITS, 1, grading=grading)

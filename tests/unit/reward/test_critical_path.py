@@ -76,3 +76,11 @@ def test_groups_are_kept_apart_and_the_parts_add_up() -> None:
     assert [one["score"] for one in paid] == [1.2, 1.0, 1.0, 1.0]
     assert all(one["score"] == one["reward_correct"] + one["reward_acceleration"] for one in paid)
     assert given_scores[0]["score"] == 1.0  # what was given stays as it is
+
+
+def test_answers_right_in_part_weigh_as_they_are_right() -> None:
+    """The group's path is (1·100 + ½·40) / 1½ = 80; a half-right fork of 60 saves a quarter, earns half."""
+    sequential = {"activation": 0.0, "format": 1.0, "acceleration": 0.0}
+    fork = {"acc": 0.5, "longest": 60.0, "activation": 1.0, "format": 1.0, "acceleration": 0.5}
+    scores = [{"acc": 1.0, "longest": 100.0, **sequential}, {"acc": 0.5, "longest": 40.0, **sequential}, fork]
+    assert critical_path_bonuses(scores, 0.5, 0.2) == pytest.approx([0, 0, 0.5 * 0.5 * 0.25])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,3 +176,10 @@ def test_settings_are_checked() -> None:
         RewardSettings(rho=-1)
     with pytest.raises(TypeError, match="rho_max"):
         score(rho_max=1)
+
+
+def test_a_score_between_0_and_1_pays_as_correctness_does(tmp_path: Path) -> None:
+    (tmp_path / "half.py").write_text("def half(prompt, text, reference, extra): return 0.5")
+    found = score(verifier=f"{tmp_path / 'half.py'}:half", wrong=-1.0, format_weight=0.1)
+    parts = ("acc", "reward_correct", "reward_acceleration", "reward_format", "score")
+    assert [found[part] for part in parts] == pytest.approx([0.5, -0.0, 0.05, 0.1, 0.15])

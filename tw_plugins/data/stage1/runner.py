@@ -17,6 +17,7 @@ from tw_plugins.errors import UserError
 from tw_plugins.grading import GradingError
 from tw_plugins.rollout.concurrency import all_or_raise
 from tw_plugins.storage.jsonl import Record, append
+from tw_plugins.verifiers.names import MATH, VerifierError
 
 __all__ = ["Rejected", "Tally", "Work", "run_step"]
 
@@ -83,7 +84,7 @@ async def run_step(
         InputError: two records have one id, or `out` is of other settings or no file of records.
         EndpointError: see `tw_plugins.data.stage1.endpoint_errors`; finished records are in `out`.
     """
-    todo = records_of(source)
+    todo = records_of(source, options.get("verifier", MATH))
     there = keep(out, todo, options, redo)
     tally = Tally(total=len(todo))
     for record in there.values():
@@ -118,7 +119,7 @@ async def _finished(record: Record, work: Work) -> Record:
         code, detail = error.code, str(error)
     except Refused as error:
         code, detail = "refused", str(error)
-    except (EndpointError, Unanswered, GradingError, OSError):
+    except (EndpointError, Unanswered, GradingError, VerifierError, OSError):
         raise
     except Exception as error:  # one odd record must not end a run that is paid for
         logger.exception("record %r is rejected: internal_error", record["id"])

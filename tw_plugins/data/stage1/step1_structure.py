@@ -13,6 +13,7 @@ from tw_plugins.data.stage1.questions import ask_until, prompt
 from tw_plugins.data.stage1.runner import Rejected
 from tw_plugins.data.stage1.traces import problem_of, trace_of
 from tw_plugins.storage.jsonl import Record
+from tw_plugins.verifiers import VerifierSettings
 
 __all__ = ["Passage", "read_structure", "structure"]
 
@@ -27,7 +28,12 @@ class Passage:
     last: int
 
 
-async def structure(record: Record, chat: Chat, attempts: int) -> Record:
+async def structure(
+    record: Record,
+    chat: Chat,
+    attempts: int,
+    verifying: VerifierSettings = VerifierSettings(),  # noqa: B008
+) -> Record:
     """The record with `groups`, each a list of passages that are independent by the model's own check.
 
     A check that fails goes back to the model with its reason.
@@ -36,7 +42,7 @@ async def structure(record: Record, chat: Chat, attempts: int) -> Record:
         Rejected: the trace is wrong, nothing is parallel, or no answer could be read or passed the check.
     """
     trace, problem = trace_of(record), problem_of(record)
-    await check_answer(str(record["response"]), record.get("answer"))
+    await check_answer(record, str(record["response"]), verifying)
     asked = prompt("structure", problem=problem, lines=trace.numbered())
     complaint = ""
     for _ in range(attempts):

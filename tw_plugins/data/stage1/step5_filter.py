@@ -14,11 +14,15 @@ from tw_plugins.evaluation.shapes import Response, shapes_of
 from tw_plugins.storage.jsonl import Record
 from tw_plugins.storage.parquet import write_parquet
 from tw_plugins.trajectory import Block, Outline, Thread, Trajectory, TrajectoryError, render
+from tw_plugins.verifiers import VerifierSettings
 
 __all__ = ["check", "statistics", "trajectory_of", "write_sft"]
 
 
-async def check(record: Record) -> Record:
+async def check(
+    record: Record,
+    verifying: VerifierSettings = VerifierSettings(),  # noqa: B008
+) -> Record:
     """The record with `response`, the parallel trajectory.
 
     Raises:
@@ -33,7 +37,7 @@ async def check(record: Record) -> Record:
         response = render(trajectory_of(record))
     except TrajectoryError as error:
         raise Rejected(str(error.errors[0].code), str(error)) from error
-    await check_answer(response, record.get("answer"))
+    await check_answer(record, response, verifying)
     kept = {name: value for name, value in record.items() if name not in ("parts", "output")}
     return {**kept, "response": response}
 

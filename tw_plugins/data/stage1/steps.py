@@ -23,6 +23,8 @@ from tw_plugins.settings import Settings, setting
 from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.files import same
 from tw_plugins.storage.jsonl import InputError, Record
+from tw_plugins.verifiers import VerifierSettings, check_verifier
+from tw_plugins.verifiers.names import MATH
 
 __all__ = ["ANSWERS", "STEPS", "USAGE", "Options", "run", "run_all", "write_data_set"]
 
@@ -49,13 +51,16 @@ async def run(
     chat_settings: ChatSettings | None = None,
     journal: Journal | None = None,
     progress: Callable[[Tally], None] = lambda tally: None,
+    verifying: VerifierSettings = VerifierSettings(),  # noqa: B008
 ) -> Tally:
     """One step over a file; see `tw_plugins.data.stage1.runner.run_step`.
 
     Args:
         chat_settings, journal: how to ask the model and where its answers are kept, for a step that asks.
+        verifying: who says whether a trace is right, for `structure` and `filter`.
 
     Raises:
+        VerifierError: it cannot be used.
         InputError: `out` is the file that is read, or of other settings.
     """
     if same(source, out):
@@ -65,17 +70,25 @@ async def run(
     if step == "extract":
         made = {"step": step, "min_gain": options.min_gain}
         return await walk(partial(extract, min_gain=options.min_gain), options=made, redo=True)
+    # What has its default is left out, as in files that were begun before there was such a setting.
+    verifier = {} if verifying.verifier == MATH else {"verifier": verifying.verifier}
+    if step in ("structure", "filter"):
+        check_verifier(verifying)
     if step == "filter":
-        return await walk(last.check, options={"step": step}, redo=True)
+        filtered = partial(last.check, verifying=verifying)
+        return await walk(filtered, options={"step": step, **verifier}, redo=True)
     if chat_settings is None or journal is None:
         raise InputError(f"{step} asks a model: give --base-url and --model")
     asked = {"step": step, "model": chat_settings.model, "temperature": chat_settings.temperature}
     how: dict[str, Any] = {"attempts": options.attempts}
+    given: dict[str, Any] = {}
     if step == "rewrite":
         how["min_left"] = options.min_left
+    if step == "structure":
+        asked, given = {**asked, **verifier}, {"verifying": verifying}
     works: dict[str, Callable[..., Any]] = {"structure": structure, "rewrite": rewrite, "outline": outline}
     async with Chat(chat_settings, journal) as chat:
-        work: Work = partial(works[step], chat=chat, **how)
+        work: Work = partial(works[step], chat=chat, **how, **given)
         return await walk(work, options={**asked, **how}, redo=False)
 
 
@@ -102,12 +115,13 @@ def run_all(
     chat_settings: ChatSettings,
     journal: Journal | None,
     progress: Progress,
+    verifying: VerifierSettings = VerifierSettings(),  # noqa: B008
 ) -> dict[str, Tally]:
     """All five steps in a folder, `1-structure.jsonl` to `5-filter.jsonl`."""
     tallies: dict[str, Tally] = {}
     for number, step in enumerate(STEPS, 1):
         out = folder / f"{number}-{step}.jsonl"
         watch = partial(progress, step)
-        tallies[step] = asyncio.run(run(step, source, out, options, chat_settings, journal, watch))
+        tallies[step] = asyncio.run(run(step, source, out, options, chat_settings, journal, watch, verifying))
         source = out
     return tallies

@@ -1,0 +1,102 @@
+"""A reward server as OpenRLHF's `--reward.remote_url` has it, and its file of a `reward_func`."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tw_plugins import verifiers
+from tw_plugins.verifiers import Task, VerifierError, VerifierSettings, check_verifier, pool, remote, verify
+
+TASK = Task("2+2?", "</think>4<|im_end|>", "4", {"templated_prompt": "<|user|>2+2?"})
+
+
+class Server:
+    """Answers each request with the next of its bodies, the last one for ever."""
+
+    def __init__(self, *bodies: Any) -> None:
+        self.bodies, self.seen = list(bodies), []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                outer.seen.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                body = outer.bodies.pop(0) if len(outer.bodies) > 1 else outer.bodies[0]
+                self.send_response(body if isinstance(body, int) else 200)
+                self.end_headers()
+                self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+            def log_message(self, *_: Any) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/get_reward"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(pool, "_pools", {})
+    monkeypatch.setattr(verifiers, "_outcomes", verifiers._Outcomes())
+    yield
+    for one in pool._pools.values():
+        one.close()
+
+
+def ask(*bodies: Any, seconds: float = 20) -> Any:
+    server = Server(*bodies)
+    try:
+        return verify(TASK, VerifierSettings(verifier=server.url, verifier_timeout_s=seconds)), server.seen
+    finally:
+        server.server.shutdown()
+        server.server.server_close()
+
+
+@pytest.mark.parametrize("rewards", [0.5, [0.5]])
+def test_a_server_is_asked_as_upstream_asks(rewards: Any) -> None:
+    verdict, seen = ask({"rewards": rewards, "scores": [1.0], "extra_logs": {}})
+    assert (verdict.score, verdict.failed) == (0.5, None)
+    assert seen == [
+        {"query": ["<|user|>2+2?</think>4<|im_end|>"], "prompts": ["<|user|>2+2?"], "labels": ["4"]}
+    ]
+
+
+def test_a_server_that_fails_is_asked_again() -> None:
+    verdict, seen = ask(500, b"no JSON", {"rewards": [1]})
+    assert verdict.score == 1 and len(seen) == 3
+
+
+@pytest.mark.parametrize(("body", "why"), [(503, "503"), ({"scores": [1]}, "without"), ([], "without")])
+def test_one_that_never_answers_is_a_counted_failure(body: Any, why: str) -> None:
+    verdict, seen = ask(body)
+    assert verdict.score == 0 and why in verdict.failed and len(seen) == remote.TRIES
+
+
+def test_a_reward_out_of_range_is_named() -> None:
+    with pytest.raises(VerifierError, match=r"returned -3\.5: a score is"):
+        ask({"rewards": [-3.5]})
+
+
+def test_of_several_servers_one_that_works_is_found() -> None:
+    server = Server({"rewards": [1]})
+    verdict = verify(TASK, VerifierSettings(verifier=f"http://127.0.0.1:9/x,{server.url}"))
+    server.server.shutdown()
+    server.server.server_close()
+    assert verdict.score == 1
+
+
+def test_a_file_of_upstreams_form(tmp_path: Path) -> None:
+    (tmp_path / "reward.py").write_text(
+        "def reward_func(queries, prompts, labels):\n"
+        "    whole = queries == ['<|user|>2+2?</think>4'] and prompts == ['<|user|>2+2?']\n"
+        "    return {'rewards': [0.5 * whole + 0.25 * (labels == ['4'])], 'scores': [1.0]}\n"
+    )
+    settings = VerifierSettings(verifier=f"{tmp_path / 'reward.py'}:reward_func")
+    check_verifier(settings)
+    assert verify(TASK, settings).score == 0.75
