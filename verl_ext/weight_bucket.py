@@ -23,7 +23,7 @@ def bucket_problems(config: Any, model_config: Any) -> Iterator[str]:
     from verl.utils.device import is_support_ipc
 
     rollout = config.actor_rollout_ref.rollout
-    if is_support_ipc() or rollout.name != "vllm":
+    if is_support_ipc() or rollout.get("name") != "vllm":  # verl demands a name itself
         return
     each = 4 if config.actor_rollout_ref.actor.fsdp_config.model_dtype in ("fp32", "float32") else 2
     name, numbers = _largest(model_config)
