@@ -12,6 +12,12 @@ from tests.support.root import ROOT
 
 PARAMETERS = {
     ("openrlhf.utils", "get_strategy"): "args",
+    ("openrlhf.trainer.ray.ppo_actor", "ActorPPOTrainer.training_step"): (
+        "self experience kl_ctl step loss_batch_info"
+    ),
+    ("torch.utils.cpp_extension", "FileBaton.try_acquire"): "self",
+    ("torch.utils.cpp_extension", "FileBaton.wait"): "self",
+    ("torch.utils.cpp_extension", "FileBaton.release"): "self",
     ("openrlhf.utils.utils", "convert_to_torch_dtype"): "param_dtype",
     ("openrlhf.utils.agent", "AgentExecutorBase.execute"): (
         "self prompt label sampling_params max_length hf_tokenizer llm_engine images"
