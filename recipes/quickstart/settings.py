@@ -61,7 +61,7 @@ class Settings:
         return self.preset.sft_rows // self.preset.sft_batch
 
     def fingerprint(self) -> str:
-        """Changes whenever a setting changes; finished stages of other settings are not reused."""
+        """Changes whenever a setting changes; records of seeds have it, stages their own (`stages.py`)."""
         return fingerprint_of(asdict(self))
 
 

@@ -70,11 +70,11 @@ class Pipeline:
 
     def _run(self, stage: Stage, keep: bool) -> float:
         folder = self.path(stage.name)
-        begun = folder / BEGUN
-        if keep and self._read(stage.name, BEGUN):
+        begun = self._read(stage.name, BEGUN)
+        if keep and begun:
             self.console.print("goes on where it was broken off; --restart begins anew")
         else:
-            if is_there(begun) and not self._read(stage.name, BEGUN):
+            if begun is None and is_there(folder / BEGUN):
                 self.console.print("settings or recipe are not those of the last run: runs again")
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
