@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from tw_plugins.attention.block_table import block_table, ordered
+from tw_plugins.attention.kernels import KERNELS
 from tw_plugins.attention.span import UnsupportedAttention, attention_span, check_span
 from tw_plugins.attention.trie_attention import TRIE_ATTENTION, trie_plan
 
@@ -53,7 +54,7 @@ MASKED_ATTENTION = ("sdpa", "eager", "flex_attention")
 
 def usable_attention(device: str) -> tuple[str, ...]:
     """Attention implementations that compute trie rows on a ``torch.device``'s type."""
-    return (*MASKED_ATTENTION, TRIE_ATTENTION) if device == "cpu" else MASKED_ATTENTION
+    return (*MASKED_ATTENTION, TRIE_ATTENTION) if device in KERNELS else MASKED_ATTENTION
 
 
 def masks_every_row(config: Any) -> bool:

@@ -1,29 +1,30 @@
-"""Attention over trie rows without a mask: transformers' attention implementation "trie", on the CPU.
+"""Attention over trie rows without a mask: transformers' attention implementation "trie".
 
 Under a mask attention computes N² scores, of which few count. Here a row is cut where its positions jump, and
-only what counts is computed, by torch's own flash kernel:
+only what counts is computed, by torch's own flash kernels (:mod:`tw_plugins.attention.kernels`):
 
 - each segment (main path, branch) is causal over itself;
 - the branches of a block continue one prefix of the main path: one product of them all with it;
-- a branch's two results are merged by their log-sum-exps, as in ring attention. The kernel's backward is
-  given the merged result, which makes its gradients those of the whole.
+- a branch's two results are merged by their log-sum-exps, as in ring attention.
 
 :func:`trie_plan` finds these products once per batch, from position ids alone. The plan goes where a model
 takes a 4-D mask, which transformers hands to the attention function untouched. With another mask, or none,
 "trie" is "sdpa".
 
-Seams: ``transformers.AttentionInterface``, ``AttentionMaskInterface`` (transformers 5.10, 5.15) and
-``torch.ops.aten._scaled_dot_product_flash_attention_for_cpu`` (torch 2.13).
+Seams: ``transformers.AttentionInterface``, ``AttentionMaskInterface`` (transformers 5.10, 5.15).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.autograd.function import once_differentiable
+from torch.utils.weak import WeakTensorKeyDictionary
 
+from tw_plugins.attention.kernels import Cuts, Kernel, kernel_of
 from tw_plugins.attention.span import UnsupportedAttention
 
 if TYPE_CHECKING:
@@ -93,76 +94,118 @@ def _append_joined(products: list[Product], new: Product) -> None:
     products.append(new)
 
 
+@dataclass(frozen=True)
+class _Products:
+    """A plan as the kernels take it.
+
+    Attributes:
+        segments: of all tokens; a run of tokens that see only themselves is cut anyhow.
+        alone: these runs.
+        prefixes: queries and keys, each with cuts of its own.
+    """
+
+    segments: Cuts
+    alone: list[slice]
+    prefixes: list[tuple[slice, slice, Cuts, Cuts]]
+
+
+PIECE = 128  # tokens of such a run at once: a kernel's block, so nothing is lost to products nobody wants
+_read: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # every layer gets the same plan
+
+
+def _products(plan: Tensor, device: torch.device) -> _Products:
+    found: _Products | None = _read.get(plan)
+    if found is None or found.segments.device != device:
+        found = _read[plan] = _products_of([Product(*line) for line in plan.view(-1, 4).tolist()], device)
+    return found
+
+
+def _products_of(products: list[Product], device: torch.device) -> _Products:
+    at, alone, prefixes = [0], [], []
+    for q0, q1, k0, k1 in products:
+        if k0 == k1:
+            alone.append(slice(q0, q1))
+            at += range(q0 + PIECE, q1, PIECE)
+        if k0 == k1 or q0 == k0:
+            at.append(q1)
+        else:
+            cuts = Cuts((0, q1 - q0), device), Cuts((0, k1 - k0), device)
+            prefixes.append((slice(q0, q1), slice(k0, k1), *cuts))
+    return _Products(Cuts(at, device), alone, prefixes)
+
+
 def trie_attention(query: Tensor, key: Tensor, value: Tensor, plan: Tensor, scale: float) -> Tensor:
     """Attention of all rows of a batch by the products of their plan; differentiable once.
 
     Args:
-        query, key, value: (1, H, T, D), T = B·N tokens.
+        query: (T, H, D), T = B·N tokens.
+        key, value: (T, G, D), G dividing H.
         plan: of :func:`trie_plan`.
 
     Returns:
-        (1, H, T, D).
+        (T, H, D).
+
+    Raises:
+        UnsupportedAttention: there is no kernel for this device, dtype or size of heads.
     """
-    # The kernel takes the last stride for 1 without looking.
+    kernel = kernel_of(query)
+    if not kernel.grouped:  # repeated out here, autograd sums a group's gradients
+        key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
+    # The kernels take the last stride for 1 without looking.
     query, key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (query, key, value))
-    products = [Product(*line) for line in plan.view(-1, 4).tolist()]
-    out: Tensor = _TrieAttention.apply(query, key, value, products, scale)
+    out: Tensor = _TrieAttention.apply(query, key, value, kernel, _products(plan, query.device), scale)
     return out
 
 
 class _TrieAttention(torch.autograd.Function):
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, products: list[Product], scale: float
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        kernel: Kernel,
+        products: _Products,
+        scale: float,
     ) -> Tensor:
-        out = torch.empty_like(query)
-        precise = torch.promote_types(query.dtype, torch.float32)  # what the kernel gives log-sum-exps in
-        lse = torch.zeros(query.shape[:-1], dtype=precise)
-        for q0, q1, k0, k1 in products:
-            queries = slice(q0, q1)
-            if k1 == k0:
-                # The softmax of one score is 1.
-                out[:, :, queries] = value[:, :, queries]
-                continue
-            part, part_lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-                query[:, :, queries], key[:, :, k0:k1], value[:, :, k0:k1], 0.0, q0 == k0, scale=scale
-            )
-            if q0 != k0:  # the branch's own segment is there already
-                # Each softmax is over its own keys; exp(lse − both) is its share of the softmax over all.
-                both = torch.logaddexp(lse[:, :, queries], part_lse)
-                own = out[:, :, queries] * (lse[:, :, queries] - both).exp().unsqueeze(-1)
-                part, part_lse = own + part * (part_lse - both).exp().unsqueeze(-1), both
-            out[:, :, queries], lse[:, :, queries] = part, part_lse
+        out, lse = kernel.forward(query, key, value, products.segments, products.segments, scale)
+        for q, k, queries, keys in products.prefixes:
+            part, part_lse = kernel.forward(query[q], key[k], value[k], queries, keys, scale)
+            # Each softmax is over its own keys; exp(lse − lse of both) is its share of the softmax over all.
+            share = (part_lse - lse[:, q]).sigmoid().T.unsqueeze(-1)
+            out[q] = torch.lerp(out[q].to(share.dtype), part.to(share.dtype), share)
+            lse[:, q] = torch.logaddexp(lse[:, q], part_lse)
+        for tokens in products.alone:
+            out[tokens] = _to_groups(value[tokens], out)  # the softmax of one score is 1
         ctx.save_for_backward(query, key, value, out, lse)
-        ctx.products, ctx.scale = products, scale
+        ctx.kernel, ctx.products, ctx.scale = kernel, products, scale
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         query, key, value, out, lse = ctx.saved_tensors
-        grads = tuple(map(torch.zeros_like, (query, key, value)))
-        for q0, q1, k0, k1 in ctx.products:
-            queries = slice(q0, q1)
-            if k1 == k0:
-                grads[2][:, :, queries] += grad_out[:, :, queries]
-                continue
-            # The kernel makes probabilities exp(score − lse), and from `out` the sum over all keys in the
-            # derivative of softmax. With both of the whole, each product adds its part of the gradient.
-            parts = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-                grad_out[:, :, queries],
-                query[:, :, queries],
-                key[:, :, k0:k1],
-                value[:, :, k0:k1],
-                out[:, :, queries],
-                lse[:, :, queries],
-                0.0,
-                q0 == k0,
-                scale=ctx.scale,
-            )
-            for grad, part, tokens in zip(grads, parts, (queries, slice(k0, k1), slice(k0, k1)), strict=True):
-                grad[:, :, tokens] += part
-        return (*grads, None, None)
+        products: _Products = ctx.products
+        segments = products.segments
+        grads = ctx.kernel.backward(grad_out, query, key, value, out, lse, segments, segments, ctx.scale)
+        # A token of the main path gets a part from every block after it: sums, in at least float32.
+        precise = torch.promote_types(query.dtype, torch.float32)
+        sums = [grad.to(precise) for grad in grads] if products.prefixes else list(grads)
+        for q, k, queries, keys in products.prefixes:
+            tensors = grad_out[q], query[q], key[k], value[k], out[q], lse[:, q]
+            parts = ctx.kernel.backward(*tensors, queries, keys, ctx.scale)
+            for total, part, tokens in zip(sums, parts, (q, k, k), strict=True):
+                total[tokens] += part
+        for tokens in products.alone:
+            for total in sums[:2]:
+                total[tokens] = 0
+            sums[2][tokens] = grad_out[tokens].unflatten(1, (value.shape[1], -1)).sum(2)
+        return (*(total.to(query.dtype) for total in sums), None, None, None)
+
+
+def _to_groups(value: Tensor, out: Tensor) -> Tensor:
+    """(N, G, D) → (N, H, D), each head repeated for the queries of its group."""
+    return value.repeat_interleave(out.shape[1] // value.shape[1], 1)
 
 
 def _attention_forward(
@@ -176,7 +219,7 @@ def _attention_forward(
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """What transformers calls; (B, H, N, D) in, (B, N, H, D) out."""
-    from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     # Masks are bool or float: int64 can only be a plan.
     if attention_mask is None or attention_mask.dtype != torch.int64:
@@ -190,15 +233,12 @@ def _attention_forward(
             f"attn_implementation='trie' has no {' and no '.join(has)}, the model's attention has: use "
             "flex_attention (CUDA) or eager"
         )
-    batch, heads, length, size = query.shape
-    # The kernel wants as many key heads as query heads. Repeated out here, autograd sums a group's gradients.
-    groups = heads // key.shape[1]
-    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
+    if torch.is_autocast_enabled(query.device.type):  # SDPA is on its list
+        dtype = torch.get_autocast_dtype(query.device.type)
+        query, key, value = (x.to(dtype) for x in (query, key, value))
+    batch, _, length, size = query.shape
     scale = size**-0.5 if scaling is None else scaling
-    out = trie_attention(_flattened(query), _flattened(key), _flattened(value), attention_mask, scale)
-    return out.transpose(1, 2).reshape(batch, length, heads, size), None
-
-
-def _flattened(x: Tensor) -> Tensor:
-    """(B, H, N, D) → (1, H, B·N, D), a view where transformers' layout allows it."""
-    return x.transpose(1, 2).flatten(0, 1).transpose(0, 1).unsqueeze(0)
+    # (B, H, N, D) → (B·N, H, D), a view as transformers lays them out.
+    query, key, value = (x.transpose(1, 2).flatten(0, 1) for x in (query, key, value))
+    out = trie_attention(query, key, value, attention_mask, scale)
+    return out.unflatten(0, (batch, length)), None

@@ -1,8 +1,9 @@
 """Forward and backward of the P-GRPO loss of one trajectory: its trie row against one row per request.
 
 All ways train the same tokens with the same stock Qwen3 and give the same gradient. The rows of the requests
-go through the model one after the other with plain causal attention, the best they can have. On CUDA
-everything is in bf16, and the trie row has FlexAttention; on the CPU it has segment attention, in fp32.
+go through the model one after the other with plain causal attention, the best they can have; on CUDA also
+several in one pack, with the flash kernel for sequences of any length, and the trie row with FlexAttention
+beside segment attention. On CUDA everything is in bf16, on the CPU in fp32.
 
 The loss is Eq. 4's with an advantage of 1, −(1/T)·Σ log π over the T sampled tokens; the vocabulary has 512
 ids, so the output matrix counts for little.
@@ -10,8 +11,9 @@ ids, so the output matrix counts for little.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,8 @@ from tw_plugins.bench.shapes import Shape, shaped_rollout
 from tw_plugins.bench.timing import Timing, compare
 from tw_plugins.toy.model import Widths
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
+from tw_plugins.trie.compact import CompactRows
+from tw_plugins.trie.packing import Pack, PackedRows, plan
 
 if TYPE_CHECKING:
     import torch
@@ -29,14 +33,22 @@ if TYPE_CHECKING:
 __all__ = ["MODELS", "ROWS", "ModelShape", "UpdateFigures", "bench_update", "device_named"]
 
 VOCABULARY = 512
-WAYS = TRIE, ROWS, DENSE = "trie row", "one row per request", "trie row, dense mask"
+TRIE, ROWS, DENSE = "trie row", "one row per request", "trie row, dense mask"
+PACKED, FLEX = "requests in packs", "trie row, FlexAttention"
 TINY = 100  # tokens of the warm-up before memory is measured
 LONGEST_DENSE = 12_000  # tokens; a dense mask and its scores take gigabytes beyond
+PACK = 32_768  # tokens of a pack; a longer request has one of its own
 
 
 @dataclass(frozen=True)
 class ModelShape(Widths):
-    """Layers of a Qwen3, and how much they compute."""
+    """Layers of a Qwen3, and how much they compute.
+
+    Attributes:
+        checkpointing: whether a layer's activations are made again in the backward pass.
+    """
+
+    checkpointing: bool = False
 
     def macs(self, rows: Sequence[TrieRow]) -> int:
         """Multiplications of a forward pass: of the matrices per token, of attention per pair that counts."""
@@ -53,6 +65,8 @@ MODELS = {
     "8B": ModelShape(hidden=4096, ffn=12_288, heads=32, kv_heads=8, head_dim=128, layers=1),
 }
 """Small, and one layer each of Qwen3-0.6B and Qwen3-8B."""
+WHOLE = replace(MODELS["0.6B"], layers=28, checkpointing=True)
+"""Qwen3-0.6B, but for its vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class UpdateFigures:
         tokens: sampled tokens of the trajectory, all of them trained.
         trie_tokens, rows_tokens: tokens that go through the model.
         limit: how many times the multiplications of the trie row the rows of the requests need.
-        timings: of each way; the trie row without a dense mask is the first.
+        timings: of each way; the trie row with segment attention is the first.
         memory: bytes that each way took at most beyond the model: of a process of its own, or on CUDA.
     """
 
@@ -83,7 +97,9 @@ def bench_update(shape: Shape, model: ModelShape, repeats: int, device: str) -> 
     """Time one trajectory's update in each way that fits its size."""
     rollout = shaped_rollout(shape)
     trie, rows = [row_from_rollout(rollout)], rows_from_rollout(rollout)
-    names = WAYS if len(trie[0]) <= LONGEST_DENSE else (TRIE, ROWS)
+    names = [TRIE, ROWS, *([FLEX, PACKED] if device == "cuda" else [])]
+    if len(trie[0]) <= LONGEST_DENSE:
+        names.append(DENSE)
     ways = {name: _way(name, model, device, shape) for name in names}
     timings = compare(ways, repeats)
     if device == "cuda":
@@ -106,10 +122,39 @@ def bench_update(shape: Shape, model: ModelShape, repeats: int, device: str) -> 
 def _way(name: str, model: ModelShape, device: str, shape: Shape) -> Callable[[], object]:
     """One way, ready to be done on a trajectory of this shape."""
     rollout = shaped_rollout(shape)
-    rows = rows_from_rollout(rollout) if name == ROWS else [row_from_rollout(rollout)]
-    maskless = "flex_attention" if device == "cuda" else TRIE_ATTENTION
-    made = model_with(maskless if name == TRIE else "sdpa", model, device)
-    return partial(update, made, rows, sum(sum(row.loss_mask) for row in rows))
+    rows = rows_from_rollout(rollout) if name in (ROWS, PACKED) else [row_from_rollout(rollout)]
+    made = model_with(_ATTENTION.get(name, TRIE_ATTENTION), model, device)
+    passes = packed(rows, PACK) if name == PACKED else rows
+    return partial(update, made, passes, sum(sum(row.loss_mask) for row in rows))
+
+
+_ATTENTION = {ROWS: "sdpa", DENSE: "sdpa", FLEX: "flex_attention"}
+"""transformers' implementation for each way that is not segment attention."""
+
+
+def packed(rows: Sequence[TrieRow], budget: int) -> Sequence[Pack]:
+    """Rows that go through the model together; the budget grows to the longest."""
+    lengths = [len(row) for row in rows]
+    return PackedRows(CompactRows(rows), plan(lengths, max(budget, *lengths)))
+
+
+def bench_batch(shapes: Sequence[Shape], model: ModelShape, device: str) -> dict[str, tuple[float, float]]:
+    """Seconds of trajectories of different lengths one after the other: the first time, and again.
+
+    The first time holds what is compiled or set up for each length; lengths of a step do not come again.
+    """
+    names = (TRIE, PACKED, *([FLEX] if device == "cuda" else []))
+    found = {}
+    for name in names:
+        ways = [_way(name, model, device, shape) for shape in shapes]
+        seconds = []
+        for _ in range(2):
+            start = time.perf_counter()
+            for way in ways:
+                way()
+            seconds.append(time.perf_counter() - start)
+        found[name] = (seconds[0], seconds[1])
+    return found
 
 
 def device_named(name: str | None) -> str:
@@ -138,11 +183,13 @@ def model_with(attention: str, shape: ModelShape, device: str = "cpu") -> Any:
     register()
     torch.manual_seed(0)
     config = shape.config(VOCABULARY, max_position_embeddings=1 << 20)
-    model = Qwen3ForCausalLM._from_config(config, attn_implementation=attention)
+    model = Qwen3ForCausalLM._from_config(config, attn_implementation=attention).train()
+    if shape.checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     return model.to(device, torch.bfloat16 if device == "cuda" else torch.float32)
 
 
-def update(model: Any, rows: list[TrieRow], trained: int) -> None:
+def update(model: Any, rows: Sequence[TrieRow | Pack], trained: int) -> None:
     """Forward and backward of −(1/T)·Σ log π over all rows, one at a time, to its end."""
     import torch
 
@@ -152,7 +199,8 @@ def update(model: Any, rows: list[TrieRow], trained: int) -> None:
     for row in rows:
         fields = (row.input_ids, row.position_ids, row.loss_mask)
         ids, positions, loss_mask = (torch.tensor([field], device=model.device) for field in fields)
-        mask = mask_for(model.config, positions) if row.branches else None
+        masked = isinstance(row, Pack) or row.branches
+        mask = mask_for(model.config, positions) if masked else None
         logits = model(input_ids=ids, position_ids=positions, attention_mask=mask, use_cache=False).logits
         _loss(logits, ids, loss_mask, trained).backward()
     if model.device.type == "cuda":

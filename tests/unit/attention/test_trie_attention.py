@@ -128,7 +128,8 @@ def test_on_another_device_it_is_refused_by_name() -> None:
 def test_any_strides_will_do() -> None:
     positions = batch_of(5)[:1]
     query, key, value = torch.randn(3, 1, 2, 8, positions.shape[1], dtype=torch.float64).transpose(-1, -2)
-    got = trie_attention(query, key, value, trie_plan(positions), 8**-0.5)
+    flat = (x[0].transpose(0, 1) for x in (query, key, value))
+    got = trie_attention(*flat, trie_plan(positions), 8**-0.5).transpose(0, 1)[None]
     want = scaled_dot_product_attention(query, key, value, attn_mask=ancestor_mask(positions))
     torch.testing.assert_close(got, want, atol=1e-12, rtol=1e-12)
 
