@@ -1,5 +1,5 @@
-"""The gradient of one trajectory's update in every way, against float32: what rounding, kernels, checkpointing
-and FSDP2 make of it."""
+"""One trajectory's gradient in every way, against float32: what rounding, kernels, checkpointing and FSDP2 do
+to it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Rows = Sequence[TrieRow | Pack]
 def gradient_errors(shape: Shape, model: ModelShape, device: str) -> dict[str, float]:
     """‖g − g₃₂‖ / ‖g₃₂‖ of each way's gradient, g₃₂ that of one row per request in float32.
 
-    On CUDA the ways are in bf16: what counts is that no row with branches is farther off than the requests are.
+    On CUDA the ways are in bf16: what counts is that no row is farther off than the requests are.
     """
     import torch
 

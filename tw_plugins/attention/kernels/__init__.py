@@ -1,4 +1,4 @@
-"""torch's own flash kernels: products of attention with their log-sum-exps, and the gradients of their merger.
+"""torch's own flash kernels: products of attention with their log-sum-exps, and gradients of their merger.
 
 A kernel's backward makes probabilities exp(score − log-sum-exp), and from the output the sum over all keys in
 the derivative of softmax. Given both of *all* products that a query takes part in, each product's gradient is
@@ -93,7 +93,8 @@ def kernel_of(query: Tensor) -> Kernel:
     kernel = KERNELS.get(query.device.type)
     if kernel is None:
         raise UnsupportedAttention(
-            f"attn_implementation='trie' runs on {' and '.join(KERNELS)}, not on {query.device.type}: use sdpa"
+            f"attn_implementation='trie' runs on {' and '.join(KERNELS)}, not on "
+            f"{query.device.type}: use sdpa"
         )
     kernel.check(query)
     return kernel

@@ -1,8 +1,8 @@
 """torch's flash kernel for CUDA: bfloat16 and float16, grouped-query heads, all sequences in one call.
 
 Seam: ``torch.ops.aten._flash_attention_forward`` and ``_flash_attention_backward`` (torch 2.11, 2.13), what
-SDPA calls itself. ``torch.nn.attention.varlen`` is the public name of the same kernel, but its backward cannot
-be given the merged output and log-sum-exps.
+SDPA calls itself. ``torch.nn.attention.varlen`` is the public name of the same kernel, but its backward takes
+no merged output and log-sum-exps.
 """
 
 from __future__ import annotations
