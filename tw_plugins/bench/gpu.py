@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tw_plugins.attention.self_check import Heads, deviation, positions_of
+from tw_plugins.bench import BenchError
 from tw_plugins.bench.exactness import gradient_errors
 from tw_plugins.bench.head import bench_head
 from tw_plugins.bench.provenance import Machine
@@ -30,6 +31,7 @@ from tw_plugins.bench.update import (
     bench_batch,
     bench_update,
     device_named,
+    ways_on,
 )
 from tw_plugins.storage.atomic import write_text
 
@@ -58,11 +60,13 @@ class Plan:
 
     Attributes:
         minutes: after which no row is begun.
-        heads: of layers that are checked; FlexAttention, which compiles for each, on the first two.
+        heads: of layers that are checked; FlexAttention, which compiles for each, on the first two, and the
+            implementations that are not ours in other dtypes than bfloat16 on the first.
         layers: models of one layer, by name.
         tokens: of a trajectory in one layer.
         whole: the model of several layers, ``whole_tokens`` of its trajectories.
-        batch: tokens of trajectories that follow one another, as rollouts of a step do.
+        batch: tokens of trajectories that follow one another, as rollouts of a step do; more of them than
+            torch.compile compiles one function for.
         head_tokens, head_width: of log-probs.
         exact: the model and the tokens whose gradient is held against float32.
     """
@@ -77,7 +81,7 @@ class Plan:
     head_tokens: tuple[int, ...]
     head_width: int
     exact: tuple[ModelShape, int]
-    repeats: int = 3
+    repeats: int
 
 
 FULL = Plan(
@@ -86,11 +90,12 @@ FULL = Plan(
     layers=("0.6B", "8B"),
     tokens=(4000, 11_000, 40_000, 80_000),
     whole=WHOLE,
-    whole_tokens=(11_000, 40_000),
-    batch=(3100, 5200, 7300, 9500, 12_800, 21_000),
-    head_tokens=(11_000, 40_000),
+    whole_tokens=(11_000,),
+    batch=tuple(range(1200, 4200, 300)),
+    head_tokens=(11_000, 20_000),
     head_width=4096,
     exact=(replace(WHOLE, layers=2, checkpointing=False), 2000),
+    repeats=3,
 )
 _TOY = replace(MODELS["small"], hidden=32, ffn=48, heads=2, kv_heads=1, head_dim=16, layers=1)
 TINY = Plan(
@@ -109,31 +114,30 @@ TINY = Plan(
 
 
 def bench_gpu(
-    folder: Path, plan: Plan = FULL, device: str | None = None, say: Callable[[str], object] = print
+    folder: Path,
+    names: Sequence[str] = (),
+    plan: Plan = FULL,
+    device: str | None = None,
+    say: Callable[[str], object] = print,
 ) -> list[Part]:
-    """All parts, in the order of what a user wants to know first.
+    """All parts, or those named, in the order of what a user wants to know first.
 
     Args:
         folder: where gpu.json and gpu.md are written; made if it is not there.
         say: told of each row as it is there.
 
     Raises:
-        BenchError: the device is not there.
+        BenchError: the device is not there, or there is no such part.
     """
+    if unknown := set(names) - set(PARTS):
+        raise BenchError(f"--part is {', '.join(sorted(unknown))}: choose of {', '.join(PARTS)}")
     where = device_named(device)
     folder.mkdir(parents=True, exist_ok=True)
     machine, deadline = Machine.here(on_gpu=where == "cuda"), time.monotonic() + 60 * plan.minutes
-    makers = {
-        "Right": _right,
-        "Gradient against float32": _exact,
-        "Update: one layer": _layers,
-        "Update: all layers": _whole,
-        "Update: trajectories of a step": _batch,
-        "Log-probs of the output head": _heads,
-    }
     parts: list[Part] = []
-    for name, rows_of in makers.items():
-        parts.append(Part(name))
+    for name in names or PARTS:
+        title, rows_of = PARTS[name]
+        parts.append(Part(title))
         began = time.perf_counter()
         for case, measure in rows_of(plan, where):
             rows = _attempt(case, measure, late=time.monotonic() > deadline)
@@ -141,7 +145,7 @@ def bench_gpu(
             parts[-1].seconds = time.perf_counter() - began
             _write(folder, machine, parts)
             for row in rows:
-                say(f"{name}: " + ", ".join(f"{key} {value}" for key, value in row.items()))
+                say(f"{title}: " + ", ".join(f"{key} {value}" for key, value in row.items()))
     return parts
 
 
@@ -175,7 +179,8 @@ def _right(plan: Plan, device: str) -> Iterator[Case]:
         if compiled and device == "cpu":
             continue  # torch has no backward of it there
         for heads in plan.heads[: 2 if compiled else None]:
-            for dtype in dtypes[: 1 if compiled else None]:
+            ours = attention == "trie" or heads == plan.heads[0]
+            for dtype in dtypes[: None if ours and not compiled else 1]:
                 if attention == "trie" and dtype == torch.float32 and device == "cuda":
                     continue  # refused by name
                 for length in (512, 601):
@@ -218,8 +223,8 @@ def _layers(plan: Plan, device: str) -> Iterator[Case]:
 
 def _whole(plan: Plan, device: str) -> Iterator[Case]:
     for tokens in plan.whole_tokens:
-        name = f"{plan.whole.layers} layers of width {plan.whole.hidden}"
-        yield _update_case(name, plan.whole, tokens, plan.repeats, device)
+        name = f"{plan.whole.layers} layers of width {plan.whole.hidden}, checkpointing"
+        yield _update_case(name, plan.whole, tokens, 1, device)
 
 
 def _update_case(name: str, model: ModelShape, tokens: int, repeats: int, device: str) -> Case:
@@ -245,14 +250,14 @@ def _rows(figures: UpdateFigures) -> list[Row]:
 def _batch(plan: Plan, device: str) -> Iterator[Case]:
     shapes: Sequence[Shape] = [SHAPE.scaled(tokens) for tokens in plan.batch]
     name = plan.layers[0]
+    for way in ways_on(device, max(plan.batch)):
+        case = {"model": f"a layer of {name}", "trajectories": str(len(shapes)), "way": way}
+        yield case, partial(_passes, way, MODELS[name], device, shapes)
 
-    def measure() -> list[Row]:
-        return [
-            {"way": way, "first time": f"{first:.3f} s", "again": f"{again:.3f} s"}
-            for way, (first, again) in bench_batch(shapes, MODELS[name], device).items()
-        ]
 
-    yield {"model": f"a layer of {name}", "tokens": "/".join(map(str, plan.batch))}, measure
+def _passes(way: str, model: ModelShape, device: str, shapes: Sequence[Shape]) -> list[Row]:
+    first, again = bench_batch(way, model, device, shapes)
+    return [{"first time": f"{first:.2f} s", "again": f"{again:.2f} s"}]
 
 
 def _heads(plan: Plan, device: str) -> Iterator[Case]:
@@ -272,6 +277,17 @@ def _head(plan: Plan, tokens: int, device: str) -> list[Row]:
     ]
 
 
+PARTS: dict[str, tuple[str, Callable[[Plan, str], Iterator[Case]]]] = {
+    "right": ("Right", _right),
+    "exact": ("Gradient against float32", _exact),
+    "layer": ("Update: one layer", _layers),
+    "batch": ("Update: trajectories of a step", _batch),
+    "head": ("Log-probs of the output head", _heads),
+    "whole": ("Update: all layers", _whole),
+}
+"""By the name that it can be asked for: its title, and its cases."""
+
+
 def _write(folder: Path, machine: Machine, parts: Sequence[Part]) -> None:
     data: dict[str, Any] = {"machine": asdict(machine), "parts": [asdict(part) for part in parts]}
     write_text(folder / "gpu.json", json.dumps(data, indent=1) + "\n")
@@ -288,6 +304,7 @@ def _write(folder: Path, machine: Machine, parts: Sequence[Part]) -> None:
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(prog=f"python -m {__spec__.name}")
     arguments.add_argument("folder", type=Path, help="for gpu.json and gpu.md")
+    arguments.add_argument("--part", action="append", choices=PARTS, help="by default all")
     arguments.add_argument("--minutes", type=float, default=FULL.minutes, help="after which no case is begun")
     asked = arguments.parse_args()
-    bench_gpu(asked.folder, replace(FULL, minutes=asked.minutes))
+    bench_gpu(asked.folder, asked.part or (), replace(FULL, minutes=asked.minutes))

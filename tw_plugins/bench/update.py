@@ -97,9 +97,7 @@ def bench_update(shape: Shape, model: ModelShape, repeats: int, device: str) -> 
     """Time one trajectory's update in each way that fits its size."""
     rollout = shaped_rollout(shape)
     trie, rows = [row_from_rollout(rollout)], rows_from_rollout(rollout)
-    names = [TRIE, ROWS, *([FLEX, PACKED] if device == "cuda" else [])]
-    if len(trie[0]) <= LONGEST_DENSE:
-        names.append(DENSE)
+    names = ways_on(device, len(trie[0]))
     ways = {name: _way(name, model, device, shape) for name in names}
     timings = compare(ways, repeats)
     if device == "cuda":
@@ -138,23 +136,26 @@ def packed(rows: Sequence[TrieRow], budget: int) -> Sequence[Pack]:
     return PackedRows(CompactRows(rows), plan(lengths, max(budget, *lengths)))
 
 
-def bench_batch(shapes: Sequence[Shape], model: ModelShape, device: str) -> dict[str, tuple[float, float]]:
-    """Seconds of trajectories of different lengths one after the other: the first time, and again.
+def ways_on(device: str, tokens: int) -> list[str]:
+    """The ways that are compared on a device for a row of so many tokens; segment attention is the first."""
+    further = [FLEX, PACKED] if device == "cuda" else []
+    return [TRIE, ROWS, *further, *([DENSE] if tokens <= LONGEST_DENSE else [])]
 
-    The first time holds what is compiled or set up for each length; lengths of a step do not come again.
+
+def bench_batch(way: str, model: ModelShape, device: str, shapes: Sequence[Shape]) -> tuple[float, float]:
+    """Seconds of trajectories one after the other: the first time, and again.
+
+    The first time holds what is compiled or set up for each length; the lengths of a step do not come again.
     """
-    names = (TRIE, PACKED, *([FLEX] if device == "cuda" else []))
-    found = {}
-    for name in names:
-        ways = [_way(name, model, device, shape) for shape in shapes]
-        seconds = []
-        for _ in range(2):
-            start = time.perf_counter()
-            for way in ways:
-                way()
-            seconds.append(time.perf_counter() - start)
-        found[name] = (seconds[0], seconds[1])
-    return found
+    _way(way, model, device, shapes[0].scaled(TINY))()
+    ready = [_way(way, model, device, shape) for shape in shapes]
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        for update_once in ready:
+            update_once()
+        seconds.append(time.perf_counter() - start)
+    return seconds[0], seconds[1]
 
 
 def device_named(name: str | None) -> str:
