@@ -48,7 +48,7 @@ class Device:
             os.environ.setdefault(name, value)
 
 
-GPU = Device("cuda", "flex_attention")
+GPU = Device("cuda", "trie")
 
 
 def chosen_device() -> Device:

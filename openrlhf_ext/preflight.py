@@ -74,7 +74,7 @@ def _attention_problems(args: Any) -> Iterator[str]:
     if args.ds.attn_implementation not in usable_attention(chosen_device().name):
         yield (
             f"trie rows need attention that takes a mask, not {args.ds.attn_implementation}: set "
-            "--ds.attn_implementation sdpa (faster: flex_attention on CUDA, trie on the CPU)"
+            "--ds.attn_implementation trie"
         )
     if args.ds.ring_attn_size > 1:
         yield "ring attention cannot split a trie row over ranks: set --ds.ring_attn_size 1"

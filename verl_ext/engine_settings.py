@@ -44,8 +44,7 @@ def engine_problems(strategy: str, model: Any, ulysses: int, keys: EngineKeys) -
     if attention not in usable_attention(get_device_name()):
         yield (
             f"trie rows need attention that takes a mask, not {attention}: set "
-            f"{keys.model}.override_config.attn_implementation=sdpa (faster: flex_attention on CUDA, trie on "
-            f"the CPU){keys.otherwise}"
+            f"{keys.model}.override_config.attn_implementation=trie{keys.otherwise}"
         )
     if ulysses > 1:
         yield f"trie rows cannot be split over ranks: set {keys.ulysses}=1{keys.otherwise}"

@@ -39,7 +39,7 @@ ARGS=(
    --ds.zero_stage 3
    --ds.param_dtype bf16
    # the ancestor mask as a BlockMask; sdpa takes a dense one (N² bytes, 1.7 GB at 40k tokens)
-   --ds.attn_implementation flex_attention
+   --ds.attn_implementation trie
    --eval.steps 10
    --eval.n_samples_per_prompt 8
    --eval.temperature 1.0

@@ -73,7 +73,7 @@ class Plan:
 
     minutes: float
     heads: tuple[Heads, ...]
-    layers: tuple[str, ...]
+    layers: dict[str, ModelShape]
     tokens: tuple[int, ...]
     whole: ModelShape
     whole_tokens: tuple[int, ...]
@@ -87,7 +87,7 @@ class Plan:
 FULL = Plan(
     minutes=8,
     heads=(Heads(16, 8, 128), Heads(14, 2, 64), Heads(32, 8, 128), Heads(4, 2, 32), Heads(16, 16, 256)),
-    layers=("0.6B", "8B"),
+    layers={name: MODELS[name] for name in ("0.6B", "8B")},
     tokens=(4000, 11_000, 40_000, 80_000),
     whole=WHOLE,
     whole_tokens=(11_000,),
@@ -101,7 +101,7 @@ _TOY = replace(MODELS["small"], hidden=32, ffn=48, heads=2, kv_heads=1, head_dim
 TINY = Plan(
     minutes=5,
     heads=(Heads(4, 2, 32),),
-    layers=("small",),
+    layers={"toy": _TOY},
     tokens=(200,),
     whole=replace(_TOY, layers=2, checkpointing=True),
     whole_tokens=(200,),
@@ -216,9 +216,9 @@ def _exact(plan: Plan, device: str) -> Iterator[Case]:
 
 
 def _layers(plan: Plan, device: str) -> Iterator[Case]:
-    for name in plan.layers:
+    for name, model in plan.layers.items():
         for tokens in plan.tokens:
-            yield _update_case(f"a layer of {name}", MODELS[name], tokens, plan.repeats, device)
+            yield _update_case(f"a layer of {name}", model, tokens, plan.repeats, device)
 
 
 def _whole(plan: Plan, device: str) -> Iterator[Case]:
@@ -249,10 +249,10 @@ def _rows(figures: UpdateFigures) -> list[Row]:
 
 def _batch(plan: Plan, device: str) -> Iterator[Case]:
     shapes: Sequence[Shape] = [SHAPE.scaled(tokens) for tokens in plan.batch]
-    name = plan.layers[0]
+    name, model = next(iter(plan.layers.items()))
     for way in ways_on(device, max(plan.batch)):
         case = {"model": f"a layer of {name}", "trajectories": str(len(shapes)), "way": way}
-        yield case, partial(_passes, way, MODELS[name], device, shapes)
+        yield case, partial(_passes, way, model, device, shapes)
 
 
 def _passes(way: str, model: ModelShape, device: str, shapes: Sequence[Shape]) -> list[Row]:

@@ -68,5 +68,7 @@ def _way(name: str, hidden: int, chunk: int, device: str, tokens: int) -> Callab
             log_probs = logits.gather(-1, labels[..., None])[..., 0] - logits.logsumexp(-1)
         log_probs.mean().backward()
         weight.grad = states.grad = None
+        if device == "cuda":
+            torch.cuda.synchronize()
 
     return done

@@ -86,6 +86,27 @@ def bench_head(
     bench_cases.head(tokens or [1000, 4000], hidden, chunk, repeats, device, _output(json_out))
 
 
+@bench.command("gpu")
+def bench_gpu(
+    folder: Annotated[Path, typer.Argument(help="Where gpu.json and gpu.md are written, case by case.")],
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="right, exact, layer, batch, head or whole; may be repeated. All by default."),
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0, help="After which no case is begun.")] = 8,
+    device: DeviceOption = None,
+) -> None:
+    """Is it right on this GPU, how fast, and in how much memory: one script for the first minutes on one."""
+    from dataclasses import replace
+
+    from tw_plugins.bench.gpu import FULL, bench_gpu
+    from tw_plugins.cli.console import PlainConsole
+
+    console = PlainConsole()
+    bench_gpu(folder, part or (), replace(FULL, minutes=minutes), device, console.print)
+    console.print(f"{folder / 'gpu.md'} has all tables")
+
+
 @bench.command("rollout")
 def bench_rollout(
     shape: ShapeOption = "self-training",

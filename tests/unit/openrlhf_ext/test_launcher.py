@@ -104,7 +104,7 @@ def test_what_the_user_gives_wins_over_the_preset(monkeypatch: pytest.MonkeyPatc
     samples = ["--rollout.n_samples_per_prompt=2", "--rollout.batch_size", "4"]
     args = upstreams_flags(*samples, "--algo.kl.init_coef", "0.5", "--tw.preset")
     assert (args.algo.kl.init_coef, args.train.batch_size) == (0.5, 8)
-    assert args.ds.attn_implementation == "flex_attention"
+    assert args.ds.attn_implementation == "trie"
     assert upstreams_flags(*samples, "--tw.preset", "--train.batch_size", "2").train.batch_size == 2
     plain = upstreams_flags(*samples)
     assert (plain.algo.kl.init_coef, plain.train.batch_size) == (0.01, 128)

@@ -65,7 +65,7 @@ def test_a_model_that_disagrees_on_its_end_is_named(
         (
             "ds.attn_implementation",
             "flash_attention_2",
-            "needs? attention that takes a mask.*attn_implementation sdpa",
+            "needs? attention that takes a mask.*attn_implementation trie",
         ),
         ("ds.ring_attn_size", 2, "set --ds.ring_attn_size 1"),
         ("algo.advantage.estimator", "gae", "gae needs a critic.*estimator p_grpo"),

@@ -84,7 +84,7 @@ def test_rl_is_accepted_and_is_eq_4(
     preflight.check_rl(args, settings_of(found))
     assert said(caplog) == []  # nothing departs from Eq. 4
     assert args.algo.advantage.estimator == "dr_grpo"
-    assert args.ds.attn_implementation == ("sdpa" if smoke else "flex_attention")
+    assert args.ds.attn_implementation == ("sdpa" if smoke else "trie")
     assert args.train.agent_func_path == str(kit / "python" / "threadweaver_agent.py")
 
 

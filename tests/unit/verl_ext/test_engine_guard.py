@@ -128,7 +128,7 @@ def test_no_engine_of_verls_goes_round_what_is_guarded() -> None:
         },
         "flash attention": (
             "model.override_config.attn_implementation=flash_attention_2",
-            r"not flash_attention_2: set \+model\.override_config\.attn_implementation=sdpa",
+            r"not flash_attention_2: set \+model\.override_config\.attn_implementation=trie",
         ),
         "verl's own attention": ("model.override_config=null", "mask, not flash_attention_2"),
         "a sequence over ranks": (

@@ -40,10 +40,10 @@ WRONG_SETTINGS = {
     ),
     "limit out of range": (["{key}.max_tokens=0"], "max_tokens is 0, must be at least 1"),
     "too many threads": (["{key}.max_threads=51"], "max_threads is 51"),
-    "attention without a mask": ([f"{ATTENTION}=flash_attention_2"], "not flash_attention_2: set .*=sdpa"),
+    "attention without a mask": ([f"{ATTENTION}=flash_attention_2"], "not flash_attention_2: set .*=trie"),
     "verl's default attention": (
         ["actor_rollout_ref.model.override_config=null"],
-        "not flash_attention_2: set .*=sdpa",
+        "not flash_attention_2: set .*=trie",
     ),
     "ulysses": (
         ["actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"],

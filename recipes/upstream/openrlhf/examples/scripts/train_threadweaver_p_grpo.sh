@@ -65,7 +65,7 @@ ENGINE_ARGS=(
    --ds.zero_stage 3
    --ds.param_dtype bf16
    # the ancestor mask as a BlockMask; sdpa takes a dense one (N² bytes)
-   --ds.attn_implementation flex_attention
+   --ds.attn_implementation trie
    --actor.gradient_checkpointing_enable
 )
 

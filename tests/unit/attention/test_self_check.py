@@ -1,0 +1,74 @@
+"""The check of attention, checked: what is right passes, and no way of being wrong does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from tests.support.devices import DEVICES
+from tw_plugins.attention import ancestor_mask, self_check
+from tw_plugins.attention.self_check import Heads, deviation, positions_of
+
+HEADS = Heads(4, 2, 32)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager", "trie"])
+@pytest.mark.parametrize("length", [256, 301])
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_is_right_passes(attention: str, length: int, device: str) -> None:
+    for dtype in (torch.bfloat16, torch.float16):
+        assert deviation(attention, positions_of(length), HEADS, dtype, device).within(dtype)
+
+
+def test_in_float64_nothing_is_left_but_the_last_places() -> None:
+    found = deviation("trie", positions_of(301), HEADS, torch.float64, "cpu")
+    assert found.out < 1e-14 and found.gradient < 1e-14
+
+
+def test_its_rows_have_branches_of_all_kinds() -> None:
+    positions = positions_of(301)
+    jumps = [p for p, before in zip(positions[1:], positions, strict=False) if p and p != before + 1]
+    assert len(positions) == 301 and len(jumps) == 4 and positions.count(0) > 2
+    assert len(set(jumps)) < len(jumps)  # two branches of one block
+
+
+def see_all(positions: torch.Tensor) -> torch.Tensor:
+    return torch.ones(positions.shape[1], positions.shape[1], dtype=torch.bool).tril()
+
+
+def see_one_less(positions: torch.Tensor) -> torch.Tensor:
+    """Branches that do not see the last token before them."""
+    mask = ancestor_mask(positions)[0]
+    main = int((positions[0, 1:] != positions[0, :-1] + 1).nonzero()[0]) + 1
+    fork = int(positions[0, main])
+    mask[main:, fork - 1] = False
+    return mask
+
+
+@pytest.mark.parametrize("wrong", [see_all, see_one_less])
+def test_a_wrong_mask_does_not(
+    wrong: Callable[[torch.Tensor], torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(self_check, "mask_for", lambda config, positions: wrong(positions)[None, None])
+    assert not deviation("sdpa", positions_of(301), HEADS, torch.bfloat16, "cpu").within(torch.bfloat16)
+
+
+def test_a_gradient_of_nan_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Spoilt(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+            return grad * torch.nan
+
+    right = self_check._implementation("sdpa", HEADS)
+    monkeypatch.setattr(
+        self_check, "_implementation", lambda *_: lambda q, k, v, rows: right(q, Spoilt.apply(k), v, rows)
+    )
+    found = deviation("sdpa", positions_of(256), HEADS, torch.float32, "cpu")
+    assert found.out < 1e-5 and not found.within(torch.float32)
