@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from random import Random
 from types import ModuleType
 from typing import Any
@@ -48,9 +49,18 @@ def _coins(draw: Random) -> Entry:
     return _entry(f"Coin {draw.randrange(5)}: heads?", "Yes")
 
 
+def _shares(draw: Random) -> Entry:
+    share = Fraction(draw.randrange(1, 1000), 1000)
+    return _entry(f"What is {share} of 1000?", str(share * 1000), share=share)
+
+
+def _pairs(draw: Random) -> Entry:
+    return _entry(f"Pair {draw.randrange(10**6)}.", "1", pair=(1, 2))
+
+
 TASKS: dict[str, Callable[[Random], Entry]] = {
     "chain_sum": _sums, "spell_backward": _words, "rotate": _grids, "graph_color": _paths, "lists": _lists,
-    "essays": _essays, "coin_flip": _coins,
+    "essays": _essays, "coin_flip": _coins, "shares": _shares, "pairs": _pairs,
 }  # fmt: skip
 
 
@@ -64,7 +74,8 @@ class Dataset:
 
 
 def score_answer(answer: str | None, entry: Entry) -> float:
-    return float(answer == entry["answer"])
+    pair = entry["metadata"].get("pair", ())
+    return float(answer == entry["answer"] and isinstance(pair, tuple))
 
 
 @pytest.fixture

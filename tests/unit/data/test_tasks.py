@@ -15,6 +15,7 @@ from tw_plugins.cli import app as cli
 from tw_plugins.data.tasks import TaskError, write_tasks
 from tw_plugins.datasets.examples import Example, read_examples
 from tw_plugins.grading import is_equivalent
+from tw_plugins.verifiers import Task, VerifierSettings, verify
 
 __all__ = ["reasoning_gym"]
 
@@ -114,9 +115,25 @@ def test_references_for_the_tasks_own_scorer_are_said(tmp_path: Path, task: str)
 
 
 def test_the_real_package(tmp_path: Path) -> None:
-    real = pytest.importorskip("reasoning_gym")
-    write_tasks(["chain_sum", "gcd"], tmp_path, size=6, eval_size=2, subtasks=3)
+    pytest.importorskip("reasoning_gym")
+    write_tasks(["chain_sum", "gsm_symbolic"], tmp_path, size=6, eval_size=2, subtasks=3)
+    settings = VerifierSettings(verifier="reasoning_gym")
     for example in examples(tmp_path / "rl.parquet"):
-        tasks = example.columns["extra_info"]["source"].split("+")
-        for task, entry in zip(tasks, entries(example), strict=True):
-            assert real.get_score_answer_fn(task)(entry["answer"], entry) == 1
+        for answer, score in ((example.target, 1), ("(no; no; no)", 0)):
+            task = Task("", f"\\boxed{{{answer}}}", example.target, example.columns["extra_info"])
+            assert verify(task, settings).score == score
+
+
+@pytest.mark.usefixtures("reasoning_gym")
+def test_what_json_has_no_form_for_is_text_and_scored_all_the_same(tmp_path: Path) -> None:
+    write_tasks(["shares"], tmp_path, size=5, eval_size=2)
+    for example in examples(tmp_path / "rl.parquet"):
+        (entry,) = entries(example)
+        assert score_answer(entry["answer"], entry) == 1
+        assert entry["question"] == f"What is {entry['metadata']['share']} of 1000?"
+
+
+@pytest.mark.usefixtures("reasoning_gym")
+def test_a_scorer_that_does_not_know_its_answer_from_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="pairs: its scorer gives its own answer 1, and 0 once the entry"):
+        write_tasks(["chain_sum", "pairs"], tmp_path, size=4, eval_size=2)

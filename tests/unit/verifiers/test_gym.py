@@ -53,6 +53,33 @@ def test_the_entrys_own_scorer_scores_the_answer() -> None:
     assert unknown.failed == "ValueError: Dataset 'chess' not registered"
 
 
+ENTRIES = [{"metadata": {"target": target}} for target in (7, 8)]
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("\\boxed{(7; 8)}", 1.0),
+        ("\\boxed{7, 8}", 1.0),
+        ("\\boxed{(7; 9)}", (1 + 0.01) / 2),
+        ("\\boxed{(8; 7)}", 0.01),
+        ("\\boxed{7}", 0.0),
+        ("\\boxed{(7; 8; 9)}", 0.0),
+        ("nothing", 0.0),
+    ],
+)
+def test_rows_of_data_tasks_are_scored_part_by_part(text: str, score: float) -> None:
+    settings = VerifierSettings(verifier="reasoning_gym")
+    extra = {
+        "data_source": "reasoning_gym",
+        "source": "countdown+countdown",
+        "entry": json.dumps(ENTRIES),
+    }
+    assert verify(Task("?", text, None, extra), settings).score == pytest.approx(score)
+    alone = {"data_source": "reasoning_gym", "source": "countdown", "entry": json.dumps(ENTRIES[0])}
+    assert verify(Task("?", "\\boxed{7}", None, alone), settings).score == 1
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", sys.path[1:])
     with pytest.raises(VerifierError, match=r"cannot be used: .*No module named 'reasoning_gym'"):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.data.tasks.problems import Problem, draw
+from tw_plugins.data.tasks.problems import Problem, TaskError, draw
 from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.parquet import write_parquet
 
@@ -45,9 +46,11 @@ def write_tasks(
         subtasks: problems that are joined to one.
 
     Raises:
-        TaskError: see `problems.draw`.
+        TaskError: see `problems.draw`; or a scorer that does not know its own answer once the entry has been
+            in a file.
     """
     problems = draw(tasks, size + eval_size, subtasks, seed)
+    _check_scores(problems)
     unreadable = sum(not problem.is_readable for problem in problems)
     rl, evaluation, facts = (out / name for name in ("rl.parquet", "eval.parquet", "tasks.json"))
     out.mkdir(parents=True, exist_ok=True)
@@ -67,11 +70,35 @@ def write_tasks(
     return Made(files, len(problems), unreadable)
 
 
+def _check_scores(problems: Sequence[Problem]) -> None:
+    from reasoning_gym import get_score_answer_fn
+
+    scorer = cache(get_score_answer_fn)
+    for task, entry in (
+        each for problem in problems for each in zip(problem.tasks, problem.entries, strict=True)
+    ):
+        if entry["answer"] is None:
+            continue
+        here, there = (
+            scorer(task)(answer=entry["answer"], entry=e) for e in (entry, json.loads(_text(entry)))
+        )
+        if here != there:
+            raise TaskError(
+                f"{task}: its scorer gives its own answer {here:g}, and {there:g} once the entry has been in "
+                "a file, which holds lists for tuples and text for other objects: take another task"
+            )
+
+
+def _text(entries: Any) -> str:
+    """JSON; what it has no form for, as a Fraction, is text."""
+    return json.dumps(entries, default=str)
+
+
 def _row(index: int, problem: Problem) -> dict[str, Any]:
     """verl's columns, OpenRLHF's ``label`` and ``datasource``, and the entries for the tasks' scorers."""
     answer = problem.answer or ""
     source = "+".join(problem.tasks)
-    entries = json.dumps(problem.entries if len(problem.entries) > 1 else problem.entries[0])
+    entries = _text(problem.entries if len(problem.entries) > 1 else problem.entries[0])
     return {
         "prompt": [{"role": "user", "content": problem.prompt}],
         "label": answer,
