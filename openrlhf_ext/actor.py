@@ -15,8 +15,10 @@ from typing import Any
 
 from torch import Tensor
 
+from openrlhf_ext.device import chosen_device
 from openrlhf_ext.row_codes import decode, has_segments, is_coded
 from tw_plugins.attention import has_branches, mask_for, masks_every_row, trie_attention
+from tw_plugins.attention.self_check import check_attention
 
 
 def give_rows_their_mask(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -61,6 +63,7 @@ def register(actor: Any) -> None:
     @wraps(init)
     def with_hook(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
+        check_attention(self.model.config, self.model.dtype, chosen_device().name)
         self.model.register_forward_pre_hook(give_rows_their_mask, with_kwargs=True)
 
     actor.Actor.__init__ = with_hook

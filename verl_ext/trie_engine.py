@@ -14,11 +14,13 @@ from typing import Any
 
 import torch
 from verl.utils import tensordict_utils as tu
+from verl.utils.device import get_device_name
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
 from tw_plugins.adapter.vocabulary import check_embedding
 from tw_plugins.attention import has_branches, mask_for, masks_every_row, trie_attention, usable_attention
+from tw_plugins.attention.self_check import check_attention
 from tw_plugins.errors import UserError
 from tw_plugins.trajectory import TAGS
 from verl_ext.own_head import in_the_roots_unit
@@ -39,15 +41,19 @@ class TrieEngine(FSDPEngineWithLMHead):
     masks_branches = True  # which `verl_ext.engine_guard` looks for
 
     def initialize(self) -> None:
-        """Build the model, once its embedding is known to hold the control tokens.
+        """Build the model, once its embedding is known to hold the control tokens, and try its attention.
 
         Raises:
             VocabularyError: the model has fewer embedding rows than the tokenizer has ids.
+            UnsupportedAttention: its attention computes rows with branches wrongly on this device.
         """
         model, tokenizer = self.model_config, self.model_config.tokenizer
-        if tokenizer is not None and TAGS[0] in tokenizer.get_vocab():
+        forks = tokenizer is not None and TAGS[0] in tokenizer.get_vocab()
+        if forks:
             check_embedding(model.path, model.hf_config.get_text_config().vocab_size, len(tokenizer))
         super().initialize()
+        if forks:
+            check_attention(self.module.config, self._autocast_dtype, get_device_name())
 
     def _build_fsdp_module(self, module: Any) -> Any:
         fused = self.model_config.use_fused_kernels

@@ -1,4 +1,4 @@
-"""Which masks an adapter asked for."""
+"""Masks that tests watch, lose, and draw rows for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+import torch
 
 from tw_plugins.attention import mask_for
 
@@ -20,6 +21,15 @@ def record_masks(monkeypatch: pytest.MonkeyPatch, adapter: str) -> list[Any]:
 
     monkeypatch.setattr(f"{adapter}.mask_for", record)
     return made
+
+
+def lose_branches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attention as the self-check tries it sees all that stands before a token, other branches too."""
+
+    def causal(config: Any, positions: torch.Tensor) -> torch.Tensor:
+        return torch.ones(1, 1, positions.shape[1], positions.shape[1], dtype=torch.bool).tril()
+
+    monkeypatch.setattr("tw_plugins.attention.self_check.mask_for", causal)
 
 
 def random_row(rng: random.Random, trajectories: int, pads: int) -> tuple[list[int], list[int | None]]:

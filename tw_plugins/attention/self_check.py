@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tw_plugins.attention.mask import mask_for
+from tw_plugins.attention.mask import mask_for, usable_attention
+from tw_plugins.attention.span import UnsupportedAttention
 from tw_plugins.attention.trie_attention import register
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Deviation", "Heads", "deviation", "positions_of", "tolerance"]
+__all__ = ["Deviation", "Heads", "check_attention", "deviation", "positions_of", "tolerance"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,17 @@ class Heads:
     query: int
     key: int
     size: int
+
+    @classmethod
+    def of(cls, config: Any) -> Heads:
+        """Those of a Hugging Face model."""
+        text = config.get_text_config()
+        query = text.num_attention_heads
+        size = getattr(text, "head_dim", None) or text.hidden_size // query
+        return cls(query, getattr(text, "num_key_value_heads", None) or query, size)
+
+    def __str__(self) -> str:
+        return f"{self.query}/{self.key} heads of {self.size}"
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,33 @@ class Deviation:
     def within(self, dtype: torch.dtype) -> bool:
         """Whether rounding can be all of it; a NaN never is."""
         return self.out <= tolerance(dtype) and self.gradient <= tolerance(dtype)
+
+
+def check_attention(config: Any, dtype: torch.dtype, device: str) -> None:
+    """At the start of a run: what would be wrong in every step is said before the first one.
+
+    Args:
+        config: of a Hugging Face model; an implementation that takes no rows with branches is not looked at.
+        dtype: in which the model computes attention.
+        device: type of a ``torch.device``.
+
+    Raises:
+        UnsupportedAttention: rows with branches come out wrong here, or not at all.
+    """
+    attention, heads = config._attn_implementation, Heads.of(config)
+    if attention not in usable_attention(device):
+        return
+    if (attention, device) == ("flex_attention", "cpu"):
+        return  # torch has no backward of it there, and says so
+    for length in (512, 601):  # a multiple of the kernels' blocks, and none
+        found = deviation(attention, positions_of(length), heads, dtype, device)
+        if not found.within(dtype):
+            other = "sdpa" if attention != "sdpa" else "eager"
+            raise UnsupportedAttention(
+                f"attn_implementation={attention} computes rows with branches wrongly on this {device} in "
+                f"{str(dtype).removeprefix('torch.')} with {heads}: of {length} tokens outputs are off by "
+                f"{found.out:.1e}, gradients by {found.gradient:.1e}. Set attn_implementation={other}"
+            )
 
 
 def tolerance(dtype: torch.dtype) -> float:
@@ -96,9 +135,10 @@ def deviation(
 
 def _results(attend: Any, leaves: list[Tensor], weights: Tensor, positions: Sequence[int]) -> list[Tensor]:
     """The output, and the gradients of its weighted sum; all (1, heads, N, D)."""
-    leaves = [leaf.detach().requires_grad_() for leaf in leaves]
-    out = attend(*leaves, positions)
-    return [out.detach(), *torch.autograd.grad((out * weights).sum(), leaves)]
+    with torch.enable_grad():
+        leaves = [leaf.detach().requires_grad_() for leaf in leaves]
+        out = attend(*leaves, positions)
+        return [out.detach(), *torch.autograd.grad((out * weights).sum(), leaves)]
 
 
 def _implementation(attention: str, heads: Heads) -> Any:

@@ -186,7 +186,7 @@ def _right(plan: Plan, device: str) -> Iterator[Case]:
                 for length in (512, 601):
                     case = {
                         "attention": attention,
-                        "heads": f"{heads.query}/{heads.key} of {heads.size}",
+                        "heads": str(heads),
                         "dtype": str(dtype).removeprefix("torch."),
                         "tokens": str(length),
                     }

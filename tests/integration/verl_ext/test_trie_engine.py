@@ -21,7 +21,7 @@ from verl.workers.engine.base import EngineRegistry
 from verl.workers.utils.losses import sft_loss
 from verl.workers.utils.padding import response_from_nested
 
-from tests.support.masks import record_masks
+from tests.support.masks import lose_branches, record_masks
 from tests.support.ranks import run_ranks
 from tests.support.reference import in_row_order, request_logprobs
 from tests.support.same_on_both import distance
@@ -40,6 +40,7 @@ from tests.support.verl.engines import (
 )
 from tests.support.verl.loops import TAGS
 from tests.support.verl.rank_gradient import Task
+from tw_plugins.attention import UnsupportedAttention
 from tw_plugins.rollout import Rollout
 from tw_plugins.trie import TrieRow, row_from_ids, row_from_rollout
 from tw_plugins.trie.compact import CompactRows
@@ -213,6 +214,12 @@ def test_flex_attention(model: Path, trie: Any, wanted: Any, how: str) -> None:
     got = response_log_probs(flex, rows_of(trie), **BATCHES[how])
     for values, want in zip(got, wanted, strict=True):
         torch.testing.assert_close(values, want, atol=1e-5, rtol=0)
+
+
+def test_attention_that_is_wrong_here_ends_the_run(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_branches(monkeypatch)
+    with pytest.raises(UnsupportedAttention, match="sdpa computes rows with branches wrongly on this cpu"):
+        make_worker(model)
 
 
 @pytest.mark.parametrize("how", ["padded", "packed", "packed, dynamic"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from transformers import GPT2Config, Qwen3Config
 
+from tests.support.branch import SMALL
 from tests.support.devices import DEVICES
-from tw_plugins.attention import ancestor_mask, self_check
-from tw_plugins.attention.self_check import Heads, deviation, positions_of
+from tests.support.masks import lose_branches
+from tw_plugins.attention import UnsupportedAttention, ancestor_mask, self_check
+from tw_plugins.attention.self_check import Heads, check_attention, deviation, positions_of
 
 HEADS = Heads(4, 2, 32)
 
@@ -35,10 +38,6 @@ def test_its_rows_have_branches_of_all_kinds() -> None:
     assert len(set(jumps)) < len(jumps)  # two branches of one block
 
 
-def see_all(positions: torch.Tensor) -> torch.Tensor:
-    return torch.ones(positions.shape[1], positions.shape[1], dtype=torch.bool).tril()
-
-
 def see_one_less(positions: torch.Tensor) -> torch.Tensor:
     """Branches that do not see the last token before them."""
     mask = ancestor_mask(positions)[0]
@@ -48,11 +47,8 @@ def see_one_less(positions: torch.Tensor) -> torch.Tensor:
     return mask
 
 
-@pytest.mark.parametrize("wrong", [see_all, see_one_less])
-def test_a_wrong_mask_does_not(
-    wrong: Callable[[torch.Tensor], torch.Tensor], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(self_check, "mask_for", lambda config, positions: wrong(positions)[None, None])
+def test_one_token_that_is_not_seen_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_check, "mask_for", lambda config, positions: see_one_less(positions)[None, None])
     assert not deviation("sdpa", positions_of(301), HEADS, torch.bfloat16, "cpu").within(torch.bfloat16)
 
 
@@ -72,3 +68,34 @@ def test_a_gradient_of_nan_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     found = deviation("sdpa", positions_of(256), HEADS, torch.float32, "cpu")
     assert found.out < 1e-5 and not found.within(torch.float32)
+
+
+class Config(SimpleNamespace):
+    """Of a model whose attention is `kind`."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            _attn_implementation=kind, num_attention_heads=4, num_key_value_heads=2, hidden_size=64
+        )
+
+    def get_text_config(self) -> Config:
+        return self
+
+
+def test_a_run_begins_where_attention_is_right() -> None:
+    for attention in ("sdpa", "eager", "trie"):
+        check_attention(Config(attention), torch.float32, "cpu")
+    check_attention(Config("flash_attention_2"), torch.float32, "cpu")  # takes no rows, which others say
+
+
+def test_a_run_ends_where_it_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_branches(monkeypatch)
+    with pytest.raises(
+        UnsupportedAttention, match=r"sdpa computes .* wrongly .* float32 with 4/2 heads of 16.*=eager"
+    ):
+        check_attention(Config("sdpa"), torch.float32, "cpu")
+
+
+def test_models_say_which_heads_they_have() -> None:
+    assert Heads.of(Qwen3Config(**SMALL)) == Heads(4, 2, 16)
+    assert Heads.of(GPT2Config(n_embd=64, n_head=4)) == Heads(4, 4, 16)

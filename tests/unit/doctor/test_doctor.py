@@ -54,14 +54,11 @@ def test_a_broken_framework_doctor_is_a_finding(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_attention_that_gives_a_wrong_gradient_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch = pytest.importorskip("torch")
-    from tw_plugins.attention import self_check
+    pytest.importorskip("torch")
+    from tests.support.masks import lose_branches
     from tw_plugins.doctor import attention
 
-    def nowhere(config: object, positions: torch.Tensor) -> torch.Tensor:
-        return torch.ones(1, 1, positions.shape[1], positions.shape[1]).tril().bool()
-
-    monkeypatch.setattr(self_check, "mask_for", nowhere)  # plain causal: no branch is its own request
+    lose_branches(monkeypatch)
     sdpa, trie = attention.attention_checks()
     assert (sdpa.status, trie.status) == ("fail", "note")  # of the others there is a choice
     assert "computes rows with branches wrongly" in sdpa.detail

@@ -11,9 +11,10 @@ import torch
 from openrlhf.utils.utils import zero_pad_sequences
 
 from openrlhf_ext.row_codes import encode
-from tests.support.masks import record_masks
+from tests.support.masks import lose_branches, record_masks
 from tests.support.openrlhf.models import TOKENIZER, actor, plain, rollouts, tiny_model
 from tests.support.reference import in_row_order, request_logprobs
+from tw_plugins.attention import UnsupportedAttention
 from tw_plugins.trie import TrieRow, row_from_rollout
 from tw_plugins.trie.compact import CompactRows
 from tw_plugins.trie.packing import Pack, PackedRows
@@ -139,9 +140,13 @@ def test_gradient_checkpointing_changes_nothing(model: Path, packed: bool, atten
     torch.testing.assert_close(gradients[0], gradients[1], atol=1e-4, rtol=1e-5)
 
 
-def test_attention_without_masks_is_refused(model: Path) -> None:
-    from tw_plugins.attention import UnsupportedAttention
+def test_attention_that_is_wrong_here_ends_the_run(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_branches(monkeypatch)
+    with pytest.raises(UnsupportedAttention, match="sdpa computes rows with branches wrongly on this cpu"):
+        actor(model)
 
+
+def test_attention_without_masks_is_refused(model: Path) -> None:
     policy = actor(model)
     policy.model.config._attn_implementation = "flash_attention_2"
     with pytest.raises(
