@@ -13,7 +13,7 @@ from math import prod
 from pathlib import Path
 
 from openrlhf_ext.settings import SettingsError
-from tw_plugins.verifiers.names import MATH, from_anywhere
+from tw_plugins.verifiers.names import MATH, from_anywhere, shown
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,9 @@ def with_remote(arguments: list[str], verifier: str) -> str:
     if url is None:
         return from_anywhere(verifier)
     if verifier != MATH:
-        raise SettingsError(f"{REMOTE_FLAG} {url} and --tw.verifier {verifier}: give one of the two")
+        raise SettingsError(
+            f"{REMOTE_FLAG} {shown(url)} and --tw.verifier {shown(verifier)}: give one of the two"
+        )
     return from_anywhere(f"{url}:reward_func") if url.endswith(".py") else url
 
 

@@ -8,7 +8,20 @@ from typing import Any
 
 from tw_plugins.storage.parquet import DataFileError
 
-__all__ = ["ANSWERS", "CONVERSATIONS", "PROMPTS", "RESPONSES", "USUAL", "Columns", "find"]
+__all__ = [
+    "ANSWERS",
+    "CONVERSATIONS",
+    "INPUT",
+    "INSTRUCTION",
+    "NOT_TEXT",
+    "PROMPTS",
+    "RESPONSES",
+    "SYSTEMS",
+    "USUAL",
+    "Columns",
+    "find",
+    "there",
+]
 
 PROMPTS = (
     "prompt", "problem", "question", "query", "instruction", "messages", "conversations", "input",
@@ -20,6 +33,12 @@ ANSWERS = (
 RESPONSES = ("response", "trajectory", "output", "completion")
 CONVERSATIONS = ("messages", "conversations")
 """Of SFT, where the response is the last turn."""
+SYSTEMS = ("system", "system_prompt")
+"""A system message beside the prompt (ShareGPT's, OpenOrca's)."""
+INSTRUCTION, INPUT = "instruction", "input"
+"""Alpaca's two halves of one prompt."""
+NOT_TEXT = ("image", "images", "video", "videos", "audio", "audios", "tools")
+"""What a prompt has beside its text, and would be asked without."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +72,7 @@ def find(
         if not there:
             raise _missing(columns, given, what, where)
         return given, value
-    plain = {name.lower().replace(" ", "_"): value for name, value in reversed(list(columns.items()))}
+    plain = _plainly(columns)
     looked = {name: _inside(plain, name) for name in usual}
     found = {name: value for name, (there, value) in looked.items() if there}
     if not found:
@@ -61,6 +80,17 @@ def find(
     return next(
         ((name, value) for name, value in found.items() if not _is_empty(value)), next(iter(found.items()))
     )
+
+
+def there(columns: Mapping[str, Any], usual: Sequence[str]) -> Any:
+    """What stands in the first of the usual columns that is not empty; None where there is none."""
+    plain = _plainly(columns)
+    return next((plain[name] for name in usual if not _is_empty(plain.get(name))), None)
+
+
+def _plainly(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """By names in small letters, without spaces."""
+    return {name.lower().replace(" ", "_"): value for name, value in reversed(list(columns.items()))}
 
 
 def _inside(columns: Mapping[str, Any], name: str) -> tuple[bool, Any]:

@@ -9,9 +9,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from tw_plugins.datasets.columns import ANSWERS, CONVERSATIONS, PROMPTS, RESPONSES, USUAL, Columns, find
+from tw_plugins.datasets.columns import (
+    ANSWERS,
+    CONVERSATIONS,
+    INPUT,
+    INSTRUCTION,
+    NOT_TEXT,
+    PROMPTS,
+    RESPONSES,
+    SYSTEMS,
+    USUAL,
+    Columns,
+    find,
+    there,
+)
 from tw_plugins.datasets.holes import BadRow, Hole
-from tw_plugins.datasets.messages import Message, messages_of, split_response, text_of
+from tw_plugins.datasets.messages import Message, answer_of, messages_of, split_response, text_of, with_system
 from tw_plugins.datasets.references import published, reference_of
 from tw_plugins.datasets.rows import Row, is_source_of_files, read_rows
 from tw_plugins.storage.parquet import DataFileError
@@ -124,8 +137,8 @@ def example_of(row: Row, wanted: Wanted, columns: Columns = USUAL) -> Example | 
     try:
         if wanted == "response":
             return example_with_response(row, columns)
-        name, prompt = find(row.columns, columns.prompt, PROMPTS, "prompt", row.where)
-        messages = _to_answer(messages_of(prompt))
+        name, prompt = _prompt_of(row, columns)
+        messages = _to_answer(_asked(row, messages_of(prompt)))
         _, answer = find(row.columns, columns.answer, ANSWERS, "reference answer", row.where)
         read = reference_of if wanted == "answer" else published
         return Example(row.where, row.columns, name, messages, read(answer))
@@ -140,16 +153,36 @@ def example_with_response(row: Row, columns: Columns) -> Example:
         DataFileError: the row lacks a column.
         BadRow: it is no example.
     """
-    name, prompt = find(row.columns, columns.prompt, PROMPTS, "prompt", row.where)
-    if columns.response is None and name in CONVERSATIONS and isinstance(prompt, list):
-        messages, response = split_response(messages_of(prompt))
+    name, prompt = _prompt_of(row, columns)
+    said = _asked(row, messages_of(prompt))
+    if columns.response is None and name in CONVERSATIONS and (len(said) > 1 or not isinstance(prompt, str)):
+        messages, response = split_response(said)
     else:
-        messages = _to_answer(messages_of(prompt))
+        messages = _to_answer(said)
         _, found = find(row.columns, columns.response, RESPONSES, "response", row.where)
         if found is None:
             raise BadRow("no response")
-        response = text_of(found)
+        response = answer_of(found)
     return Example(row.where, row.columns, name, messages, response)
+
+
+def _prompt_of(row: Row, columns: Columns) -> tuple[str, Any]:
+    """Its column and what stands there; an instruction by its usual name has its input behind it."""
+    name, prompt = find(row.columns, columns.prompt, PROMPTS, "prompt", row.where)
+    more = there(row.columns, [INPUT]) if columns.prompt is None and name == INSTRUCTION else None
+    return name, prompt if more is None else f"{text_of(prompt)}\n\n{text_of(more)}"
+
+
+def _asked(row: Row, messages: list[Message]) -> list[Message]:
+    """The messages with a system message of another column.
+
+    Raises:
+        BadRow: the row has what no text has.
+    """
+    beside = there(row.columns, NOT_TEXT)
+    if beside is not None and beside != "[]":
+        raise BadRow("the prompt has more than text", f"{beside!r:.60}")
+    return with_system(messages, there(row.columns, SYSTEMS))
 
 
 def _to_answer(messages: list[Message]) -> list[Message]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from tw_plugins.datasets.holes import BadRow
 
-__all__ = ["Message", "messages_of", "split_response", "text_of"]
+__all__ = ["Message", "answer_of", "messages_of", "split_response", "text_of", "with_system"]
 
 Message = dict[str, str]
 """`role` is one of `ROLES`' values, `content` a text."""
@@ -22,6 +24,8 @@ ROLES = {
 }
 NOT_TEXT = ("tool_calls", "function_call", "reasoning_content", "thinking")
 """Fields of a message that chat templates write beside its content, which is all that is read here."""
+_WRITTEN = re.compile(r"""\s*\[\s*\{\s*['"](?:role|from|content|value)['"]\s*:""")
+"""Messages as text, as tables of text have them."""
 
 
 def messages_of(prompt: Any) -> list[Message]:
@@ -32,6 +36,8 @@ def messages_of(prompt: Any) -> list[Message]:
     """
     if prompt is None:
         raise BadRow("no prompt")
+    if isinstance(prompt, str) and _WRITTEN.match(prompt):
+        prompt = _read(prompt)
     if isinstance(prompt, str):
         messages = [{"role": "user", "content": text_of(prompt)}]
     elif isinstance(prompt, list):
@@ -56,6 +62,35 @@ def split_response(messages: list[Message]) -> tuple[list[Message], str]:
     if last["role"] != "assistant" or not prompt:
         raise BadRow("the conversation does not end with an answer", f"last message is {last['role']}'s")
     return prompt, last["content"]
+
+
+def with_system(messages: list[Message], system: Any) -> list[Message]:
+    """The messages behind a system message that stands in a column of its own; None and "" are none.
+
+    Raises:
+        BadRow: it is no text, or the messages have another.
+    """
+    text = "" if system is None else text_of(system)
+    own = [message["content"] for message in messages if message["role"] == "system"]
+    if not text.strip() or text in own:
+        return messages
+    if own:
+        raise BadRow("two system messages", "one is in a column of its own")
+    return [{"role": "system", "content": text}, *messages]
+
+
+def answer_of(response: Any) -> str:
+    """The text of a response: a text, parts of one, or the assistant's one message.
+
+    Raises:
+        BadRow: anything else.
+    """
+    if isinstance(response, list) and any(isinstance(one, Mapping) and _role_of(one) for one in response):
+        first, *more = map(_message, response, range(1, len(response) + 1))
+        if more or first["role"] != "assistant":
+            raise BadRow("the response is not one message of the assistant", _shown(response))
+        return first["content"]
+    return text_of(response)
 
 
 def text_of(content: Any) -> str:
@@ -83,16 +118,28 @@ def _part(part: Any) -> str:
     raise BadRow("a part of a content is not text", _shown(part))
 
 
+def _read(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadRow("messages are written as a text that is no JSON", f"{text!r:.60}") from error
+
+
+def _role_of(message: Mapping[str, Any]) -> Any:
+    """Tables give each message every field that one of them has, and null for the rest."""
+    return message.get("from") if message.get("role") is None else message["role"]
+
+
 def _message(message: Any, number: int) -> Message:
     if not isinstance(message, Mapping):
         raise BadRow("a message is no object", f"message {number} is {_shown(message)}")
-    given = message.get("role", message.get("from"))
+    given = _role_of(message)
     role = ROLES.get(given.strip().lower()) if isinstance(given, str) else None
     if role is None:
         raise BadRow("unknown role", f"message {number} has {_shown(given)}; known are {', '.join(ROLES)}")
     if there := [name for name in NOT_TEXT if message.get(name)]:
         raise BadRow("a message has more than text", f"message {number} has {', '.join(there)}")
-    content = message["content"] if "content" in message else message.get("value")
+    content = message.get("value") if message.get("content") is None else message["content"]
     return {"role": role, "content": text_of(content)}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 from tw_plugins.datasets.holes import BadRow
@@ -14,10 +17,13 @@ __all__ = ["published", "reference_of"]
 
 _AFTER_WORKING = re.compile(r".*####(.*)", re.DOTALL)  # GSM8K's
 LONGEST = 200  # characters; what is longer is a solution
+_WRITTEN = re.compile(r"[\[{(]\s*['\"]")  # a list or an object of texts, by json.dumps or str
+_MISSING = {"nan", "NaN", "None", "null", "NULL", "N/A", "<NA>", "#N/A", "NaT"}
+"""What programs write for nothing."""
 
 
 def reference_of(value: Any) -> str:
-    r"""The answer of `72`, `"72"`, `["72"]`, `"… #### 72"` and `"… \boxed{72}"` alike.
+    r"""The answer of `72`, `"72"`, `["72"]`, `'["72"]'`, `"… #### 72"`, `"… \boxed{72}"` and `"Answer: 72"`.
 
     Raises:
         BadRow: there is none, it is no text or number, it is several, a worked solution, or nothing that an
@@ -27,15 +33,14 @@ def reference_of(value: Any) -> str:
         if len(value) > 1:
             raise BadRow("several reference answers", f"{value!r:.60}")
         value = value[0] if value else None
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if _is_nothing(value):
         raise BadRow("no reference answer")
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise BadRow("reference answer is not finite", repr(value))
-        return str(value)
+    if _is_number(value):
+        return _digits(value)
     if not isinstance(value, str):
         raise BadRow("reference answer is not text", f"{value!r:.60}")
-    return _answer_in(text_of(value))
+    written = _as_written(value.strip())
+    return _answer_in(text_of(value)) if written is None else reference_of(written)
 
 
 def published(value: Any) -> Any:
@@ -43,22 +48,54 @@ def published(value: Any) -> Any:
 
     None where there is none: some verifiers need no reference.
     """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if _is_nothing(value):
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if _is_number(value):
         return str(value)
     return value.strip() if isinstance(value, str) else value
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or (_is_number(value) and value != value)  # as only NaN is
+
+
+def _is_number(value: Any) -> bool:
+    """Parquet has decimals too."""
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool)
+
+
+def _digits(value: Any) -> str:
+    if isinstance(value, float | Decimal) and not math.isfinite(value):
+        raise BadRow("reference answer is not finite", repr(value))
+    try:
+        text = str(value)
+    except ValueError:  # of more digits than Python writes
+        text = ""
+    if not 0 < len(text) <= LONGEST:
+        raise BadRow("reference answer is too long a number", f"over {LONGEST} digits")
+    return text
+
+
+def _as_written(text: str) -> Any:
+    """The list or object that a text is the writing of; None for any other text."""
+    if len(text) > LONGEST or not _WRITTEN.match(text):
+        return None
+    try:
+        written = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return written if isinstance(written, list | dict) else None
 
 
 def _answer_in(text: str) -> str:
     if worked := _AFTER_WORKING.match(text):
         text = worked[1]
-    elif (boxed := extract_answer(text)) is not None:
+    elif (boxed := extract_answer(text, answer_line=True)) is not None:
         text = boxed
     text = text.strip()
     if text.startswith("$") and text.endswith("$") and text.count("$") == 2:
         text = text[1:-1].strip()
-    if not text:
+    if not text or text in _MISSING:
         raise BadRow("no reference answer")
     if len(text) > LONGEST or "\n" in text:
         raise BadRow("reference answer is a worked solution", f"{text!r:.60}")

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
-from jinja2 import TemplateError
-
 from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import Message
 from tw_plugins.errors import UserError
+from tw_plugins.storage.files import read_text
 from tw_plugins.trajectory.ends import Ends
 
 __all__ = ["ChatTemplate", "ChatTemplateError", "Prompt", "Template", "TextTemplate", "with_template"]
@@ -164,7 +163,7 @@ class ChatTemplate(Template):
                     list(messages), tokenize=False, add_generation_prompt=True, **self.more
                 )
             )
-        except TemplateError as error:
+        except Exception as error:  # of its own, and whatever Python raises in what it computes
             raise BadRow("the chat template refuses the messages", str(error)) from error
 
 
@@ -185,7 +184,7 @@ def with_template(tokenizer: Any, given: str | None) -> Any:
     """The tokenizer with another chat template: of a file, or one of `TEMPLATES`.
 
     Raises:
-        ChatTemplateError: no such file or name.
+        ChatTemplateError, FileError, OSError: no such file or name, or no text in it.
     """
     if given is not None:
         path = Path(given).expanduser()
@@ -193,7 +192,7 @@ def with_template(tokenizer: Any, given: str | None) -> Any:
             raise ChatTemplateError(
                 f"{given} is no file of a chat template: give one, or one of {', '.join(TEMPLATES)}"
             )
-        tokenizer.chat_template = TEMPLATES.get(given) or path.read_text(encoding="utf-8")
+        tokenizer.chat_template = TEMPLATES.get(given) or read_text(path)
     return tokenizer
 
 

@@ -10,6 +10,7 @@ from tw_plugins.datasets.settings import FOLLOWS, INSTRUCTION
 from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.rollout.limits import Budget, budget
 from tw_plugins.settings import declared, setting
+from tw_plugins.verifiers.names import shown
 from tw_plugins.verifiers.settings import VerifierSettings
 
 _NOT_SAMPLING = ("samples", "concurrency", "wall_clock_problems", "verifier_timeout_s")
@@ -55,7 +56,7 @@ class EvalSettings(VerifierSettings, Budget):
 
     def sampling(self) -> dict[str, Any]:
         """What changes a sample; the rest may change between two runs that share their samples."""
-        own = {**asdict(self), "engine_args": dict(self.engine_args)}
+        own = {**asdict(self), "engine_args": dict(self.engine_args), "verifier": shown(self.verifier)}
         # What has its default is left out, as in runs that were begun before there were such settings.
         unset = {name for name in _LATER if own[name] == declared(EvalSettings)[name].default}
         return {name: value for name, value in own.items() if name not in (*_NOT_SAMPLING, *unset)}

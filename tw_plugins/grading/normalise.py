@@ -20,18 +20,23 @@ _FONT = (
     "text|textbf|textit|textrm|textnormal|textsf|texttt|emph|mathrm|mathbf|mathit|mathsf|mathtt|boldsymbol|bm"
     "|mbox|hbox"
 )
+_SIZE = "tiny|scriptsize|footnotesize|small|normalsize|large|Large|LARGE|huge|Huge"
 _FUNCTION = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|ln|log|exp"
 _SPACE = r"\\(?:quad|qquad|hspace\{[^{}]*\}|hfill|thinspace|enspace|nobreakspace)(?![A-Za-z])"
 
 _DRESS: list[tuple[str, Replacement]] = [
     (r"[\s\u200b\ufeff]+", " "),
-    (r"^\s*\*\*(.*)\*\*\s*$", r"\1"),  # bold Markdown
+    (r"^\s*([*_]{1,3})(.*)\1\s*$", r"\2"),  # Markdown
+    (r"^\s*(?:``|[\"“”`])(.*?)(?:''|[\"“”`])\s*$", r"\1"),
     (r"^\s*\$(?=\s*[\d.])(?!.*\$)", r"\\$"),  # money, not mathematics
     (r"(?<!\\)(?:\$|\\[()\[\]])", ""),  # mathematics in a text
     (r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|mathstrut|strut)(?![A-Za-z])", " "),
     (r"\\(?:middle|[mM]?left|[mM]?right|[bB]igg?[lrm]?)(?![A-Za-z])\s*\.?", ""),
     (r"\\(?:text)?color\s*\{[^{}]*\}|\\underline(?=\s*\{)", ""),
-    (r"^\s*\\boxed\s*\{(.*)\}\s*$", r"\1"),
+    (r"^\s*\\(?:boxed|fbox|framebox)\s*\{(.*)\}\s*$", r"\1"),
+    (r"^\s*\\begin\{(aligned|align\*?|equation\*?|gathered|split)\}(.*)\\end\{\1\}\s*$", r"\2"),
+    (r"\\(?:tag|label)\*?\s*\{[^{}]*\}|^\s*(?:\\therefore(?![A-Za-z])|∴)", ""),
+    (rf"\\(?:{_SIZE})(?![A-Za-z])", " "),
     (r"^\s*\\text\s*\{[^{}]*(?i:answer)[^{}]*\}\s*:?", ""),
     (r"\\(?:checkmark|blacksquare|square|qed|Box)(?![A-Za-z])|[✓✔■□]", ""),
 ]
@@ -46,7 +51,9 @@ _DIGIT_GROUPS: list[tuple[str, Replacement]] = [
 _SPACES_AND_TEXT: list[tuple[str, Replacement]] = [
     (rf"(?<!\\)\\[,;:!> ]|{_SPACE}|(?<!\\)~", " "),
     (r"\{\s*\\(?:rm|bf|it|sf)\s+([^{}]*)\}", r"\\text{\1}"),
-    (rf"\\(?:{_FONT})\s*\{{", r"\\text{"),
+    (rf"\\(?:{_FONT}|rm|bf|it|sf)\s*\{{", r"\\text{"),
+    (r"\\(?:math(?:rm|bf|it|sf)|rm|bf|it|sf)(?![A-Za-z])\s*(?=[-+]?[\d.])", " "),
+    (r"^\s*(?:\\text\{)?\s*(?i:option|choice)\s*(\(?[A-J]\)?)\s*\}?[\s.]*$", r"\1"),
     (r"\\text\{\s*([eid])\s*\}", r"\1"),
     (r"\\text\{\s*([A-J](?:\s*(?:,|and|or|,\s*and|,\s*or)\s*[A-J])+)\s*\}", r"\1"),
     (r"\\text\{\s*((?:[-+]?\d[\d.,/]*)|)\s*\}", r"\1"),
@@ -72,6 +79,7 @@ _SYNONYMS: list[tuple[str, Replacement]] = [
     (r"\\(?:[lr]?vert|mid)(?![A-Za-z])", "|"),
     (r"\\(?:backslash|smallsetminus)(?![A-Za-z])", r"\\setminus "),
     (r"\\mathbb\s*([A-Z])(?![A-Za-z])|\\mathbf\s*([RZNQC])(?![A-Za-z])", r"\\mathbb{\1\2}"),
+    (r"\\([RZNQC])(?![A-Za-z])", r"\\mathbb{\1}"),
     (
         r"\^\s*\{\s*\\(?:circ|degree)\s*\}|\^\s*\\circ(?![A-Za-z])|\\(?:degrees?|textdegree)(?![A-Za-z])",
         r"^\\circ ",
@@ -114,7 +122,7 @@ _TABLE = [
     )
 ]
 _EMPTY_TEXT = re.compile(r"\\text\{[\s.,;:]*\}$")
-_MARKS = " .,;:"
+_MARKS = " .,;:\\"  # also half of a space, and the end of a line
 
 
 @lru_cache(maxsize=1024)  # a reference comes with each trajectory of its group

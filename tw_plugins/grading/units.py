@@ -16,7 +16,7 @@ _NAMES_OF = {
     "km": "kilometer kilometre", "in": "inch inche", "ft": "foot feet", "yd": "yard", "mi": "mile",
     "kg": "kilogram", "lb": "pound", "oz": "ounce", "l": "liter litre", "s": "sec second", "minute": "min",
     "hour": "hr h", "degree": "deg", "radian": "rad", "dollar": "usd buck", "square": "sq", "cubic": "cu",
-    "kmh": "kph",
+    "kmh": "kph", "euro": "eur",
 }  # fmt: skip
 _SAME = {other: name for name, others in _NAMES_OF.items() for other in others.split()}
 _MORE = (
@@ -33,7 +33,7 @@ _CHANGES = (
 )
 _NO_UNIT = frozenset(_CHANGES.split())
 _SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_MONEY = {"\\$": "dollar", "€": "euro", "£": "lb", "\\pounds": "lb", "¥": "yen"}
+_MONEY = {"\\$": "dollar", "€": "euro", "£": "lb", "\\pounds": "lb", "¥": "yen", "₹": "rupee"}
 
 _POWER = r"(?:\s*\^\s*(?:\{\s*-?\d\s*\}|\d))?"
 _ATOM = rf"\\text\{{[^{{}}\\]*\}}{_POWER}"
@@ -46,13 +46,13 @@ _UNITS = [
         rf"(?<=[\d}})])\s*\\frac\{{\s*({_ATOM})\s*\}}\{{\s*({_ATOM})\s*\}}",
         rf"(?<=[\d}}])\s*\(\s*{_ATOM}\s*\)",
         rf"(?<=[\w}})!|]){_NO_OPERATOR}\s*{_ATOM}(?:\s*(?:\\cdot|/|\\times)?\s*{_ATOM})*|(?<=[\w}})])\s*/\s*{_ATOM}",
-        rf"(?<=[\d}}])(?:\s*(?:{_NAMES})s?(?![A-Za-z(\\_]))+{_POWER}\.?\s*(?=$|[,;])",
+        rf"(?<=[\d}}])(?:\s*(?:(?:{_NAMES})s?|USD|EUR)(?![A-Za-z(\\_]))+{_POWER}\.?\s*(?=$|[,;])",
     )
 ]
 _DEGREE = re.compile(r"\s*\^\\circ\s*(?:\\?(?:text\{)?\s*([CF])\s*\}?(?![A-Za-z]))?")
-_SIGN = re.compile(r"(\\\$|\\pounds(?![A-Za-z])|[€£¥])\s*(?=[\d.\-]|\\frac|$)")
+_SIGN = re.compile(r"(\\\$|\\pounds(?![A-Za-z])|[€£¥₹])\s*(?=[\d.\-]|\\frac|$)")
 _PERCENT = re.compile(
-    r"\s*(?:\\?%|(?:\\text\{\s*)?(?<![A-Za-z])(?:percentage|percent|pct)(?![A-Za-z])\s*\}?)"
+    r"\s*(?:\\?%|(?:\\text\{\s*)?(?<![A-Za-z])(?:percentage|per ?cent|pct)(?![A-Za-z])\s*\}?)"
 )
 _SCALED = re.compile(rf"(?<=\d)\s*(?:\\text\{{\s*)?({'|'.join(_SCALE)})(?![a-z])\s*\}}?")
 

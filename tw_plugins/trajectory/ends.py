@@ -12,10 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CONFIG", "GENERATION", "Ends", "ends_of"]
+from tw_plugins.errors import UserError
+from tw_plugins.storage.files import is_there, read_text
+
+__all__ = ["CONFIG", "GENERATION", "Ends", "EndsError", "ends_of"]
 
 CONFIG, GENERATION = "config.json", "generation_config.json"
 _ANSWER = "\ue000"
+
+
+class EndsError(UserError, ValueError):
+    """A file of a model that does not say what ends its turns in a way that can be read."""
 
 
 def ends_of(tokenizer: Any) -> tuple[int, ...]:
@@ -41,7 +48,11 @@ class Ends:
 
     @classmethod
     def of(cls, tokenizer: Any) -> Ends:
-        """Of a Hugging Face tokenizer, and of the folder or the hub's copy here that it was loaded from."""
+        """Of a Hugging Face tokenizer, and of the folder or the hub's copy here that it was loaded from.
+
+        Raises:
+            EndsError, FileError, OSError: one of the two files is there and cannot be read.
+        """
         model = getattr(tokenizer, "name_or_path", "")
         files = (_configured(model, CONFIG), _configured(model, GENERATION))
         return cls(tokenizer.eos_token_id, *files, tuple(_behind_an_answer(tokenizer)), tokenizer)
@@ -107,21 +118,27 @@ def _configured(model: str, file: str) -> tuple[int, ...] | None:
             path = Path(try_to_load_from_cache(model, file) or path)
         except (HFValidationError, TypeError):  # no name of the hub; known there to have none
             return None
-    if not model or not path.is_file():
-        return None
-    ids = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
-    return () if ids is None else tuple(ids) if isinstance(ids, list) else (ids,)
+    return _ids_in(path) if model and is_there(path) else None
+
+
+def _ids_in(path: Path) -> tuple[int, ...]:
+    try:
+        ids = json.loads(read_text(path)).get("eos_token_id")
+    except (json.JSONDecodeError, AttributeError, RecursionError) as error:
+        raise EndsError(f"{path} is no JSON object: {error}. Fetch it again") from error
+    found = [] if ids is None else ids if isinstance(ids, list) else [ids]
+    if odd := [one for one in found if type(one) is not int or one < 0]:
+        raise EndsError(f"{path} has the eos_token_id {odd[0]!r:.60}, which is no token id: mend it")
+    return tuple(found)
 
 
 def _behind_an_answer(tokenizer: Any) -> Iterable[int]:
     if not getattr(tokenizer, "chat_template", None):
         return []
-    from jinja2 import TemplateError
-
     talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _ANSWER}]
     try:
         text = tokenizer.apply_chat_template(talk, tokenize=False)
-    except TemplateError:
+    except Exception:  # templates are programs; whoever asks through one is told
         return []
     _, found, behind = text.rpartition(_ANSWER)
     return list(tokenizer.encode(behind, add_special_tokens=False)) if found else []

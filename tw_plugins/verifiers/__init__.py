@@ -19,7 +19,7 @@ from tw_plugins.grading import extract_answer, is_equivalent
 from tw_plugins.grading.boxed import without_end_tokens
 from tw_plugins.grading.settings import GradingSettings
 from tw_plugins.verifiers import remote
-from tw_plugins.verifiers.names import MATH, VerifierError, is_remote
+from tw_plugins.verifiers.names import MATH, VerifierError, is_remote, shown
 from tw_plugins.verifiers.pool import pool_of, start
 from tw_plugins.verifiers.settings import VerifierSettings
 from tw_plugins.verifiers.task import Failed, Task, Verdict, Verifier, score_in
@@ -101,12 +101,12 @@ class _Outcomes:
             logger.error(
                 "verifier %s failed: %s. The answer scores 0 and is counted in verifier_failed, as further "
                 "ones will be. Prompt %.300r, reference %.300r, the answer ends in %r",
-                verifier, why, task.prompt, task.reference, task.text[-300:],
+                shown(verifier), why, task.prompt, task.reference, task.text[-300:],
             )  # fmt: skip
         if hopeless:
             raise VerifierError(
-                f"verifier {verifier} failed on each of the first {failures}, on the last with: {why}. "
-                "Mend it, or raise verifier_timeout_s where it is late"
+                f"verifier {shown(verifier)} failed on each of the first {failures}, on the last with: {why}"
+                ". Mend it, or raise verifier_timeout_s where it is late"
             )
 
 

@@ -8,7 +8,16 @@ from pathlib import Path
 from tw_plugins.errors import UserError
 from tw_plugins.settings import closest
 
-__all__ = ["ALLOWED", "MATH", "VerifierError", "check_name", "from_anywhere", "is_remote", "target_of"]
+__all__ = [
+    "ALLOWED",
+    "MATH",
+    "VerifierError",
+    "check_name",
+    "from_anywhere",
+    "is_remote",
+    "shown",
+    "target_of",
+]
 
 MATH = "math"
 FUNCTIONS = {
@@ -20,6 +29,8 @@ FUNCTIONS = {
 ALLOWED = ", ".join((MATH, *FUNCTIONS, "pkg.module:function, path/to/file.py:function or http://…"))
 REMOTE = ("http://", "https://")
 _TARGET = re.compile(r"(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*|.+\.py):[A-Za-z_]\w*", re.DOTALL)
+
+_SECRET = re.compile(r"(?<=://)(?:[^,]*|[^/]*)@|\?[^,]*")
 
 
 class VerifierError(UserError, ValueError):
@@ -35,12 +46,17 @@ def check_name(verifier: str, setting: str) -> None:
         return
     meant = closest(verifier, (MATH, *FUNCTIONS))
     hint = f"did you mean {meant}? " if meant else ""
-    raise ValueError(f"{setting}={verifier!r}: there is none of that name; {hint}Give {ALLOWED}")
+    raise ValueError(f"{setting}={shown(verifier)!r}: there is none of that name; {hint}Give {ALLOWED}")
 
 
 def is_remote(verifier: str) -> bool:
     """Whether it is a server's address, or several with commas."""
     return all(url.strip().startswith(REMOTE) for url in verifier.split(","))
+
+
+def shown(verifier: str) -> str:
+    """As it may be shown and kept: an address without name, password and query, which may hold a key."""
+    return _SECRET.sub("", verifier) if "://" in verifier else verifier
 
 
 def from_anywhere(verifier: str) -> str:

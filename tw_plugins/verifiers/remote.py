@@ -9,8 +9,14 @@ from __future__ import annotations
 import json
 import random
 import time
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
+from tw_plugins.engines.address import credentials_in
+from tw_plugins.engines.secrets import Secrets
+from tw_plugins.verifiers.names import shown
 from tw_plugins.verifiers.task import Failed, Task
 
 __all__ = ["TEMPLATED", "ask"]
@@ -19,6 +25,7 @@ TEMPLATED = "templated_prompt"
 """Key of `extra`: the prompt as the model was given it, where the framework knows it."""
 TRIES, PAUSE_SECONDS = 5, 1.0  # as upstream
 MOST_BYTES = 1 << 20
+SHOWN = 300  # characters of why there is no reward
 
 
 def ask(urls: str, task: Task, seconds: float) -> Any:
@@ -44,9 +51,20 @@ def ask(urls: str, task: Task, seconds: float) -> Any:
         try:
             return _reward(servers[attempt % len(servers)].strip(), body, left)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
-            why = f"{type(error).__name__}: {error}"
+            why = f"{type(error).__name__}: {error}"  # which may repeat the address, and the server a key
         time.sleep(max(0.0, min(PAUSE_SECONDS, deadline - time.monotonic())))
-    raise Failed(f"no reward from {urls}: {why}" if why else f"no verdict after {seconds:g} s")
+    why = Secrets([*_credentials(every)]).hide(why, SHOWN)
+    raise Failed(f"no reward from {shown(urls)}: {why}" if why else f"no verdict after {seconds:g} s")
+
+
+def _credentials(urls: Iterable[str]) -> Iterator[str]:
+    """What `shown` leaves out, and the header that is made of it."""
+    import httpx
+
+    for url in urls:
+        with suppress(httpx.InvalidURL, ValueError):
+            address = httpx.URL(url.strip())
+            yield from filter(None, (*credentials_in(address), b64encode(address.userinfo).decode()))
 
 
 def _reward(url: str, body: dict[str, Any], seconds: float) -> Any:
@@ -58,9 +76,9 @@ def _reward(url: str, body: dict[str, Any], seconds: float) -> Any:
         for piece in response.iter_bytes():
             content += piece
             if len(content) > MOST_BYTES or time.monotonic() > deadline:
-                raise ValueError(f"{url} does not come to an end")
+                raise ValueError(f"{shown(url)} does not come to an end")
     answer = json.loads(content)
     rewards = answer.get("rewards") if isinstance(answer, dict) else None
     if rewards is None or rewards == []:
-        raise ValueError(f"{url} answered without rewards: {content[:200]!r}")
+        raise ValueError(f"{shown(url)} answered without rewards: {content[:200]!r}")
     return rewards[0] if isinstance(rewards, list) else rewards

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tw_plugins.verifiers.names import VerifierError
+from tw_plugins.verifiers.names import VerifierError, shown
 
 __all__ = ["Failed", "Task", "Verdict", "Verifier", "score_in"]
 
@@ -74,7 +74,7 @@ def score_in(verifier: str, given: Any, odd: str | None = None) -> float:
     """
     if not isinstance(given, int | float) or not 0 <= given <= 1:
         raise VerifierError(
-            f"verifier {verifier} returned {odd or repr(given)}: a score is true, false or a number from 0 "
-            "to 1. Mend what it returns"
+            f"verifier {shown(verifier)} returned {odd or repr(given)}: a score is true, false or a number "
+            "from 0 to 1. Mend what it returns"
         )
     return float(given)

@@ -60,6 +60,11 @@ def everything(console: PlainConsole) -> None:
     print("§ η")
 
 
+def test_a_rule_without_a_title_is_one_line_of_ascii() -> None:
+    """Rich's own looks for a plain character only where there is a title."""
+    assert set(of_encoding("ascii", lambda console: console.rule(style="dim")).strip()) == {"-"}
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "iso-8859-15"])
 def test_what_an_encoding_lacks_can_be_read(encoding: str) -> None:
     shown = of_encoding(encoding, everything)

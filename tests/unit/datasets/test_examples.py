@@ -31,6 +31,7 @@ ANSWERED = [*ASKED, {"role": "assistant", "content": "2"}]
         {"problem": "1+1?", "answer": None, "solution": "So \\boxed{2}."},
         {"prompt": "1+1?", "ground_truth": "2"},
         {"conversations": [{"from": "human", "value": "1+1?"}], "label": "2"},
+        {"question": "1+1?", "answer": "2", "system": None, "input": "", "images": [], "tools": "[]"},
     ],
 )
 def test_usual_columns_of_questions(columns: dict[str, Any]) -> None:
@@ -43,6 +44,8 @@ def test_usual_columns_of_questions(columns: dict[str, Any]) -> None:
     [
         {"prompt": "1+1?", "response": "2"},
         {"question": "1+1?", "completion": [{"type": "text", "text": "2"}]},
+        {"prompt": ASKED, "completion": ANSWERED[1:]},
+        {"messages": json.dumps(ANSWERED)},
         {"messages": ANSWERED},
         {"conversations": [{"from": "human", "value": "1+1?"}, {"from": "gpt", "value": "2"}]},
     ],
@@ -131,3 +134,45 @@ def test_what_a_verifier_reads_beside_prompt_and_reference(
 def test_other_verifiers_references_are_as_published(answer: Any, target: Any) -> None:
     example = example_of(Row("f, row 0", {"prompt": "1+1?", "answer": answer}), "reference")
     assert isinstance(example, Example) and example.target == target
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+
+@pytest.mark.parametrize(
+    ("columns", "messages"),
+    [
+        ({"system": "Be brief.", "conversations": ASKED}, [SYSTEM, *ASKED]),
+        ({"System Prompt": "Be brief.", "question": "1+1?"}, [SYSTEM, *ASKED]),
+        ({"system": "Be brief.", "messages": [SYSTEM, *ASKED]}, [SYSTEM, *ASKED]),
+        ({"instruction": "Add.", "input": "1 1"}, [{"role": "user", "content": "Add.\n\n1 1"}]),
+        ({"instruction": "1+1?", "input": ""}, ASKED),
+        ({"prompt": "1+1?", "instruction": "Add.", "input": "3 4"}, ASKED),
+    ],
+)
+def test_what_stands_beside_a_prompt_is_asked_too(columns: dict[str, Any], messages: Any) -> None:
+    example = example_of(Row("f, row 0", {**columns, "answer": "2"}), "answer")
+    assert isinstance(example, Example) and example.messages == messages
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"images": [b"\x89PNG"]}, "more than text"),
+        ({"image": {"bytes": b"", "path": "a.png"}}, "more than text"),
+        ({"tools": '[{"name": "f"}]'}, "more than text"),
+        (
+            {"system": "Be brief.", "prompt": [{"role": "system", "content": "Be long."}, *ASKED]},
+            "two system",
+        ),
+        ({"system": 5}, "not text"),
+    ],
+)
+def test_what_would_be_asked_without_a_part_of_it_is_a_hole(columns: dict[str, Any], reason: str) -> None:
+    hole = example_of(Row("f, row 0", {"prompt": ASKED, "answer": "2", **columns}), "answer")
+    assert isinstance(hole, Hole) and reason in hole.reason
+
+
+def test_a_response_of_several_messages_is_a_hole() -> None:
+    hole = example_of(Row("f, row 0", {"prompt": ASKED, "completion": [*ANSWERED[1:], *ASKED]}), "response")
+    assert isinstance(hole, Hole) and "one message" in hole.reason

@@ -22,6 +22,9 @@ ASKED = [{"role": "user", "content": "1+1?"}]
         [{"role": "user", "content": [{"text": "1+1?"}], "tool_calls": None, "name": None}],
         [{"from": "human", "value": "1+1?"}],
         [{"from": "human", "value": "1+1?", "role": "user"}],
+        [{"from": "human", "value": "1+1?", "role": None, "content": None}],
+        '[{"role": "user", "content": "1+1?"}]',
+        ' [{"from":"human","value":"1+1?"}]',
     ],
 )
 def test_forms_of_one_question(prompt: Any) -> None:
@@ -38,6 +41,7 @@ def test_every_role_has_its_name() -> None:
     ("prompt", "reason"),
     [
         (None, "no prompt"),
+        ("[{'role': 'user', 'content': '1+1?'}]", "messages are written as a text that is no JSON"),
         ("", "empty user message"),
         (" \n", "empty user message"),
         ([], "no message of a user"),

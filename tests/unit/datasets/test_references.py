@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -26,6 +27,21 @@ from tw_plugins.datasets.references import reference_of
         ("#### 1,234", "1,234"),
         ("So we get\n\n\\[x=\\boxed{\\frac{3}{4}}.\\]", "\\frac{3}{4}"),
         ("x = 3", "x = 3"),
+        (Decimal("1.50"), "1.50"),
+        ('["72"]', "72"),
+        ("['72']", "72"),
+        ("[1, 2]", "[1, 2]"),
+        ("It is so.\nAnswer: 72", "72"),
+        (10**100, str(10**100)),
+        (10**400, None),
+        pytest.param(10**5000, None, id="5001 digits"),
+        (Decimal("NaN"), None),
+        (Decimal("Infinity"), None),
+        ('["2", "-3"]', None),
+        ("{'value': 72}", None),
+        ("nan", None),
+        ("None", None),
+        ("N/A", None),
         (True, None),
         (None, None),
         ("", None),

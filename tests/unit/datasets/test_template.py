@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from tests.support import chat
 from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import Message
-from tw_plugins.datasets.template import ChatTemplate, ChatTemplateError
+from tw_plugins.datasets.template import ChatTemplate, ChatTemplateError, with_template
+from tw_plugins.storage.files import FileError
 
 
 def said(**texts: str) -> list[Message]:
@@ -113,3 +115,15 @@ def test_more_reaches_the_template() -> None:
 def test_what_a_template_writes_by_itself(template: str, added: str) -> None:
     tokenizer = chat.chat_tokenizer(template)
     assert tokenizer.decode(ChatTemplate(tokenizer).preamble) == added
+
+
+@pytest.mark.parametrize("template", ["{{ messages[0].content + 1 }}", "{{ 1 / 0 }}", "{% for", {"rag": "x"}])
+def test_a_template_that_fails_in_any_way_refuses_the_row(template: Any) -> None:
+    with pytest.raises(BadRow, match="the chat template refuses the messages"):
+        ChatTemplate(chat.chat_tokenizer(template)).prompt(said(user="1+1?"))
+
+
+def test_a_file_of_a_template_must_be_text(tmp_path: Path) -> None:
+    (tmp_path / "a.jinja").write_bytes(b"\xff\xfe{{")
+    with pytest.raises(FileError, match=r"a\.jinja is not UTF-8"):
+        with_template(chat.chat_tokenizer(None), str(tmp_path / "a.jinja"))

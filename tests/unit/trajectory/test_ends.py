@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support import chat
+from tw_plugins.errors import UserError
 from tw_plugins.trajectory import ControlTokens
 from tw_plugins.trajectory.ends import Ends, ends_of
 
@@ -110,3 +111,21 @@ def test_who_says_what_and_who_wins(tmp_path: Path) -> None:
         f"end of turn: the tokenizer {start}, config.json {end}, generation_config.json none; "
         f"rows end with {end}, for the chat template writes it behind an answer"
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (b"{", "is no JSON object"),
+        (b"[]", "is no JSON object"),
+        (b"\xff", "is not UTF-8"),
+        (b'{"eos_token_id": "</s>"}', "no token id"),
+        (b'{"eos_token_id": [0, null]}', "no token id"),
+        (b'{"eos_token_id": -1}', "no token id"),
+    ],
+)
+def test_a_broken_file_of_a_model_is_one_line(tmp_path: Path, written: bytes, said: str) -> None:
+    tokenizer = saved(tmp_path, "<|im_end|>", None)
+    (tmp_path / "generation_config.json").write_bytes(written)
+    with pytest.raises(UserError, match=f"generation_config.json .*{said}"):
+        ends_of(tokenizer)

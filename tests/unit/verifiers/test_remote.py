@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 
 from tw_plugins import verifiers
-from tw_plugins.verifiers import Task, VerifierError, VerifierSettings, check_verifier, pool, remote, verify
+from tw_plugins.evaluation.settings import EvalSettings
+from tw_plugins.verifiers import (
+    Task,
+    VerifierError,
+    VerifierSettings,
+    check_verifier,
+    names,
+    pool,
+    remote,
+    verify,
+)
 
 TASK = Task("2+2?", "</think>4<|im_end|>", "4", {"templated_prompt": "<|user|>2+2?"})
 
@@ -100,3 +110,39 @@ def test_a_file_of_upstreams_form(tmp_path: Path) -> None:
     settings = VerifierSettings(verifier=f"{tmp_path / 'reward.py'}:reward_func")
     check_verifier(settings)
     assert verify(TASK, settings).score == 0.75
+
+
+@pytest.mark.parametrize("given", ["u:s3cretpassword@", "u:s3cret%2Fpassword@"])
+@pytest.mark.parametrize("body", [503, b"u s3cretpassword dTpzM2NyZXRwYXNzd29yZA==", {"rewards": [7]}])
+def test_a_password_in_the_address_is_shown_nowhere(
+    given: str, body: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(body)
+    url = server.url.replace("//", f"//{given}") + "?token=s3cretpassword"
+    try:
+        shown = verify(TASK, VerifierSettings(verifier=url)).failed or ""
+    except VerifierError as error:
+        shown = str(error)
+    server.server.shutdown()
+    server.server.server_close()
+    assert server.url.partition("//")[2].split("/")[0] in shown
+    for text in (shown, caplog.text):
+        assert not any(part in text for part in ("s3cret", "password", "dTpzM2"))
+
+
+@pytest.mark.parametrize(
+    ("verifier", "said"),
+    [
+        ("math", "math"),
+        ("a/b@c.py:verify", "a/b@c.py:verify"),
+        ("http://u:p@h:1/x?k=v, https://i/y", "http://h:1/x, https://i/y"),
+        ("http://u:p/w@h/x", "http://h/x"),
+        ("http://u:p,w@h/x", "http://h/x"),
+    ],
+)
+def test_a_verifier_as_it_is_shown(verifier: str, said: str) -> None:
+    assert names.shown(verifier) == said
+
+
+def test_what_is_kept_of_an_evaluation_has_no_password() -> None:
+    assert EvalSettings(verifier="http://u:p@h/x?k=v").sampling()["verifier"] == "http://h/x"

@@ -10,7 +10,7 @@ from tw_plugins.data.stage1.traces import problem_of
 from tw_plugins.grading import extract_answer
 from tw_plugins.storage.jsonl import Record
 from tw_plugins.verifiers import Task, VerifierSettings, verify
-from tw_plugins.verifiers.names import MATH
+from tw_plugins.verifiers.names import MATH, shown
 
 __all__ = ["check_answer"]
 
@@ -40,4 +40,4 @@ async def check_answer(record: Record, response: str, verifying: VerifierSetting
 def _said(response: str, wanted: object, score: float, verifying: VerifierSettings) -> str:
     if verifying.verifier == MATH:
         return f"the answer is {extract_answer(response, verifying.answer_line)!r}, {wanted!r} is wanted"
-    return f"{verifying.verifier} scores it {score:g}, {wanted!r} is wanted"
+    return f"{shown(verifying.verifier)} scores it {score:g}, {wanted!r} is wanted"

@@ -24,7 +24,7 @@ from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.files import same
 from tw_plugins.storage.jsonl import InputError, Record
 from tw_plugins.verifiers import VerifierSettings, check_verifier
-from tw_plugins.verifiers.names import MATH
+from tw_plugins.verifiers.names import MATH, shown
 
 __all__ = ["ANSWERS", "STEPS", "USAGE", "Options", "run", "run_all", "write_data_set"]
 
@@ -71,7 +71,7 @@ async def run(
         made = {"step": step, "min_gain": options.min_gain}
         return await walk(partial(extract, min_gain=options.min_gain), options=made, redo=True)
     # What has its default is left out, as in files that were begun before there was such a setting.
-    verifier = {} if verifying.verifier == MATH else {"verifier": verifying.verifier}
+    verifier = {} if verifying.verifier == MATH else {"verifier": shown(verifying.verifier)}
     if step in ("structure", "filter"):
         check_verifier(verifying)
     if step == "filter":
