@@ -17,13 +17,17 @@ __all__ = ["published", "reference_of"]
 
 _AFTER_WORKING = re.compile(r".*####(.*)", re.DOTALL)  # GSM8K's
 LONGEST = 200  # characters; what is longer is a solution
+_SAID = re.compile(
+    r"(?:(?:so|thus|hence|therefore),? )?(?:the )?(?:final |correct )?answer is:? (.+?)\.?", re.IGNORECASE
+)
 _WRITTEN = re.compile(r"[\[{(]\s*['\"]")  # a list or an object of texts, by json.dumps or str
 _MISSING = {"nan", "NaN", "None", "null", "NULL", "N/A", "<NA>", "#N/A", "NaT"}
 """What programs write for nothing."""
 
 
 def reference_of(value: Any) -> str:
-    r"""The answer of `72`, `"72"`, `["72"]`, `'["72"]'`, `"… #### 72"`, `"… \boxed{72}"` and `"Answer: 72"`.
+    r"""The answer of `72`, `"72"`, `["72"]`, `'["72"]'`, `"… #### 72"`, `"… \boxed{72}"`, `"Answer: 72"`, and of
+    `"The answer is 72."`.
 
     Raises:
         BadRow: there is none, it is no text or number, it is several, a worked solution, or nothing that an
@@ -92,6 +96,8 @@ def _answer_in(text: str) -> str:
         text = worked[1]
     elif (boxed := extract_answer(text, answer_line=True)) is not None:
         text = boxed
+    elif said := _SAID.fullmatch(text.strip()):
+        text = said[1]
     text = text.strip()
     if text.startswith("$") and text.endswith("$") and text.count("$") == 2:
         text = text[1:-1].strip()

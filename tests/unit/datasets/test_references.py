@@ -32,6 +32,8 @@ from tw_plugins.datasets.references import reference_of
         ("['72']", "72"),
         ("[1, 2]", "[1, 2]"),
         ("It is so.\nAnswer: 72", "72"),
+        ("The answer is 72.", "72"),
+        ("So the final answer is: 3.5", "3.5"),
         (10**100, str(10**100)),
         (10**400, None),
         pytest.param(10**5000, None, id="5001 digits"),
