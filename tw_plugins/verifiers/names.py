@@ -12,6 +12,8 @@ __all__ = ["ALLOWED", "MATH", "VerifierError", "check_name", "from_anywhere", "i
 
 MATH = "math"
 FUNCTIONS = {
+    "code": "tw_plugins.verifiers.code:verify",
+    "code_without_sandbox": "tw_plugins.verifiers.code:verify_without_sandbox",
     "choice": "tw_plugins.verifiers.choice:verify",
     "verl": "verl_ext.verifier:verify",
     "reasoning_gym": "tw_plugins.verifiers.gym:verify",
