@@ -8,7 +8,7 @@ from typing import Any
 
 from tw_plugins.storage.parquet import DataFileError
 
-__all__ = ["ANSWERS", "CONVERSATIONS", "PROMPTS", "RESPONSES", "USUAL", "Columns", "find"]
+__all__ = ["ANSWERS", "CONVERSATIONS", "PROMPTS", "RESPONSES", "TESTS", "USUAL", "Columns", "find"]
 
 PROMPTS = (
     "prompt", "problem", "question", "query", "instruction", "messages", "conversations", "input",
@@ -17,6 +17,11 @@ ANSWERS = (
     "reward_model.ground_truth", "answer", "final_answer", "short_answer", "ground_truth", "reference",
     "expected_answer", "label", "solution",
 )  # fmt: skip
+TESTS = (
+    "reward_model.ground_truth", "test_list", "test", "tests", "input_output", "test_cases", "public_test_cases",
+    *ANSWERS[1:],
+)  # fmt: skip
+"""Where tests of programs stand."""
 RESPONSES = ("response", "trajectory", "output", "completion")
 CONVERSATIONS = ("messages", "conversations")
 """Of SFT, where the response is the last turn."""

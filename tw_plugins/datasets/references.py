@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import text_of
 from tw_plugins.grading import extract_answer, is_readable
+from tw_plugins.verifiers.code.reference import as_object, read_tests
 
-__all__ = ["published", "reference_of"]
+__all__ = ["published", "reference_of", "tests_of"]
 
 _AFTER_WORKING = re.compile(r".*####(.*)", re.DOTALL)  # GSM8K's
 LONGEST = 200  # characters; what is longer is a solution
@@ -48,6 +51,31 @@ def published(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value.strip() if isinstance(value, str) else value
+
+
+BESIDE = ("entry_point", "fn_name", "test_setup_code", "test_imports")
+"""Columns that complete the tests of a program."""
+
+
+def tests_of(value: Any, columns: Mapping[str, Any]) -> str:
+    """The tests of a program, as JSON text: tables want one type, and tests have many.
+
+    Args:
+        columns: of the row; what HumanEval and MBPP have beside their tests is taken from there.
+
+    Raises:
+        BadRow: they are none that the verifier `code` can run.
+    """
+    beside = {name: columns[name] for name in BESIDE if columns.get(name)}
+    given = as_object(value)
+    if isinstance(given, Mapping):
+        given = {**beside, **{name: part for name, part in given.items() if part is not None}}
+    extra = columns.get("extra_info")
+    try:
+        read_tests(given, {"metadata": columns.get("metadata"), **(extra if isinstance(extra, Mapping) else {})})
+    except ValueError as error:
+        raise BadRow("reference is no tests of a program", str(error)) from error
+    return json.dumps(given, default=str)
 
 
 def _answer_in(text: str) -> str:

@@ -8,12 +8,15 @@ from pathlib import Path
 from tw_plugins.errors import UserError
 from tw_plugins.settings import closest
 
-__all__ = ["ALLOWED", "MATH", "VerifierError", "check_name", "from_anywhere", "is_remote", "target_of"]
+__all__ = ["ALLOWED", "CODE", "MATH", "VerifierError", "check_name", "from_anywhere", "is_remote", "target_of"]
 
 MATH = "math"
-FUNCTIONS = {
+CODE = {
     "code": "tw_plugins.verifiers.code:verify",
     "code_without_sandbox": "tw_plugins.verifiers.code:verify_without_sandbox",
+}
+FUNCTIONS = {
+    **CODE,
     "choice": "tw_plugins.verifiers.choice:verify",
     "verl": "verl_ext.verifier:verify",
     "reasoning_gym": "tw_plugins.verifiers.gym:verify",

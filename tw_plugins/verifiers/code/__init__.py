@@ -12,7 +12,7 @@ from typing import Any
 
 from tw_plugins.verifiers.code import sandbox
 from tw_plugins.verifiers.code.judge import passes
-from tw_plugins.verifiers.code.reference import tests_in
+from tw_plugins.verifiers.code.reference import read_tests
 
 __all__ = ["check", "program_in", "verify", "verify_without_sandbox"]
 
@@ -55,7 +55,7 @@ def check(sources: Iterable[str] = ()) -> None:
 
 
 def _verify(text: str, reference: Any, extra: Mapping[str, Any], seconds: float, boxed: bool) -> bool:
-    tests = tests_in(reference, extra)  # first: broken ones are told of whatever the answer
+    tests = read_tests(reference, extra)  # first: broken ones are told of whatever the answer
     program = program_in(text)
     return program is not None and passes(program, tests, seconds, boxed)
 

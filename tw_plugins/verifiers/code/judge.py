@@ -9,7 +9,7 @@ from typing import Any
 
 from tw_plugins.grading.process import JsonProcess, WorkerDied, WorkerLate
 from tw_plugins.verifiers.code.guest.values import decode
-from tw_plugins.verifiers.code.reference import Calls, Inputs, Tests
+from tw_plugins.verifiers.code.reference import Calls, Inputs, Asserts
 from tw_plugins.verifiers.code.sandbox import guest
 
 __all__ = ["passes"]
@@ -36,7 +36,7 @@ class _Clock:
         return left
 
 
-def passes(program: str, tests: Inputs | Calls | Tests, seconds: float, boxed: bool = True) -> bool:
+def passes(program: str, tests: Inputs | Calls | Asserts, seconds: float, boxed: bool = True) -> bool:
     """Whether it passes all, within so many seconds.
 
     Args:
@@ -92,7 +92,7 @@ def _answers_calls(program: str, tests: Calls, clock: _Clock, boxed: bool) -> bo
     return True
 
 
-def _holds(program: str, tests: Tests, clock: _Clock, boxed: bool) -> bool:
+def _holds(program: str, tests: Asserts, clock: _Clock, boxed: bool) -> bool:
     with guest("program", boxed) as host, guest("tests", boxed) as asking:
         _load(host, program, tests.setup, clock)
         try:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Calls", "Inputs", "Tests", "tests_in"]
+__all__ = ["Calls", "Inputs", "Asserts", "as_object", "read_tests"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Calls:
 
 
 @dataclass(frozen=True)
-class Tests:
+class Asserts:
     """Python that must not raise.
 
     Attributes:
@@ -50,7 +50,7 @@ class Tests:
     setup: str = ""
 
 
-def tests_in(reference: Any, extra: Mapping[str, Any] | None = None) -> Inputs | Calls | Tests:
+def read_tests(reference: Any, extra: Mapping[str, Any] | None = None) -> Inputs | Calls | Asserts:
     """
     Args:
         extra: of the row; a function's name may stand there.
@@ -59,11 +59,7 @@ def tests_in(reference: Any, extra: Mapping[str, Any] | None = None) -> Inputs |
         ValueError: the reference is none of these; one line.
     """
     extra = extra or {}
-    given = _parsed(reference)
-    if isinstance(given, str):
-        given = {"test": given}
-    if isinstance(given, list) and given and all(isinstance(each, str) for each in given):
-        given = {"test_list": given}
+    given = as_object(reference)
     try:
         if isinstance(given, list) and given and all(isinstance(each, Mapping) for each in given):
             return _livecodebench(given, extra)
@@ -74,6 +70,16 @@ def tests_in(reference: Any, extra: Mapping[str, Any] | None = None) -> Inputs |
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"reference {reference!r:.80} has tests that cannot be read: {error!r:.200}") from error
     raise ValueError(f"reference {reference!r:.80} has no tests: see the formats in docs/verifier.md")
+
+
+def as_object(reference: Any) -> Any:
+    """Python by itself as an object, so that others can stand beside it; the rest as it is."""
+    given = _parsed(reference)
+    if isinstance(given, str):
+        return {"test": given}
+    if isinstance(given, list) and given and all(isinstance(each, str) for each in given):
+        return {"test_list": given}
+    return given
 
 
 def _parsed(value: Any) -> Any:
@@ -92,7 +98,7 @@ def _name(given: Mapping[str, Any], extra: Mapping[str, Any]) -> str | None:
     return next((str(name) for name in named if name), None)
 
 
-def _asserts(given: Mapping[str, Any], extra: Mapping[str, Any]) -> Tests:
+def _asserts(given: Mapping[str, Any], extra: Mapping[str, Any]) -> Asserts:
     entry_point = given.get("entry_point") or extra.get("entry_point")
     code = list(given["test_list"]) if given.get("test_list") else [given["test"]]
     code = [*(given.get("test_imports") or ()), *code]
@@ -101,7 +107,7 @@ def _asserts(given: Mapping[str, Any], extra: Mapping[str, Any]) -> Tests:
     if "def check(" in "".join(code) and not entry_point:
         raise KeyError("entry_point")
     # LeetCodeDataset has `Solution().twoSum`
-    return Tests(code, entry_point and str(entry_point).rpartition(".")[2], given.get("test_setup_code") or "")
+    return Asserts(code, entry_point and str(entry_point).rpartition(".")[2], given.get("test_setup_code") or "")
 
 
 def _apps(given: Mapping[str, Any], function: str | None) -> Inputs | Calls:
