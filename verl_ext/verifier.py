@@ -1,7 +1,8 @@
 """verl's own scorers by `data_source`: gsm8k, MATH, DAPO, AIME and the others of `default_compute_score`.
 
 Seam: `default_compute_score` (`verl/utils/reward_score/__init__.py`). It runs in a process of the verifier's
-pool, since some of them evaluate what a model wrote. Those of code would run it: such sources go to our sandbox.
+pool, since some of them evaluate what a model wrote. Those of code would run it: their sources go to our
+sandbox.
 """
 
 from __future__ import annotations
@@ -20,9 +21,7 @@ CODE = ("codecontests", "apps", "codeforces", "taco")
 """Sources whose scorer runs programs in its own process (`prime_code`), without a sandbox."""
 
 
-def verify(
-    prompt: str, text: str, reference: Any, extra: Mapping[str, Any], seconds: float = 60.0
-) -> float:
+def verify(prompt: str, text: str, reference: Any, extra: Mapping[str, Any], seconds: float = 60.0) -> float:
     """`acc` where the scorer's result has one, since DAPO's and AIME's scores are −1 and 1; else the score.
 
     Of code, whether the program passes all cases, where verl's scorer gives the share of the first ten.

@@ -7,6 +7,4 @@ import pytest
 from tw_plugins.verifiers.code import sandbox
 
 PROBLEM = sandbox.problem()
-needs_sandbox = pytest.mark.skipif(
-    PROBLEM is not None, reason=f"NO SANDBOX, programs are not run: {PROBLEM}"
-)
+needs_sandbox = pytest.mark.skipif(PROBLEM is not None, reason=f"NO SANDBOX, programs are not run: {PROBLEM}")

@@ -18,8 +18,8 @@ ANSWERS = (
     "expected_answer", "label", "solution",
 )  # fmt: skip
 TESTS = (
-    "reward_model.ground_truth", "test_list", "test", "tests", "input_output", "test_cases", "public_test_cases",
-    *ANSWERS[1:],
+    "reward_model.ground_truth", "test_list", "test", "tests", "input_output", "test_cases",
+    "public_test_cases", *ANSWERS[1:],
 )  # fmt: skip
 """Where tests of programs stand."""
 RESPONSES = ("response", "trajectory", "output", "completion")

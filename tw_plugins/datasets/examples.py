@@ -9,7 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from tw_plugins.datasets.columns import ANSWERS, CONVERSATIONS, PROMPTS, RESPONSES, TESTS, USUAL, Columns, find
+from tw_plugins.datasets.columns import (
+    ANSWERS,
+    CONVERSATIONS,
+    PROMPTS,
+    RESPONSES,
+    TESTS,
+    USUAL,
+    Columns,
+    find,
+)
 from tw_plugins.datasets.holes import BadRow, Hole
 from tw_plugins.datasets.messages import Message, messages_of, split_response, text_of
 from tw_plugins.datasets.references import published, reference_of, tests_of

@@ -72,7 +72,9 @@ def tests_of(value: Any, columns: Mapping[str, Any]) -> str:
         given = {**beside, **{name: part for name, part in given.items() if part is not None}}
     extra = columns.get("extra_info")
     try:
-        read_tests(given, {"metadata": columns.get("metadata"), **(extra if isinstance(extra, Mapping) else {})})
+        read_tests(
+            given, {"metadata": columns.get("metadata"), **(extra if isinstance(extra, Mapping) else {})}
+        )
     except ValueError as error:
         raise BadRow("reference is no tests of a program", str(error)) from error
     return json.dumps(given, default=str)

@@ -8,7 +8,16 @@ from pathlib import Path
 from tw_plugins.errors import UserError
 from tw_plugins.settings import closest
 
-__all__ = ["ALLOWED", "CODE", "MATH", "VerifierError", "check_name", "from_anywhere", "is_remote", "target_of"]
+__all__ = [
+    "ALLOWED",
+    "CODE",
+    "MATH",
+    "VerifierError",
+    "check_name",
+    "from_anywhere",
+    "is_remote",
+    "target_of",
+]
 
 MATH = "math"
 CODE = {

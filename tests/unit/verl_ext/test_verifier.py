@@ -54,7 +54,9 @@ def test_programs_go_to_our_sandbox(source: str, monkeypatch: pytest.MonkeyPatch
     extra = {"data_source": source}
     assert verify("?", "```\nimport os\n```", "{}", extra, 7.0) == 1.0
     assert seen == [("?", "```\nimport os\n```", "{}", extra, 7.0)]
-    with pytest.raises(ValueError, match=f"data_source {source}: no bubblewrap. verifier=code_without_sandbox"):
+    with pytest.raises(
+        ValueError, match=f"data_source {source}: no bubblewrap. verifier=code_without_sandbox"
+    ):
         check([source, "openai/gsm8k"])
 
 

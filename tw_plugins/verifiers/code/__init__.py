@@ -51,7 +51,9 @@ def check(sources: Iterable[str] = ()) -> None:
         ValueError: programs cannot be run here.
     """
     if why := sandbox.problem():
-        raise ValueError(f"{why}. verifier=code_without_sandbox runs a model's programs with your rights instead")
+        raise ValueError(
+            f"{why}. verifier=code_without_sandbox runs a model's programs with your rights instead"
+        )
 
 
 def _verify(text: str, reference: Any, extra: Mapping[str, Any], seconds: float, boxed: bool) -> bool:

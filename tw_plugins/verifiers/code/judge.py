@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from tw_plugins.grading.process import JsonProcess, WorkerDied, WorkerLate
+from tw_plugins.verifiers.code.compare import same_text, same_value
 from tw_plugins.verifiers.code.guest.values import decode
-from tw_plugins.verifiers.code.reference import Calls, Inputs, Asserts
+from tw_plugins.verifiers.code.reference import Asserts, Calls, Inputs
 from tw_plugins.verifiers.code.sandbox import guest
 
 __all__ = ["passes"]
@@ -57,7 +57,9 @@ def passes(program: str, tests: Inputs | Calls | Asserts, seconds: float, boxed:
         return False
 
 
-def _ask(program: JsonProcess, request: Mapping[str, Any], clock: _Clock, grace: float = 1.0) -> dict[str, Any]:
+def _ask(
+    program: JsonProcess, request: Mapping[str, Any], clock: _Clock, grace: float = 1.0
+) -> dict[str, Any]:
     """Anything may come from there."""
     try:
         reply = program.request(request, min(SECONDS + grace, clock.left()))
@@ -73,7 +75,7 @@ def _answers_inputs(program: str, tests: Inputs, clock: _Clock, boxed: bool) -> 
         for given, expected in tests.pairs:
             seconds = min(SECONDS, clock.left())
             said = _ask(cases, {"program": program, "stdin": given, "seconds": seconds}, clock)
-            if said.get("status") != 0 or not _same_text(str(said.get("output")), expected, tests.tolerance):
+            if said.get("status") != 0 or not same_text(str(said.get("output")), expected, tests.tolerance):
                 return False
     return True
 
@@ -81,13 +83,20 @@ def _answers_inputs(program: str, tests: Inputs, clock: _Clock, boxed: bool) -> 
 def _answers_calls(program: str, tests: Calls, clock: _Clock, boxed: bool) -> bool:
     with guest("program", boxed) as host:
         _load(host, program, "", clock)
-        function = _value(_ask(host, {"do": "names", "names": [tests.function]}, clock), _Kept).get(tests.function)
+        function = _value(_ask(host, {"do": "names", "names": [tests.function]}, clock), _Kept).get(
+            tests.function
+        )
         if not isinstance(function, _Kept):
             return False
         for arguments, expected in tests.pairs:
-            request = {"do": "call", "of": {"kept": function.number}, "arguments": _sent(arguments), "named": {"dict": []}}
+            request = {
+                "do": "call",
+                "of": {"kept": function.number},
+                "arguments": _sent(arguments),
+                "named": {"dict": []},
+            }
             value = _value(_ask(host, request, clock), _Kept)
-            if not any(_same(value, each, tests.tolerance) for each in expected):
+            if not any(same_value(value, each, tests.tolerance) for each in expected):
                 return False
     return True
 
@@ -137,44 +146,3 @@ def _sent(value: Any) -> Any:
     if isinstance(value, dict):
         return {"dict": [[key, _sent(item)] for key, item in value.items()]}
     return value
-
-
-def _same(value: Any, expected: Any, tolerance: float) -> bool:
-    """JSON has lists for tuples, and text for the keys of objects."""
-    if isinstance(expected, list):
-        return (
-            isinstance(value, list | tuple)
-            and len(value) == len(expected)
-            and all(_same(*pair, tolerance) for pair in zip(value, expected, strict=True))
-        )
-    if isinstance(expected, dict):
-        named = {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
-        return named.keys() == expected.keys() and all(
-            _same(named[key], item, tolerance) for key, item in expected.items()
-        )
-    if tolerance and all(isinstance(each, int | float) for each in (value, expected)):
-        return _near(value, expected, tolerance)
-    return bool(value == expected)
-
-
-def _same_text(output: str, expected: str, tolerance: float) -> bool:
-    """Line by line, without white space at their ends and empty lines at the end; with a tolerance word by word."""
-    pair = [[line.rstrip() for line in text.rstrip().splitlines()] for text in (output, expected)]
-    if pair[0] == pair[1] or not tolerance:
-        return pair[0] == pair[1]
-    words = [[line.split() for line in lines] for lines in pair]
-    if [list(map(len, lines)) for lines in words][0] != [list(map(len, lines)) for lines in words][1]:
-        return False
-    flat = [[word for line in lines for word in line] for lines in words]
-    return all(a == b or _near_words(a, b, tolerance) for a, b in zip(*flat, strict=True))
-
-
-def _near_words(a: str, b: str, tolerance: float) -> bool:
-    try:
-        return _near(float(a), float(b), tolerance)
-    except ValueError:
-        return False
-
-
-def _near(a: float, b: float, tolerance: float) -> bool:
-    return math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)

@@ -3,7 +3,7 @@
     HumanEval   {"test": "def check(candidate): …", "entry_point": "f"}
     MBPP        {"test_list": ["assert f(1) == 7", …], "test_setup_code": "", "test_imports": []}, or the list
     APPS        {"inputs": ["1 2\\n", …], "outputs": ["3\\n", …]}, with "fn_name" calls: [[1, 2], …], [[3], …]
-    LiveCodeBench  [{"input": "1 2\\n", "output": "3\\n", "testtype": "stdin"}, …], of testtype "functional" calls
+    LiveCodeBench  [{"input": "1 2\\n", "output": "3\\n", "testtype": "stdin"}, …], or "functional": calls
 
 Any of them may be JSON text. Numbers are compared with a tolerance where the object has one ("tolerance").
 """
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Calls", "Inputs", "Asserts", "as_object", "read_tests"]
+__all__ = ["Asserts", "Calls", "Inputs", "as_object", "read_tests"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,9 @@ def read_tests(reference: Any, extra: Mapping[str, Any] | None = None) -> Inputs
         if isinstance(given, Mapping) and (given.get("test_list") or given.get("test")):
             return _asserts(given, extra)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"reference {reference!r:.80} has tests that cannot be read: {error!r:.200}") from error
+        raise ValueError(
+            f"reference {reference!r:.80} has tests that cannot be read: {error!r:.200}"
+        ) from error
     raise ValueError(f"reference {reference!r:.80} has no tests: see the formats in docs/verifier.md")
 
 
@@ -94,7 +96,11 @@ def _parsed(value: Any) -> Any:
 
 def _name(given: Mapping[str, Any], extra: Mapping[str, Any]) -> str | None:
     metadata = _parsed(extra.get("metadata") or {})
-    named = (given.get("fn_name"), extra.get("fn_name"), metadata.get("func_name") if isinstance(metadata, Mapping) else None)
+    named = (
+        given.get("fn_name"),
+        extra.get("fn_name"),
+        metadata.get("func_name") if isinstance(metadata, Mapping) else None,
+    )
     return next((str(name) for name in named if name), None)
 
 
@@ -107,7 +113,9 @@ def _asserts(given: Mapping[str, Any], extra: Mapping[str, Any]) -> Asserts:
     if "def check(" in "".join(code) and not entry_point:
         raise KeyError("entry_point")
     # LeetCodeDataset has `Solution().twoSum`
-    return Asserts(code, entry_point and str(entry_point).rpartition(".")[2], given.get("test_setup_code") or "")
+    return Asserts(
+        code, entry_point and str(entry_point).rpartition(".")[2], given.get("test_setup_code") or ""
+    )
 
 
 def _apps(given: Mapping[str, Any], function: str | None) -> Inputs | Calls:

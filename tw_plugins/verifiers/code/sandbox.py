@@ -58,7 +58,11 @@ def problem(boxed: bool = True) -> str | None:
     if boxed and shutil.which("bwrap") is None:
         return "bubblewrap is not installed: `apt-get install bubblewrap` (or dnf, pacman, zypper)"
     tried = subprocess.run(
-        _command("cases", boxed), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=START_SECONDS
+        _command("cases", boxed),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
     )
     if tried.returncode != 0:
         why = " ".join(tried.stderr.split())[-300:]
@@ -74,8 +78,8 @@ def _advice(why: str) -> str:
     if "Unknown option" in why:
         return "it is older than 0.7, install a newer one"
     return (
-        "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, on "
-        "Ubuntu kernel.apparmor_restrict_unprivileged_userns=0; in Docker --security-opt seccomp=unconfined "
+        "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, "
+        "on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0; in Docker --security-opt seccomp=unconfined "
         "--security-opt apparmor=unconfined)"
     )
 

@@ -7,15 +7,20 @@ from typing import Any
 
 import pytest
 
+from tests.support.forgeries import FORGERIES
 from tests.support.sandbox import needs_sandbox
 from tw_plugins.verifiers.code import judge, program_in, verify
-from tw_plugins.verifiers.code.judge import _same_text, passes
+from tw_plugins.verifiers.code.compare import same_text
+from tw_plugins.verifiers.code.judge import passes
 from tw_plugins.verifiers.code.reference import read_tests
 
 STDIN = {"inputs": ["3\n", "4\n"], "outputs": ["6\n", "8\n"]}
 CALLS = {"inputs": [[3], [4]], "outputs": [[6], [8]], "fn_name": "double"}
 ASSERTS = ["assert double(3) == 6", "assert abs(double(4) - 8) < 1"]
-CHECK = {"test": "def check(candidate):\n    assert candidate(3) == 6 and candidate(4) == 8", "entry_point": "double"}
+CHECK = {
+    "test": "def check(candidate):\n    assert candidate(3) == 6 and candidate(4) == 8",
+    "entry_point": "double",
+}
 FORMATS = {"stdin": STDIN, "calls": CALLS, "asserts": ASSERTS, "check": CHECK}
 DOUBLE = "def double(x):\n    return 2 * x\n"
 
@@ -54,7 +59,7 @@ def test_the_last_block_is_the_program(text: str, program: str | None) -> None:
     ],
 )
 def test_outputs_are_compared_line_by_line(output: str, expected: str, tolerance: float, same: bool) -> None:
-    assert _same_text(output, expected, tolerance) is same
+    assert same_text(output, expected, tolerance) is same
 
 
 @needs_sandbox
@@ -91,13 +96,15 @@ def huge(): return 10 ** 5000
 @needs_sandbox
 def test_what_programs_and_tests_do() -> None:
     assert judged(IDIOMS, {"inputs": ["12 18\n"], "outputs": ["6 24\n"]})
-    solution = "class Solution:\n    def total(self, items: List[int]) -> Tuple[int, int]:\n        return sum(items), 1"
+    solution = (
+        "class Solution:\n    def total(self, items: List[int]) -> Tuple[int, int]: return sum(items), 1"
+    )
     assert judged(solution, {"fn_name": "total", "inputs": ["[1, 2]"], "outputs": ["[3, 1]"]})
     tests = [
         "root = Node(1); root.left = Node(2); assert total(root) == 3 and root.left.value == 2",
         "items = [1]; empty(items); assert items == []",
-        "assert list(pairs(2)) == [(0, {0: {0}}), (1, {1: {1}})] and pairs(2) != [(0, {0: {0}}), (1, {1: {1}})]",
-        "try:\n    fails()\nexcept ValueError as error:\n    assert str(error) == 'no'\nelse:\n    assert False",
+        "wanted = [(0, {0: {0}}), (1, {1: {1}})]; assert list(pairs(2)) == wanted and pairs(2) != wanted",
+        "try: fails()\nexcept ValueError as error: assert str(error) == 'no'\nelse: assert False",
         "assert huge() == 10 ** 5000 and math.log10(huge()) == 5000",
     ]
     assert judged(LINKED, {"test_list": tests, "test_setup_code": "unused = Node(0)"})
@@ -105,33 +112,9 @@ def test_what_programs_and_tests_do() -> None:
 
 @needs_sandbox
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize(
-    "attack",
-    [
-        "import os; os._exit(0)",
-        "import sys; sys.exit(0)",
-        "print('6\\n8'); raise SystemExit",
-        "double = lambda x: exit(0)",
-        # answers in the name of the checker, on every descriptor
-        "import os, json\nfor fd in range(64):\n    for said in ({'passed': True}, {'status': 0, 'output': '6'}):\n"
-        "        try: os.write(fd, json.dumps(said).encode() + b'\\n')\n        except OSError: pass",
-        # equal to everything
-        "class All:\n    def __eq__(self, other): return True\n    __hash__ = None\n    def __sub__(self, other): return 0\n"
-        "    __lt__ = __abs__ = __sub__\n    __str__ = lambda self: ''\n"
-        "double = lambda x: All()\nprint(All())",
-        "class L(list):\n    def __eq__(self, other): return True\n    def __len__(self): return 1\ndouble = lambda x: L([1])",
-        # what the tests call themselves
-        "import builtins\nbuiltins.abs = abs = lambda x: 0\nbuiltins.AssertionError = ValueError\n"
-        "builtins.print = lambda *a: None\ndef check(candidate): pass\ndouble = lambda x: 6",
-        # looks for what is expected
-        "import gc, sys\nfound = [x for x in gc.get_objects() if isinstance(x, dict) and (x.get('outputs') or x.get('tests'))]\n"
-        "frame = sys._getframe()\nwhile frame:\n    found += [v for v in frame.f_locals.values() if isinstance(v, str) and "
-        "('assert' in v or '6\\n' in v)]\n    frame = frame.f_back\n"
-        "def double(x):\n    return 2 * x if found else 0\nif found: print(double(int(input())))",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("attack", FORGERIES)
 def test_a_verdict_cannot_be_forged(format: str, attack: str) -> None:
-    assert not judged(attack, FORMATS[format])
+    assert not judged(FORGERIES[attack], FORMATS[format])
 
 
 @needs_sandbox
@@ -139,7 +122,9 @@ def test_a_verdict_cannot_be_forged(format: str, attack: str) -> None:
 def test_one_that_does_not_end_is_wrong_in_time(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "SECONDS", 1.0)
     start = time.monotonic()
-    assert not judged("import time\ndef double(x): time.sleep(600)\nif __name__ == '__main__': double(1)", FORMATS[format])
+    assert not judged(
+        "import time\ndef double(x): time.sleep(600)\nif __name__ == '__main__': double(1)", FORMATS[format]
+    )
     assert not judged("while True: pass", FORMATS[format], seconds=3.0)
     assert time.monotonic() - start < 60
 
@@ -147,7 +132,13 @@ def test_one_that_does_not_end_is_wrong_in_time(format: str, monkeypatch: pytest
 @needs_sandbox
 def test_a_reply_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tw_plugins.verifiers.code.sandbox.MOST_BYTES", 1 << 20)
-    endless = "import os\nwhile True:\n    for fd in range(3, 9):\n        try: os.write(fd, b'x' * 65536)\n        except OSError: pass"
+    endless = """
+import os
+while True:
+    for fd in range(3, 9):
+        try: os.write(fd, b"x" * 65536)
+        except OSError: pass
+"""
     assert not judged(endless, CALLS)
     assert not judged("def double(x): return 'x' * (2 << 20)", CALLS)
     assert not judged("def double(x):\n    for _ in range(10**5): x = [x]\n    return x", CALLS)
@@ -155,7 +146,8 @@ def test_a_reply_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_sandbox
 @pytest.mark.parametrize(
-    ("tests", "why"), [(["assert ("], "SyntaxError"), (["assert double(double.__class__)"], "which is no data")]
+    ("tests", "why"),
+    [(["assert ("], "SyntaxError"), (["assert double(double.__class__)"], "which is no data")],
 )
 def test_broken_tests_are_no_verdict(tests: list[str], why: str) -> None:
     with pytest.raises(ValueError, match=f"the reference's tests cannot be run: .*{why}"):

@@ -10,7 +10,7 @@ import pytest
 from tw_plugins.datasets.examples import Example, example_of, wanted_by
 from tw_plugins.datasets.holes import Hole
 from tw_plugins.datasets.rows import Row
-from tw_plugins.verifiers.code.reference import Calls, Inputs, Asserts, read_tests
+from tw_plugins.verifiers.code.reference import Asserts, Calls, Inputs, read_tests
 
 CHECK = "def check(candidate):\n    assert candidate(1) == 2\n"
 STDIN = [{"input": "1 2\n", "output": "3\n", "testtype": "stdin"}]
@@ -48,7 +48,9 @@ def test_formats(reference: Any, extra: dict[str, Any], tests: Any) -> None:
      FUNCTIONAL, {"inputs": ["{"], "outputs": ["1"], "fn_name": "f"}, [{"input": "1"}], {"test": 7}],
 )  # fmt: skip
 def test_what_is_no_tests_is_named(reference: Any) -> None:
-    with pytest.raises(ValueError, match="reference .* (has no tests|has tests that cannot be read)") as caught:
+    with pytest.raises(
+        ValueError, match=r"reference .* (has no tests|has tests that cannot be read)"
+    ) as caught:
         read_tests(reference)
     assert "\n" not in str(caught.value)
 
@@ -57,10 +59,16 @@ def test_what_is_no_tests_is_named(reference: Any) -> None:
     ("columns", "tests"),
     [
         ({"test": CHECK, "entry_point": "f", "canonical_solution": "…"}, FORMATS[0][2]),
-        ({"test_list": ["assert f(1)"], "test_setup_code": "a = 1", "code": "…"}, Asserts(["assert f(1)"], None, "a = 1")),
+        (
+            {"test_list": ["assert f(1)"], "test_setup_code": "a = 1", "code": "…"},
+            Asserts(["assert f(1)"], None, "a = 1"),
+        ),
         ({"input_output": '{"inputs": ["1\\n"], "outputs": ["2\\n"]}', "solutions": "[]"}, FORMATS[6][2]),
         ({"public_test_cases": json.dumps(FUNCTIONAL), "metadata": '{"func_name": "f"}'}, FORMATS[11][2]),
-        ({"reward_model": {"ground_truth": {"inputs": ["1\n"], "outputs": ["2\n"], "fn_name": None}}}, FORMATS[6][2]),
+        (
+            {"reward_model": {"ground_truth": {"inputs": ["1\n"], "outputs": ["2\n"], "fn_name": None}}},
+            FORMATS[6][2],
+        ),
         ({"answer": "assert f(1) == 2"}, FORMATS[3][2]),
     ],
 )

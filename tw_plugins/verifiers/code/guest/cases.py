@@ -1,7 +1,7 @@
 """A program, once per standard input, each time in a process of its own.
 
-    → {"program": "print(input())", "stdin": "7", "seconds": 10}
-    ← {"status": 0, "output": "7\\n"}     status null: it was late
+→ {"program": "print(input())", "stdin": "7", "seconds": 10}
+← {"status": 0, "output": "7\\n"}     status null: it was late
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def _become(program: str, given: int, written: int, seconds: float) -> None:
     os.dup2(given, 0)
     os.dup2(written, 1)
     os.closerange(3, 256)
-    sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)
-    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)
+    sys.stdin = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
     module = sys.modules["__main__"] = ModuleType("__main__")
     exec(PRELUDE, module.__dict__)
     confine(seconds)

@@ -1,11 +1,11 @@
 """A program whose functions are called from outside. What is expected of them never comes here.
 
-    → {"do": "load", "program": "def f(x): …", "setup": "", "seconds": 60}
-    → {"do": "names", "names": ["f", "Node"]}             ← {"value": {"dict": [["f", {"kept": 0}]]}}
-    → {"do": "call", "of": {"kept": 0}, "arguments": [[1]], "named": {"dict": []}}
-                                                          ← {"value": 7, "arguments": [[1]]}
-    → {"do": "get" | "set", "of": …, "name": "left", "to": …}
-    ← {"raised": "ValueError", "said": "no such part"} where that raises
+→ {"do": "load", "program": "def f(x): …", "setup": "", "seconds": 60}
+→ {"do": "names", "names": ["f", "Node"]}             ← {"value": {"dict": [["f", {"kept": 0}]]}}
+→ {"do": "call", "of": {"kept": 0}, "arguments": [[1]], "named": {"dict": []}}
+                                                      ← {"value": 7, "arguments": [[1]]}
+→ {"do": "get" | "set", "of": …, "name": "left", "to": …}
+← {"raised": "ValueError", "said": "no such part"} where that raises
 """
 
 from __future__ import annotations

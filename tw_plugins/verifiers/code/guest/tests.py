@@ -1,8 +1,8 @@
 """Asserts on a program that runs elsewhere: what they call is asked for, and only its value comes back.
 
-    → {"tests": ["assert f(1) == 7"], "entry_point": "f", "seconds": 60}
-    ← a request to the program (`guest.program`)   → its answer    …
-    ← {"passed": true} or {"broken": "SyntaxError: …"}, where the fault is the tests'
+→ {"tests": ["assert f(1) == 7"], "entry_point": "f", "seconds": 60}
+← a request to the program (`guest.program`)   → its answer    …
+← {"passed": true} or {"broken": "SyntaxError: …"}, where the fault is the tests'
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def _run(ask: Ask, tests: list[str], entry_point: str | None) -> None:
     except (SyntaxError, ValueError) as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
     # Never `abs` or `math`: the program would say what the tests mean by them.
-    names = sorted((used - vars(builtins).keys() - MODULES.keys()) | ({entry_point} if entry_point else set()))
+    names = sorted(
+        (used - vars(builtins).keys() - MODULES.keys()) | ({entry_point} if entry_point else set())
+    )
     remotes = _Remotes(ask)
     found = remotes.decoded(ask(do="names", names=names)["value"])
     space: dict[str, Any] = {"__name__": "tests", **MODULES, **found}

@@ -1,4 +1,4 @@
-"""Values between processes that do not trust each other, as JSON: data by its content, anything else by a number."""
+"""Values between processes that do not trust each other, as JSON: data by content, all else by number."""
 
 from __future__ import annotations
 
