@@ -1,4 +1,4 @@
-"""Tests that run programs need bubblewrap, and say so where they are skipped."""
+"""Tests that run programs need bubblewrap: skipped without, which `make test` says at its end."""
 
 from __future__ import annotations
 
@@ -7,4 +7,8 @@ import pytest
 from tw_plugins.verifiers.code import sandbox
 
 PROBLEM = sandbox.problem()
-needs_sandbox = pytest.mark.skipif(PROBLEM is not None, reason=f"NO SANDBOX, programs are not run: {PROBLEM}")
+REASON = f"NO SANDBOX, programs were not run: {PROBLEM}"
+needs_sandbox = pytest.mark.skipif(PROBLEM is not None, reason=REASON)
+
+if __name__ == "__main__" and PROBLEM:
+    print(f"make test: {REASON}")

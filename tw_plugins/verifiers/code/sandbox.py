@@ -78,9 +78,9 @@ def _advice(why: str) -> str:
     if "Unknown option" in why:
         return "it is older than 0.7, install a newer one"
     return (
-        "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000, "
-        "on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0; in Docker --security-opt seccomp=unconfined "
-        "--security-opt apparmor=unconfined)"
+        "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces=10000; "
+        "Ubuntu: kernel.apparmor_restrict_unprivileged_userns=0; "
+        "Docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined)"
     )
 
 
