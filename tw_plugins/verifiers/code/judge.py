@@ -75,6 +75,8 @@ def _answers_inputs(program: str, tests: Inputs, clock: _Clock, boxed: bool) -> 
         for given, expected in tests.pairs:
             seconds = min(SECONDS, clock.left())
             said = _ask(cases, {"program": program, "stdin": given, "seconds": seconds}, clock)
+            if "broken" in said:
+                raise RuntimeError(f"no process for the program: {said['broken']}")
             if said.get("status") != 0 or not same_text(str(said.get("output")), expected, tests.tolerance):
                 return False
     return True

@@ -1,7 +1,7 @@
 """A program, once per standard input, each time in a process of its own.
 
 → {"program": "print(input())", "stdin": "7", "seconds": 10}
-← {"status": 0, "output": "7\\n"}     status null: it was late
+← {"status": 0, "output": "7\\n"}, status null where it was late, or {"broken": "no memory"}
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ def main() -> None:
         with open(given, "wb", closefd=False) as file:
             file.write(request["stdin"].encode("utf-8", "surrogatepass"))
         os.lseek(given, 0, os.SEEK_SET)
-        child = os.fork()
+        try:
+            child = os.fork()
+        except OSError as error:  # the machine's fault, not the program's
+            return reply({"broken": str(error)})
         if child == 0:
             _become(request["program"], given, written, request["seconds"])
             return  # and end as any program: threads are waited for, output is flushed
