@@ -138,3 +138,16 @@ def test_references_are_kept_as_published(toy: Toy, tmp_path: Path) -> None:
     assert row["data_source"] == one["data_source"] and json.loads(row["extra_info"]["metadata"]) == {
         "a": [1, "b"]
     }
+
+
+def test_tests_of_programs_are_one_type_in_every_row(toy: Toy, tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "Double a number.", "reward_model": {"ground_truth": tests}, "data_source": "apps"}
+        for tests in ({"inputs": ["3"], "outputs": ["6"]}, {"inputs": [[3]], "outputs": [6], "fn_name": "f"})
+    ]
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = rl_config(toy, f"{KWARGS}.verifier=code").data
+    read, holes = read_prompts([str(path)], config, AutoTokenizer.from_pretrained(toy["model"]))
+    kept = [json.loads(row["reward_model"]["ground_truth"]) for row in read]
+    assert kept == [row["reward_model"]["ground_truth"] for row in rows] and not holes.total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.support.forgeries import FORGERIES
 from tests.support.sandbox import needs_sandbox
+from tw_plugins.grading.process import JsonProcess, WorkerDied
 from tw_plugins.verifiers.code import judge, program_in, verify
 from tw_plugins.verifiers.code.compare import same_text
 from tw_plugins.verifiers.code.judge import passes
@@ -67,6 +69,7 @@ def test_outputs_are_compared_line_by_line(output: str, expected: str, tolerance
 def test_right_and_wrong(format: str) -> None:
     loop = "print(double(int(input())))" if format == "stdin" else ""
     assert judged(DOUBLE + loop, FORMATS[format])
+    assert not judged(DOUBLE + loop + "\n1 / 0", FORMATS[format])
     assert not judged(DOUBLE.replace("2 * x", "2 * x if x < 4 else 9") + loop, FORMATS[format])
 
 
@@ -118,6 +121,12 @@ def test_a_verdict_cannot_be_forged(format: str, attack: str) -> None:
 
 
 @needs_sandbox
+def test_changing_what_it_is_given_makes_no_wrong_value_right() -> None:
+    program = "def doubles(items):\n    items.clear()\n    return []"
+    assert not judged(program, ["items = [3]; assert doubles(items) == [2 * item for item in items]"])
+
+
+@needs_sandbox
 @pytest.mark.parametrize("format", ["stdin", "calls", "check"])
 def test_one_that_does_not_end_is_wrong_in_time(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "SECONDS", 1.0)
@@ -140,6 +149,11 @@ while True:
         except OSError: pass
 """
     assert not judged(endless, CALLS)
+    flood = "print('{}', flush=True)\nwhile True: print('x' * 65536, end='')"
+    process = JsonProcess([sys.executable, "-c", flood], 60, most_bytes=1 << 20)
+    with pytest.raises(WorkerDied):
+        process.request({}, 60)
+    process.kill()
     assert not judged("def double(x): return 'x' * (2 << 20)", CALLS)
     assert not judged("def double(x):\n    for _ in range(10**5): x = [x]\n    return x", CALLS)
 
