@@ -141,8 +141,9 @@ def test_references_are_kept_as_published(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_tests_of_programs_are_one_type_in_every_row(toy: Toy, tmp_path: Path) -> None:
+    (one,) = pq.read_table(toy["rl"]).slice(0, 1).to_pylist()
     rows = [
-        {"prompt": "Double a number.", "reward_model": {"ground_truth": tests}, "data_source": "apps"}
+        one | {"reward_model": {"ground_truth": tests}}
         for tests in ({"inputs": ["3"], "outputs": ["6"]}, {"inputs": [[3]], "outputs": [6], "fn_name": "f"})
     ]
     path = tmp_path / "p.jsonl"
