@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from tw_plugins.grading.process import JsonProcess, NotReady
+from tw_plugins.grading.process import JsonProcess, NotReady, WorkerDied, WorkerLate
 
 __all__ = ["Role", "guest", "problem"]
 
@@ -57,6 +57,13 @@ def problem(boxed: bool = True) -> str | None:
     """Why programs cannot be run here, with what to do about it, in one line; None where they can."""
     if boxed and shutil.which("bwrap") is None:
         return "bubblewrap is not installed: `apt-get install bubblewrap` (or dnf, pacman, zypper)"
+    try:
+        return _cannot_start(boxed) or _cannot_confine(boxed)
+    except (RuntimeError, OSError, WorkerDied, WorkerLate, subprocess.TimeoutExpired) as error:
+        return f"a trial program did not run: {type(error).__name__} {error}".replace("\n", " ")
+
+
+def _cannot_start(boxed: bool) -> str | None:
     tried = subprocess.run(
         _command("cases", boxed),
         stdin=subprocess.DEVNULL,
@@ -64,14 +71,18 @@ def problem(boxed: bool = True) -> str | None:
         text=True,
         timeout=START_SECONDS,
     )
-    if tried.returncode != 0:
-        why = " ".join(tried.stderr.split())[-300:]
-        return f"bubblewrap cannot make a sandbox here ({why}): {_advice(why)}" if boxed else why
+    if tried.returncode == 0:
+        return None
+    why = " ".join(tried.stderr.split())[-300:]
+    return f"bubblewrap cannot make a sandbox here ({why}): {_advice(why)}" if boxed else why
+
+
+def _cannot_confine(boxed: bool) -> str | None:
     request = {"program": ALONE, "stdin": "alone", "seconds": START_SECONDS}
     with guest("cases", boxed) as process:
-        if process.request(request, START_SECONDS).get("output") != "alone\n":
-            return "the kernel takes no seccomp filter, without which a program cannot be kept to one process"
-    return None
+        if process.request(request, START_SECONDS).get("output") == "alone\n":
+            return None
+    return "the kernel takes no seccomp filter, without which a program cannot be kept to one process"
 
 
 def _advice(why: str) -> str:
@@ -94,7 +105,8 @@ def _command(role: Role, boxed: bool) -> list[str]:
 
 
 def _bubblewrap(python: str) -> list[str]:
-    readable = {f"{sys.base_prefix}/lib", f"{sys.base_prefix}/lib64", python, *SYSTEM}
+    prefixes = (sys.base_prefix, str(Path(python).parents[1]))  # the first may be a link to the second
+    readable = {python, *SYSTEM, *(f"{prefix}/{lib}" for prefix in prefixes for lib in ("lib", "lib64"))}
     return [
         shutil.which("bwrap") or "bwrap",
         *("--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"),
