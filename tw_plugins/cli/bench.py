@@ -249,10 +249,14 @@ def bench_reward(
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Grading processes.")] = 2,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds per comparison.")] = 1.0,
+    programs: Annotated[
+        int, typer.Option(min=0, help="Programs judged in the sandbox per kind of tests; 0: none.")
+    ] = 40,
     repeats: Annotated[int, typer.Option(min=1, help="Times that each mixture is graded.")] = 3,
     json_out: JsonOption = None,
 ) -> None:
-    """Grading throughput and latency, without and with hostile answers."""
+    """Throughput and latency of grading, without and with hostile answers, and of programs in the sandbox."""
     from tw_plugins.cli import bench_cases
 
-    bench_cases.reward(answers, hostile or [0, 4], processes, deadline, repeats, _output(json_out))
+    output = _output(json_out)
+    bench_cases.reward(answers, hostile or [0, 4], processes, deadline, programs, repeats, output)

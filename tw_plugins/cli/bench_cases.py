@@ -14,6 +14,7 @@ from tw_plugins.bench import BenchError
 from tw_plugins.bench.collate import CollateFigures, bench_collate
 from tw_plugins.bench.engine import EngineFigures, ReplicaFigures, bench_engine, bench_replicas
 from tw_plugins.bench.head import VOCABULARY, HeadFigures, bench_head
+from tw_plugins.bench.programs import KINDS, ProgramFigures, bench_programs
 from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.reward import RewardFigures, bench_reward
 from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
@@ -22,6 +23,7 @@ from tw_plugins.bench.step import StepError, StepFigures, bench_step
 from tw_plugins.bench.update import MODELS, ROWS, ModelShape, UpdateFigures, bench_update, device_named
 from tw_plugins.cli.bench_output import Output, between, mib, ratio, seconds
 from tw_plugins.cli.tables import Figures
+from tw_plugins.verifiers.code import sandbox
 
 __all__ = [
     "collate",
@@ -168,9 +170,15 @@ def rollout(shape: Shape, trajectories: Sequence[int], repeats: int, output: Out
 
 
 def reward(
-    answers: int, hostile: Sequence[int], processes: int, deadline_s: float, repeats: int, output: Output
+    answers: int,
+    hostile: Sequence[int],
+    processes: int,
+    deadline_s: float,
+    programs: int,
+    repeats: int,
+    output: Output,
 ) -> None:
-    """Grading with the worker pool.
+    """Grading with the worker pool, and programs in the sandbox.
 
     Raises:
         BenchError: more hostile answers than answers.
@@ -192,8 +200,29 @@ def reward(
             str(each.wrong),
             str(each.replaced),
         )
+    judged = _programs(programs, processes, repeats, output)
     settings = f"math-verify in {processes} processes, deadline {deadline_s:g} s; median of {repeats}"
-    output.show("reward", shown, settings, figures, Machine.here())
+    output.show("reward", shown, settings, [*figures, *judged], Machine.here())
+
+
+def _programs(programs: int, at_once: int, repeats: int, output: Output) -> list[ProgramFigures]:
+    if not programs or (why := sandbox.problem()):
+        output.console.print(f"programs are left out: {why if programs else '--programs 0'}")
+        return []
+    cases = [(kind, lambda kind=kind: bench_programs(kind, programs, at_once, repeats)) for kind in KINDS]
+    figures: list[ProgramFigures] = output.measure("programs", cases)
+    shown = Figures("tests of a program", "programs/s", "median", "slowest", "wrong")
+    for each in figures:
+        shown.add_row(
+            each.kind,
+            between(each.per_s, "{:.1f}", ""),
+            between(each.median_s, "{:.0f}", " ms", times=1e3),
+            between(each.slowest_s, "{:.2f}", " s"),
+            str(each.wrong),
+        )
+    output.console.print(shown)
+    output.console.print(f"{programs} programs, each in a sandbox of its own, {at_once} at once")
+    return figures
 
 
 def engine(

@@ -17,6 +17,7 @@ __all__ = [
     "PROMPTS",
     "RESPONSES",
     "SYSTEMS",
+    "TESTS",
     "USUAL",
     "Columns",
     "find",
@@ -30,6 +31,11 @@ ANSWERS = (
     "reward_model.ground_truth", "answer", "final_answer", "short_answer", "ground_truth", "reference",
     "expected_answer", "label", "solution",
 )  # fmt: skip
+TESTS = (
+    "reward_model.ground_truth", "test_list", "test", "tests", "input_output", "test_cases",
+    "public_test_cases", *ANSWERS[1:],
+)  # fmt: skip
+"""Where tests of programs stand."""
 RESPONSES = ("response", "trajectory", "output", "completion")
 CONVERSATIONS = ("messages", "conversations")
 """Of SFT, where the response is the last turn."""

@@ -18,6 +18,7 @@ from tw_plugins.datasets.columns import (
     PROMPTS,
     RESPONSES,
     SYSTEMS,
+    TESTS,
     USUAL,
     Columns,
     find,
@@ -25,10 +26,10 @@ from tw_plugins.datasets.columns import (
 )
 from tw_plugins.datasets.holes import BadRow, Hole
 from tw_plugins.datasets.messages import Message, answer_of, messages_of, split_response, text_of, with_system
-from tw_plugins.datasets.references import published, reference_of
+from tw_plugins.datasets.references import published, reference_of, tests_of
 from tw_plugins.datasets.rows import Row, is_source_of_files, read_rows
 from tw_plugins.storage.parquet import DataFileError
-from tw_plugins.verifiers.names import MATH
+from tw_plugins.verifiers.names import CODE, MATH
 
 __all__ = [
     "Example",
@@ -40,9 +41,9 @@ __all__ = [
     "wanted_by",
 ]
 
-Wanted = Literal["answer", "reference", "response"]
+Wanted = Literal["answer", "reference", "tests", "response"]
 """What an example has beside its prompt: an answer that `math` can compare with, any reference as it is
-published, or SFT's response."""
+published, tests of a program as JSON text, or SFT's response."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def _name_of(source: str) -> str:
 
 def wanted_by(verifier: str) -> Wanted:
     """What the setting `verifier` compares answers with."""
+    if verifier in CODE:
+        return "tests"
     return "answer" if verifier == MATH else "reference"
 
 
@@ -139,9 +142,13 @@ def example_of(row: Row, wanted: Wanted, columns: Columns = USUAL) -> Example | 
             return example_with_response(row, columns)
         name, prompt = _prompt_of(row, columns)
         messages = _to_answer(_asked(row, messages_of(prompt)))
-        _, answer = find(row.columns, columns.answer, ANSWERS, "reference answer", row.where)
-        read = reference_of if wanted == "answer" else published
-        return Example(row.where, row.columns, name, messages, read(answer))
+        usual, what = (TESTS, "tests") if wanted == "tests" else (ANSWERS, "reference answer")
+        _, answer = find(row.columns, columns.answer, usual, what, row.where)
+        if wanted == "tests":
+            target = tests_of(answer, row.columns)
+        else:
+            target = reference_of(answer) if wanted == "answer" else published(answer)
+        return Example(row.where, row.columns, name, messages, target)
     except BadRow as bad:
         return Hole(row.where, bad.reason, bad.detail)
 

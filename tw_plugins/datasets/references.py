@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -12,8 +14,9 @@ from typing import Any
 from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import text_of
 from tw_plugins.grading import extract_answer, is_readable
+from tw_plugins.verifiers.code.reference import as_object, read_tests
 
-__all__ = ["published", "reference_of"]
+__all__ = ["published", "reference_of", "tests_of"]
 
 _AFTER_WORKING = re.compile(r".*####(.*)", re.DOTALL)  # GSM8K's
 LONGEST = 200  # characters; what is longer is a solution
@@ -26,7 +29,7 @@ _MISSING = {"nan", "NaN", "None", "null", "NULL", "N/A", "<NA>", "#N/A", "NaT"}
 
 
 def reference_of(value: Any) -> str:
-    r"""The answer of `72`, `"72"`, `["72"]`, `'["72"]'`, `"… #### 72"`, `"… \boxed{72}"`, `"Answer: 72"`, and of
+    r"""The answer of `72`, `"72"`, `["72"]`, `'["72"]'`, `"… #### 72"`, `"… \boxed{72}"`, `"Answer: 72"` and
     `"The answer is 72."`.
 
     Raises:
@@ -57,6 +60,33 @@ def published(value: Any) -> Any:
     if _is_number(value):
         return str(value)
     return value.strip() if isinstance(value, str) else value
+
+
+BESIDE = ("entry_point", "fn_name", "test_setup_code", "test_imports")
+"""Columns that complete the tests of a program."""
+
+
+def tests_of(value: Any, columns: Mapping[str, Any]) -> str:
+    """The tests of a program, as JSON text: tables want one type, and tests have many.
+
+    Args:
+        columns: of the row; what HumanEval and MBPP have beside their tests is taken from there.
+
+    Raises:
+        BadRow: they are none that the verifier `code` can run.
+    """
+    beside = {name: columns[name] for name in BESIDE if columns.get(name)}
+    given = as_object(value)
+    if isinstance(given, Mapping):
+        given = {**beside, **{name: part for name, part in given.items() if part is not None}}
+    extra = columns.get("extra_info")
+    try:
+        read_tests(
+            given, {"metadata": columns.get("metadata"), **(extra if isinstance(extra, Mapping) else {})}
+        )
+    except ValueError as error:
+        raise BadRow("reference is no tests of a program", str(error)) from error
+    return json.dumps(given, default=str)
 
 
 def _is_nothing(value: Any) -> bool:

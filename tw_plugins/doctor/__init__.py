@@ -14,6 +14,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, v
 
 from tw_plugins.adapter.check import Check, first_line
 from tw_plugins.adapter.device import browser
+from tw_plugins.verifiers.code import sandbox
 
 __all__ = ["GROUP", "all_checks", "is_healthy"]
 
@@ -61,6 +62,7 @@ def _machine() -> Iterator[Check]:
     for name in ("tw-plugins", "torch", "transformers"):
         yield _distribution(name)
     yield _browser()
+    yield _sandbox()
 
 
 def _distribution(name: str) -> Check:
@@ -77,6 +79,12 @@ def _browser() -> Check:
         "not on the path: the viewer's browser tests are skipped, nothing else needs it (CONTRIBUTING.md)"
     )
     return Check("machine", "Chromium", "note", missing)
+
+
+def _sandbox() -> Check:
+    if why := sandbox.problem():
+        return Check("machine", "sandbox", "note", f"verifier=code cannot run programs: {why}")
+    return Check("machine", "sandbox", "ok", "bubblewrap, for programs with verifier=code")
 
 
 def _memory_gib() -> float:

@@ -52,6 +52,7 @@ class JsonProcess:
         start_seconds: how long it may take to say that it is ready.
         first: sent before it has to be ready.
         stderr: as in `subprocess`; a pipe that nobody reads would hold up the program.
+        most_bytes: of one reply, where the program cannot be trusted; one that writes more counts as dead.
 
     Attributes:
         ready: the line in which it said so.
@@ -66,8 +67,9 @@ class JsonProcess:
         start_seconds: float,
         first: Mapping[str, Any] | None = None,
         stderr: int | None = subprocess.DEVNULL,
+        most_bytes: int | None = None,
     ) -> None:
-        self._buffer = b""
+        self._buffer, self._most_bytes = bytearray(), most_bytes
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -122,15 +124,19 @@ class JsonProcess:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         deadline = time.monotonic() + seconds
-        while b"\n" not in self._buffer:
+        looked = 0
+        while (end := self._buffer.find(b"\n", looked)) < 0:
+            looked = len(self._buffer)
+            if self._most_bytes is not None and looked > self._most_bytes:
+                raise WorkerDied
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise WorkerLate
             chunk = os.read(fd, 65536)
             if not chunk:
                 raise WorkerDied
             self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        reply: dict[str, Any] = json.loads(line)
+        reply: dict[str, Any] = json.loads(self._buffer[:end])
+        del self._buffer[: end + 1]
         return reply
 
     def kill(self) -> None:

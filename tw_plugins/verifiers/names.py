@@ -10,6 +10,7 @@ from tw_plugins.settings import closest
 
 __all__ = [
     "ALLOWED",
+    "CODE",
     "MATH",
     "VerifierError",
     "check_name",
@@ -20,7 +21,12 @@ __all__ = [
 ]
 
 MATH = "math"
+CODE = {
+    "code": "tw_plugins.verifiers.code:verify",
+    "code_without_sandbox": "tw_plugins.verifiers.code:verify_without_sandbox",
+}
 FUNCTIONS = {
+    **CODE,
     "choice": "tw_plugins.verifiers.choice:verify",
     "verl": "verl_ext.verifier:verify",
     "reasoning_gym": "tw_plugins.verifiers.gym:verify",

@@ -17,6 +17,7 @@ import torch
 from typer.testing import CliRunner
 
 from tests.support.messages import assert_message
+from tests.support.sandbox import needs_sandbox
 from tw_plugins.bench import BenchError, timing
 from tw_plugins.bench import engine as bench_engine
 from tw_plugins.bench.collate import bench_collate, grown
@@ -25,6 +26,7 @@ from tw_plugins.bench.engine import _Router
 from tw_plugins.bench.head import VOCABULARY, bench_head
 from tw_plugins.bench.memory import peak_of_process
 from tw_plugins.bench.prefix_cache import possible_hits
+from tw_plugins.bench.programs import KINDS, bench_programs
 from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.reward import _mixture, bench_reward
 from tw_plugins.bench.rollout import bench_rollout
@@ -207,6 +209,14 @@ def _noting(generate: Any, asked: dict[str, set[int]], place: int) -> Any:
 def test_figures_of_grading() -> None:
     figures = bench_reward(answers=18, hostile=1, processes=1, deadline_s=1.0, repeats=1)
     assert (figures.hostile, figures.wrong, figures.replaced) == (1, 0, 1)
+    assert figures.slowest_s.median >= figures.median_s.median > 0
+
+
+@needs_sandbox
+@pytest.mark.parametrize("kind", KINDS)
+def test_figures_of_programs(kind: str) -> None:
+    figures = bench_programs(kind, programs=2, at_once=2, repeats=1)
+    assert (figures.programs, figures.wrong) == (2, 0)
     assert figures.slowest_s.median >= figures.median_s.median > 0
 
 

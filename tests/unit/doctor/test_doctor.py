@@ -73,6 +73,15 @@ def test_chromium_is_for_the_browser_tests_only(
     assert check.status == status and "browser tests" in check.detail
 
 
+@pytest.mark.parametrize(("problem", "status"), [(None, "ok"), ("bubblewrap is not installed", "note")])
+def test_the_sandbox_is_for_programs_only(
+    monkeypatch: pytest.MonkeyPatch, problem: str | None, status: str
+) -> None:
+    monkeypatch.setattr(doctor.sandbox, "problem", lambda: problem)
+    check = doctor._sandbox()
+    assert check.status == status and "verifier=code" in check.detail and (problem or "") in check.detail
+
+
 def test_verdict_and_table() -> None:
     assert is_healthy([OK, NOTE]) and not is_healthy([OK, FAIL])
     for checks, verdict in (

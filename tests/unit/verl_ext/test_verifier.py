@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from tests.support.verl.configs import rl_config
 from tests.unit.verl_ext.test_reward_manager import data_of, score, summary
 from tw_plugins.verifiers import VerifierError, VerifierSettings, check_verifier
-from verl_ext import preflight
+from verl_ext import preflight, verifier
 from verl_ext.prompts import read_prompts
 from verl_ext.settings import prompt_settings
 from verl_ext.verifier import check, verify
@@ -46,11 +46,18 @@ def test_sources_that_cannot_be_scored_are_named() -> None:
 
 
 @pytest.mark.parametrize("source", ["codecontests", "apps", "codeforces", "taco"])
-def test_programs_are_not_run(source: str) -> None:
-    with pytest.raises(ValueError, match=f"data_source {source}: verl would run a model's programs without"):
-        check([source])
-    with pytest.raises(ValueError, match="without a sandbox"):
-        verify("?", "import os", "{}", {"data_source": source})
+def test_programs_go_to_our_sandbox(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """verl's scorer would run them in this process."""
+    seen: list[Any] = []
+    monkeypatch.setattr(verifier.code, "verify", lambda *given: seen.append(given) or True)
+    monkeypatch.setattr(verifier.code.sandbox, "problem", lambda: "no bubblewrap")
+    extra = {"data_source": source}
+    assert verify("?", "```\nimport os\n```", "{}", extra, 7.0) == 1.0
+    assert seen == [("?", "```\nimport os\n```", "{}", extra, 7.0)]
+    with pytest.raises(
+        ValueError, match=f"data_source {source}: no bubblewrap. verifier=code_without_sandbox"
+    ):
+        check([source, "openai/gsm8k"])
 
 
 def test_an_unknown_source_is_one_line_at_the_start() -> None:
@@ -131,3 +138,17 @@ def test_references_are_kept_as_published(toy: Toy, tmp_path: Path) -> None:
     assert row["data_source"] == one["data_source"] and json.loads(row["extra_info"]["metadata"]) == {
         "a": [1, "b"]
     }
+
+
+def test_tests_of_programs_are_one_type_in_every_row(toy: Toy, tmp_path: Path) -> None:
+    (one,) = pq.read_table(toy["rl"]).slice(0, 1).to_pylist()
+    rows = [
+        one | {"reward_model": {"ground_truth": tests}}
+        for tests in ({"inputs": ["3"], "outputs": ["6"]}, {"inputs": [[3]], "outputs": [6], "fn_name": "f"})
+    ]
+    path = tmp_path / "p.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = rl_config(toy, f"{KWARGS}.verifier=code").data
+    read, holes = read_prompts([str(path)], config, AutoTokenizer.from_pretrained(toy["model"]))
+    kept = [json.loads(row["reward_model"]["ground_truth"]) for row in read]
+    assert kept == [row["reward_model"]["ground_truth"] for row in rows] and not holes.total
