@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -166,7 +167,8 @@ def _attempt(case: Row, measure: Callable[[], list[Row]], late: bool) -> list[Ro
         rows = [{"outcome": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}]
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    torch._dynamo.reset()  # or FlexAttention is not compiled any more after eight lengths
+    if "torch._dynamo" in sys.modules:  # FlexAttention has been compiled, and is not for more than eight lengths
+        torch._dynamo.reset()
     return [{**case, **row} for row in rows]
 
 
