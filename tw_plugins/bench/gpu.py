@@ -167,7 +167,7 @@ def _attempt(case: Row, measure: Callable[[], list[Row]], late: bool) -> list[Ro
         rows = [{"outcome": f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"}]
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if "torch._dynamo" in sys.modules:  # FlexAttention has been compiled, and is not for more than eight lengths
+    if "torch._dynamo" in sys.modules:  # or FlexAttention is compiled for eight lengths only
         torch._dynamo.reset()
     return [{**case, **row} for row in rows]
 
