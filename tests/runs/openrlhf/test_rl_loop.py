@@ -41,7 +41,7 @@ SMALL = [
     "--actor.lr_scheduler", "constant",  # the first update counts: vLLM must have it at the second step
     "--actor.lr_warmup_ratio", "0",
     # Adam's own ε and so small a rate: the recipe's can end all forks of this model in one update
-    "--actor.adam.lr", "2e-5",
+    "--actor.adam.lr", "2e-6",
     "--actor.adam.eps", "1e-8",
     "--actor.max_norm", "1",
 ]  # fmt: skip

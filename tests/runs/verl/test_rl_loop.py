@@ -35,7 +35,7 @@ SMALL = [
     "actor_rollout_ref.actor.optim.lr_scheduler_type=constant",  # the first update counts: vLLM must have
     "actor_rollout_ref.actor.optim.lr_warmup_steps=0",  # it at the second step
     # Adam's own ε and so small a rate: the recipe's can end all forks of this model in one update
-    "actor_rollout_ref.actor.optim.lr=2e-5",
+    "actor_rollout_ref.actor.optim.lr=2e-6",
     "actor_rollout_ref.actor.optim.override_optimizer_config.eps=1e-8",
     "actor_rollout_ref.actor.optim.clip_grad=1",
 ]
