@@ -62,6 +62,17 @@ def test_cudas_kernel_still_takes_what_it_is_given() -> None:
     assert "scale" in names and len(backward.returns) == 3
 
 
+def test_cudas_kernel_is_called_as_its_schemas_have_it() -> None:
+    """On tensors without data: shapes and types only."""
+    query, key = (torch.zeros(9, heads, 64, dtype=torch.bfloat16, device="meta") for heads in (4, 2))
+    own, prefix = Cuts((0, 4, 9), query.device), Cuts((0, 2, 5), query.device)
+    for keys, tokens in ((own, 9), (prefix, 5)):
+        out, lse = cuda.forward(query, key[:tokens], key[:tokens], own, keys, 0.5)
+        assert (out.shape, lse.shape) == (query.shape, (4, 9))
+        grads = cuda.backward(out, query, key[:tokens], key[:tokens], out, lse, own, keys, 0.5)
+        assert [grad.shape[0] for grad in grads] == [9, tokens, tokens]
+
+
 def test_sequences_do_not_see_each_other_and_keys_may_be_others() -> None:
     generator = torch.Generator().manual_seed(0)
     query, key, value = torch.randn(3, 9, 2, 8, generator=generator, dtype=torch.float64)

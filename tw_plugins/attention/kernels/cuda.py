@@ -45,17 +45,7 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """See :class:`tw_plugins.attention.kernels.Kernel`."""
     out, lse, *_ = torch.ops.aten._flash_attention_forward(
-        query,
-        key,
-        value,
-        queries.on_device,
-        keys.on_device,
-        queries.longest,
-        keys.longest,
-        0.0,
-        queries is keys,
-        False,
-        scale=scale,
+        query, key, value, *_sequences(queries, keys), False, scale=scale
     )
     return out, lse
 
@@ -80,14 +70,14 @@ def backward(
         value,
         out,
         lse.contiguous(),
-        queries.on_device,
-        keys.on_device,
-        queries.longest,
-        keys.longest,
-        0.0,
-        queries is keys,
+        *_sequences(queries, keys),
         unused,
         unused,
         scale=scale,
     )
     return grads
+
+
+def _sequences(queries: Cuts, keys: Cuts) -> tuple[Tensor, Tensor, int, int, float, bool]:
+    """What both directions are told of them: cuts, longest, dropout, causal."""
+    return queries.on_device, keys.on_device, queries.longest, keys.longest, 0.0, queries is keys
