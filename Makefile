@@ -31,12 +31,12 @@ seeds: setup ## the quickstart with each of SEEDS="0 1 2", the table of all, an 
 
 # The core needs no framework: its tests run once, in the first environment; in the other one those run that
 # depend on a package whose version differs (tests/conftest.py).
-ONCE = $(if $(filter $(firstword $(FRAMEWORKS)),$*),,-m "adapter or both")
+once = $(if $(filter $(firstword $(FRAMEWORKS)),$(1)),,-m "adapter or both")
 
 test: ## everything CI checks, in both environments: lint, types, unit and integration tests, whole runs
 	@start=$$SECONDS; \
 	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done; \
-	$(MAKE) --no-print-directory lint types; \
+	$(MAKE) --no-print-directory -j2 lint types; \
 	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory unit-$$framework; done; \
 	$(MAKE) --no-print-directory side-by-side; \
 	.venv/$(firstword $(FRAMEWORKS))/bin/python -m tests.support.sandbox; \
@@ -47,27 +47,24 @@ test-fast: setup ## the unit tests of FRAMEWORK, all of the core among them
 
 unit-%:
 	@echo "== unit tests, $*"
-	@.venv/$*/bin/python -m pytest tests/unit $(ONCE) -n 2 --dist loadfile --durations=10
+	@.venv/$*/bin/python -m pytest tests/unit $(call once,$*) -n 2 --dist loadfile --durations=10
 
-integration-%:
-	@echo "== integration tests, $* (one real part each)"
-	@.venv/$*/bin/python -m pytest tests/integration $(ONCE) -v --durations=10
-
-runs-%:
-	@echo "== whole runs, $* (real engines, minutes)"
-	@.venv/$*/bin/python -m pytest tests/runs $(ONCE) -v --durations=10
-
-# A start of Ray or vLLM leaves a core idle half of its time: the other framework's tests use it. What failed is
-# said again at the end, where the other framework's lines do not hide it.
+# A start of Ray or vLLM leaves a core idle half of its time: two of these run beside one another, the longest first,
+# whatever their framework. What failed is said again at the end, where the other one's lines do not hide it.
+LANES ?= 2
+BESIDE := $(foreach tests,runs/%/test_rl_loop.py integration runs/test_quickstart.py runs/%/test_upstream_kit.py,\
+    $(foreach framework,$(FRAMEWORKS),beside-$(framework)@tests/$(subst %,$(framework),$(tests))))
 side-by-side:
 	@logs=$$(mktemp -d); trap 'rm -rf "$$logs"' EXIT; \
-	for framework in $(FRAMEWORKS); do \
-	    ($(MAKE) --no-print-directory integration-$$framework runs-$$framework 2>&1 || touch "$$logs/$$framework.failed") \
-	        | sed -u "s/^/$$framework: /" | tee "$$logs/$$framework" & \
-	done; wait; \
-	for framework in $(FRAMEWORKS); do if test -e "$$logs/$$framework.failed"; then failed=1; \
-	    grep -E "^$$framework: (E  |FAILED|ERROR|make.*Error)" "$$logs/$$framework" | tail -n 40 || true; fi; done; \
-	test -z "$${failed:-}"
+	$(MAKE) --no-print-directory -k -j$(LANES) $(BESIDE) LOGS="$$logs" || failed=1; \
+	if test -n "$${failed:-}"; then \
+	    echo "== what failed"; grep -hE "^[a-z]+: (E  |FAILED|ERROR)" "$$logs"/*.failed | tail -n 80 || true; exit 1; fi
+
+$(BESIDE): beside-%:
+	@framework=$(firstword $(subst @, ,$*)); tests=$(lastword $(subst @, ,$*)); log=$$(mktemp "$(LOGS)/XXXXXX"); \
+	echo "== $$tests, $$framework"; \
+	.venv/$$framework/bin/python -m pytest $$tests $(call once,$(firstword $(subst @, ,$*))) -v --durations=10 2>&1 \
+	    | sed -u "s/^/$$framework: /" | tee "$$log" || { mv "$$log" "$$log.failed"; exit 1; }
 
 fuzz: setup ## ROLLOUTS=1000000 trajectories through the whole path, FILES=10000 data files, JOBS=2, SEED=0
 	@$(BIN)/python -m tests.fuzz --rollouts $(ROLLOUTS) --jobs $(JOBS) --seed $(SEED)

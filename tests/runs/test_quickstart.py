@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,6 +60,8 @@ def kill_in_rl(command: list[str], folder: Path, framework: str) -> list[Session
         (engine,) = [pid for pid, name in _members(folder / "rl" / "threads") if name == "VLLM::EngineCore"]
         os.kill(engine, signal.SIGKILL)
         assert driver.wait(300) == 1  # one error, and nothing is left
+        log = (folder / "rl" / "threads" / "log.txt").read_text()
+        assert re.search(r"EngineError: .* died", log) and "to go on from the last checkpoint" in log, log
         assert not any(session.members() for session in sessions if session)
     else:
         driver.kill()

@@ -213,23 +213,20 @@ def test_on_two_nodes_a_killed_rank_ends_the_run_which_goes_on_where_it_was(
         check_fidelity(step, float32)
 
 
-def test_weights_that_do_not_arrive_are_seen_and_a_killed_engine_ends_the_run(
+def test_weights_that_do_not_arrive_are_seen_and_those_that_are_refused_end_the_run(
     trained: Toy, tmp_path: Path, ray_folder: str, float32: Error
 ) -> None:
-    """vLLM keeps its first weights, the negative control of `check_fidelity`, and dies in the third step."""
-    settings = [worker_setting(faulty_workers.DeafAndDyingWorker), "trainer.total_training_steps=3"]
-    died = {DIED: str(tmp_path / "died")}
-    first, second = steps_of(rl(trained, tmp_path, ray_folder, *settings, fails=True, **died))
+    """vLLM keeps its first weights, the negative control of `check_fidelity`, and refuses the third step's.
+
+    (That an engine that dies ends the run is seen in the quickstart's, `tests/runs/test_quickstart.py`.)
+    """
+    settings = [worker_setting(faulty_workers.DeafAndRefusingWorker), f"++{KEY}.engine_timeout_s=30"]
+    settings += ["trainer.total_training_steps=3"]
+    first, second = steps_of(rl(trained, tmp_path, ray_folder, *settings, fails=True))
     check_fidelity(first, float32)
     with pytest.raises(AssertionError):
         check_fidelity(second, float32)
-    check_one_error(tmp_path, r"EngineError: .* died")
-
-
-def test_weights_that_are_refused_end_the_run(trained: Toy, tmp_path: Path, ray_folder: str) -> None:
-    settings = [worker_setting(faulty_workers.RefusingWorker), f"++{KEY}.engine_timeout_s=15"]
-    assert not steps_of(rl(trained, tmp_path, ray_folder, *settings, fails=True))
-    check_one_error(tmp_path, r"EngineError: update_weights has not ended within 15 s")
+    check_one_error(tmp_path, r"EngineError: update_weights has not ended within 30 s")
 
 
 def check_steps(steps: list[dict[str, Any]], several_rows: bool = False) -> None:
