@@ -3,7 +3,9 @@
 For one script on one machine: nothing to start first, but one event loop for its whole life. A server that
 others share is `tw_plugins.engines.openai_compatible`'s.
 
-No seed is set per request: a per-request seed can kill vLLM on CPU under chunked prefill. Seed the engine.
+A seed of each request makes its sample independent of all others, which one of the engine cannot. On the CPU
+it needs an engine without chunked prefill: else vLLM sets a random generator back there
+(`v1/worker/gpu_model_runner.py`), which torch's on the CPU does not do, and dies.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tw_plugins.engines.cache_hits import CacheHits
-from tw_plugins.engines.request import completion_of, request_params, room_for
+from tw_plugins.engines.request import completion_of, request_params, request_seed, room_for
 from tw_plugins.rollout import Completion, EngineError
 
 __all__ = ["VLLMEngine"]
@@ -29,6 +31,8 @@ class VLLMEngine:
         model: folder or name of the model.
         temperature: 0 is greedy.
         top_p: nucleus, 1 takes all.
+        seed_requests: each request is sampled with a seed of its own, see `request_seed`, made of the
+            engine's ``seed``.
         engine_args: further fields of vLLM's ``AsyncEngineArgs``, e.g. ``max_model_len`` or ``seed``.
 
     Raises:
@@ -36,7 +40,13 @@ class VLLMEngine:
     """
 
     def __init__(
-        self, model: str, *, temperature: float = 1.0, top_p: float = 1.0, **engine_args: Any
+        self,
+        model: str,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed_requests: bool = False,
+        **engine_args: Any,
     ) -> None:
         try:
             from vllm import AsyncEngineArgs
@@ -55,6 +65,7 @@ class VLLMEngine:
                 f"vLLM has no engine argument {', '.join(sorted(unknown))}: see the fields of AsyncEngineArgs"
             )
         self._temperature, self._top_p = temperature, top_p
+        self._seed: int | None = engine_args.get("seed", 0) if seed_requests and temperature else None
         args = AsyncEngineArgs(model=model, **(defaults | engine_args))
         self._hits = None if args.disable_log_stats else CacheHits()
         self._llm = AsyncLLM.from_engine_args(args, stat_loggers=[self._hits] if self._hits else None)
@@ -100,6 +111,7 @@ class VLLMEngine:
             stop_token_ids=stop_token_ids,
             max_tokens=room,
             stream=stream,
+            seed=None if self._seed is None else request_seed(self._seed, request_id, prompt_ids),
         )
         answered = False
         async for output in self._llm.generate({"prompt_token_ids": list(prompt_ids)}, params, name):
