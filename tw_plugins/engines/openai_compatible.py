@@ -1,6 +1,6 @@
 """Any OpenAI-compatible server, which others may share or which runs on other machines. Token ids in and out.
 
-No seed is set per request: it can kill a vLLM on the CPU, see `tw_plugins.engines.in_process`. Seed the server.
+No seed is set per request: it can kill a vLLM on the CPU, see `tw_plugins.engines.cpu_args`. Seed the server.
 """
 
 from __future__ import annotations

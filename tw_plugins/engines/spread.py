@@ -19,7 +19,7 @@ REMEMBERED = 100_000  # trajectories, of which so many may be under way
 PAUSE_S = 60.0  # until a lost engine is tried again
 
 
-@dataclass
+@dataclass(eq=False)
 class _Place:
     """One of the engines.
 
@@ -71,12 +71,12 @@ class Spread:
         """See :class:`tw_plugins.rollout.Engine`.
 
         Raises:
-            EngineError: no engine is left, or the request was lost with as many engines as there are; else
-                what the engine raised.
+            EngineError: no engine is left that has not lost this request; else what the engine raised.
         """
-        for _ in self._places:
-            place = self._for(request_id)
-            trial, place.trying = place.back_at is not None, place.back_at is not None
+        tried: list[_Place] = []
+        while True:
+            place = self._for(request_id, tried)
+            trial = place.trying = place.back_at is not None
             place.under_way += 1
             try:
                 answer = await place.engine.generate(
@@ -84,7 +84,7 @@ class Spread:
                 )
             except EngineGone as gone:
                 self._lose(place, gone, trial)
-                self._moved.add(request_id)
+                tried.append(place)
                 continue
             finally:
                 place.under_way -= 1
@@ -93,10 +93,6 @@ class Spread:
                 place.back_at = None
                 logger.warning("%s is back", place.name)
             return answer
-        raise EngineError(
-            f"a request of trajectory {request_id} was lost with each of {len(self._places)} engines, the "
-            f"last time because {place.last_words}"
-        )
 
     def said(self) -> str | None:
         """What was lost and done again, in a line; None where nothing was."""
@@ -110,28 +106,38 @@ class Spread:
         count = len(self._moved)
         return f"lost: {lost}; {count} trajector{'y' if count == 1 else 'ies'} went on elsewhere"
 
-    def _for(self, request_id: str) -> _Place:
-        """Where a request goes.
+    def _for(self, request_id: str, tried: Sequence[_Place]) -> _Place:
+        """Where a request goes that these engines have lost.
 
         Raises:
             EngineError: nowhere.
         """
         now = asyncio.get_running_loop().time()
         place = self._place_of.get(request_id)
-        if place is None or place.back_at is not None:
-            place = min(self._usable(now), key=lambda one: (one.back_at is None, one.under_way))
+        if place is None or place.back_at is not None or place in tried:
+            usable = self._usable(now, tried)
+            if place is not None:
+                self._moved.add(request_id)
+            place = min(usable, key=lambda one: (one.back_at is None, one.under_way))
             self._place_of[request_id] = place
         self._place_of.move_to_end(request_id)
         if len(self._place_of) > REMEMBERED:
             self._place_of.popitem(last=False)
         return place
 
-    def _usable(self, now: float) -> list[_Place]:
+    def _usable(self, now: float, tried: Sequence[_Place]) -> list[_Place]:
         """Those in use, and those that it is time to try, which come first: else nothing would try them."""
-        usable = [one for one in self._places if one.back_at is None or (one.back_at <= now and not one.trying)]
+        usable = [
+            one
+            for one in self._places
+            if one not in tried and (one.back_at is None or (one.back_at <= now and not one.trying))
+        ]
         if not usable:
             said = "; ".join(f"{one.name}: {one.last_words}" for one in self._places)
-            raise EngineError(f"none of {len(self._places)} engines is left ({said})")
+            raise EngineError(
+                f"none of {len(self._places)} engines is left ({said}): see their logs. Run the same command "
+                "again, it goes on where it was"
+            )
         return usable
 
     def _lose(self, place: _Place, gone: EngineGone, trial: bool) -> None:
