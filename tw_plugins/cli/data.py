@@ -19,11 +19,13 @@ from tw_plugins.cli.options import (
     MaxThreadTokens,
     MaxTokens,
     PromptKey,
+    ReplicaCount,
     Seed,
     ServedName,
     ServerKind,
     Temperature,
     Template,
+    TensorParallel,
     TopP,
     VerifierName,
     VerifierTimeout,
@@ -103,6 +105,8 @@ def selftrain(
     base_url: BaseUrl = None,
     served_model_name: ServedName = None,
     server: ServerKind = "openai",
+    replicas: ReplicaCount = None,
+    tensor_parallel_size: TensorParallel = None,
     seed: Seed = None,
     engine_arg: EngineArg = None,
     chat_template: Template = None,
@@ -113,7 +117,11 @@ def selftrain(
 ) -> None:
     """Sample trajectories in parallel mode and make an SFT set of the right, well-formed ones (stage 2).
 
-    Broken off, the same command goes on where it was; other constraints sift the same samples again.
+    Broken off, the same command goes on where it was; other constraints sift the same samples again. On two
+    nodes of eight GPUs, four engines of four:
+
+    RAY_ADDRESS=head:6379 threadweaver data selftrain --model M --prompts P --out O --samples 8 --replicas 4
+    --tensor-parallel-size 4
     """
     from tw_plugins.cli.decoding import decoding
     from tw_plugins.cli.selftrain import run
@@ -126,6 +134,8 @@ def selftrain(
         server,
         seed,
         engine_arg,
+        replicas,
+        tensor_parallel_size,
         chat_template=chat_template,
         prompt_key=prompt_key,
         answer_key=answer_key,

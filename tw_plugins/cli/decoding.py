@@ -1,4 +1,4 @@
-"""What the options of a command that decodes come to: its settings, and a server where one decodes."""
+"""What the options of a command that decodes come to: its settings, and which engines decode."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tw_plugins.engines.choice import Server, server_of
+from tw_plugins.engines.choice import Where, where_of
 from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.evaluation.settings import EvalSettings
 
@@ -15,27 +15,35 @@ __all__ = ["decoding", "parse_engine_args"]
 
 def decoding(
     model: str,
-    base_url: str | None,
+    base_url: Sequence[str] | None,
     served_model_name: str | None,
     server: str,
     seed: int | None,
     engine_arg: Sequence[str] | None,
+    replicas: int | None,
+    tensor_parallel_size: int | None,
     **settings: Any,
-) -> tuple[EvalSettings, Server | None]:
+) -> tuple[EvalSettings, Where | None]:
     """
     Args:
-        model, base_url, served_model_name, server, seed, engine_arg: as the command line has them.
+        model, base_url, served_model_name, server, seed, engine_arg, replicas, tensor_parallel_size: as the
+            command line has them.
         settings: further fields of `EvalSettings`.
 
     Returns:
-        The settings, and the server; None for vLLM in this process.
+        The settings, and which engines; None for vLLM in this process.
 
     Raises:
         EvaluationError, SettingsError: options that cannot work, or not together.
     """
     engine_args = parse_engine_args(engine_arg or [])
     made = EvalSettings(**settings, seed=seed or 0, engine_args=engine_args)
-    return made, server_of(base_url, served_model_name or model, server, seed, engine_arg)
+    name, urls = served_model_name or model, base_url or []
+    if made.wall_clock_problems and (replicas is not None or len(urls) > 1):
+        raise EvaluationError(
+            "--wall-clock reads the clock of one engine: leave it out with --replicas and several --base-url"
+        )
+    return made, where_of(urls, name, server, seed, engine_args, replicas, tensor_parallel_size)
 
 
 def parse_engine_args(given: Iterable[str]) -> dict[str, Any]:

@@ -21,10 +21,12 @@ from tw_plugins.cli.options import (
     MaxThreadTokens,
     MaxTokens,
     PromptKey,
+    ReplicaCount,
     Seed,
     ServedName,
     ServerKind,
     Template,
+    TensorParallel,
     Tolerance,
     TopP,
     VerifierName,
@@ -77,13 +79,18 @@ def eval_run(
     base_url: BaseUrl = None,
     served_model_name: ServedName = None,
     server: ServerKind = "openai",
+    replicas: ReplicaCount = None,
+    tensor_parallel_size: TensorParallel = None,
     seed: Seed = None,
     engine_arg: EngineArg = None,
 ) -> None:
-    """Evaluate a model on problems of known answers, with vLLM in this process or on a server.
+    """Evaluate a model on problems of known answers, with vLLM in this process, on Ray or on servers.
 
     Prints accuracy, format, token latency and activation; the last line is a summary. Broken off, the same
-    command goes on where it was. A server's key is read from OPENAI_API_KEY.
+    command goes on where it was. A server's key is read from OPENAI_API_KEY. With several engines, of which
+    one may be lost:
+
+    RAY_ADDRESS=head:6379 threadweaver eval run --model M --data aime24 --out O --replicas 8
     """
     from tw_plugins.cli.decoding import decoding
     from tw_plugins.cli.eval_run import parse_modes, run
@@ -97,6 +104,8 @@ def eval_run(
         server,
         seed,
         engine_arg,
+        replicas,
+        tensor_parallel_size,
         instruction=instruction,
         chat_template=chat_template,
         prompt_key=prompt_key,

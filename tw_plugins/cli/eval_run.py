@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tw_plugins.cli.progress import progress_bars
 from tw_plugins.cli.tables import Figures
-from tw_plugins.engines.choice import Server, quiet_vllm
+from tw_plugins.engines.choice import Where, quiet_vllm
 from tw_plugins.evaluation.records import EvalRecord
 from tw_plugins.evaluation.report import write_report
 from tw_plugins.evaluation.run import EvalSettings, evaluate_model
@@ -47,7 +47,7 @@ def run(
     settings: EvalSettings,
     limit: int | None,
     console: Console,
-    server: Server | None = None,
+    where: Where | None = None,
 ) -> dict[Mode, Summary]:
     """Evaluates, writes ``out/<mode>.jsonl``, ``summary.json`` and the report, and prints the figures."""
     (out / SUMMARY).unlink(missing_ok=True)  # its presence says that the evaluation is whole
@@ -59,7 +59,7 @@ def run(
         def advance(mode: Mode, record: EvalRecord) -> None:
             bars.advance(tasks[mode])
 
-        results = evaluate_model(model, data, modes, out, settings, limit, advance, server)
+        results = evaluate_model(model, data, modes, out, settings, limit, advance, where)
     summaries = {mode: summarise(records) for mode, records in results.items()}
     write_report(results, out)
     write_text(out / SUMMARY, json.dumps(summaries, indent=2) + "\n")

@@ -22,11 +22,13 @@ __all__ = [
     "MaxThreads",
     "MaxTokens",
     "PromptKey",
+    "ReplicaCount",
     "Seed",
     "ServedName",
     "ServerKind",
     "Temperature",
     "Template",
+    "TensorParallel",
     "Tolerance",
     "TopP",
     "VerifierName",
@@ -70,7 +72,25 @@ VerifierTimeout = Annotated[float, option("verifier_timeout_s")]
 WallClock = Annotated[int, option("wall_clock_problems")]
 
 BaseUrl = Annotated[
-    str | None, typer.Option(help="A server instead of vLLM in this process, as http://localhost:8000/v1.")
+    list[str] | None,
+    typer.Option(
+        help="A server instead of vLLM in this process, as http://localhost:8000/v1; may be repeated, for "
+        "several that serve the same model."
+    ),
+]
+ReplicaCount = Annotated[
+    int | None,
+    typer.Option(
+        "--replicas",
+        min=1,
+        help="So many vLLM engines on the Ray cluster that RAY_ADDRESS names, else on one of this machine.",
+    ),
+]
+TensorParallel = Annotated[
+    int | None,
+    typer.Option(
+        "--tensor-parallel-size", min=1, help="GPUs of each of the --replicas (CPUs where there are none)."
+    ),
 ]
 ServedName = Annotated[str | None, typer.Option(help="Its name for the model; --model when not given.")]
 ServerKind = Annotated[

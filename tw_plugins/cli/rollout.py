@@ -22,7 +22,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from tw_plugins.cli.console import PlainConsole
-from tw_plugins.engines.choice import Server, decode_with, quiet_vllm
+from tw_plugins.engines.choice import Where, decode_with, quiet_vllm
 from tw_plugins.errors import visible
 from tw_plugins.evaluation.run import EvalSettings, prepare_prompt
 from tw_plugins.evaluation.scores import EvaluationError
@@ -141,13 +141,13 @@ def run(
     mode: str,
     settings: EvalSettings,
     console: PlainConsole,
-    server: Server | None = None,
+    where: Where | None = None,
 ) -> Rollout:
     """Decode one prompt and draw it.
 
     Args:
         mode: "parallel" or "autoregressive".
-        server: None decodes with vLLM in this process.
+        where: None decodes with vLLM in this process.
 
     Raises:
         EvaluationError, ControlTokenError, EngineError: see `tw_plugins.evaluation.run.evaluate_model`.
@@ -169,7 +169,7 @@ def run(
             with Live(trajectory, console=console, transient=True, refresh_per_second=8):
                 return trajectory, await fork_join(trajectory, prompt_ids, tags, limits, mode=modes[mode])
 
-        trajectory, rollout = decode_with(model, engine_args, server, decode)
+        trajectory, rollout = decode_with(model, engine_args, where, decode)
     console.print(trajectory.view())
     console.print(summary_line(rollout), soft_wrap=True)
     return rollout

@@ -9,7 +9,7 @@ from rich.console import Console
 from tw_plugins.cli.progress import progress_bars
 from tw_plugins.cli.tables import Figures
 from tw_plugins.data.selftrain import SFT, Funnel, Keep, selftrain
-from tw_plugins.engines.choice import Server, quiet_vllm
+from tw_plugins.engines.choice import Where, quiet_vllm
 from tw_plugins.evaluation.run import EvalSettings
 
 __all__ = ["run", "table"]
@@ -26,7 +26,7 @@ def run(
     keep: Keep,
     limit: int | None,
     console: Console,
-    server: Server | None = None,
+    where: Where | None = None,
 ) -> Funnel:
     """Sample, sift, and print the funnel."""
     quiet_vllm()
@@ -41,14 +41,14 @@ def run(
             keep,
             limit,
             lambda done, total: bars.update(task, completed=done, total=total),
-            server,
+            where,
         )
     console.print(table(funnel))
     if funnel.verifier_failed:
         console.print(f"the verifier failed on {funnel.verifier_failed} complete samples", soft_wrap=True)
-    where = f"written to {out / SFT}" if funnel.kept else "nothing is kept, so there is no set"
+    written = f"written to {out / SFT}" if funnel.kept else "nothing is kept, so there is no set"
     of = f"{funnel.kept} trajectories of {funnel.prompts_kept} of {funnel.prompts} prompts"
-    console.print(f"{of}; {where}", soft_wrap=True)
+    console.print(f"{of}; {written}", soft_wrap=True)
     return funnel
 
 

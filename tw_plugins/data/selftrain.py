@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from tw_plugins.datasets.responses import without_end
-from tw_plugins.engines.choice import Server
+from tw_plugins.engines.choice import Where
 from tw_plugins.evaluation.problems import EvalProblem
 from tw_plugins.evaluation.records import EvalRecord
 from tw_plugins.evaluation.resume import asked_for, check_settings
@@ -113,7 +113,7 @@ def selftrain(
     keep: Keep = Keep(),
     limit: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    server: Server | None = None,
+    where: Where | None = None,
 ) -> Funnel:
     """Sample every prompt `samples` times in parallel mode and write the SFT set of what is right.
 
@@ -124,7 +124,7 @@ def selftrain(
         out: folder; samples that it has count.
         limit: only the first so many prompts.
         progress: called with how many samples are there and how many there will be.
-        server: None decodes with vLLM in this process.
+        where: None decodes with vLLM in this process.
 
     Raises:
         ResumeError: `out` holds samples of another model, of other prompts or settings.
@@ -136,7 +136,7 @@ def selftrain(
     done, total = count(1), samples * len(prepared.problems)
     files: dict[Mode, Path] = {"parallel": out / SAMPLES}
     progress(0, total)
-    found = sample(model, prepared, files, settings, lambda *_: progress(next(done), total), server)
+    found = sample(model, prepared, files, settings, lambda *_: progress(next(done), total), where)
     records = asked_for(prepared.problems, found["parallel"], samples)
     return _write(out, records, prepared.tags, prepared.problems, keep)
 

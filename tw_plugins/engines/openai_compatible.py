@@ -1,6 +1,6 @@
 """Any OpenAI-compatible server, which others may share or which runs on other machines. Token ids in and out.
 
-No seed is set per request: a per-request seed can kill vLLM on CPU under chunked prefill. Seed the server.
+No seed is set per request: it can kill a vLLM on the CPU, see `tw_plugins.engines.cpu_args`. Seed the server.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from tw_plugins.engines.completions import checked_completion
+from tw_plugins.engines.gone import EngineGone
 from tw_plugins.engines.http import JSONServer
 from tw_plugins.engines.request import room_for
-from tw_plugins.engines.server_errors import ServerError
+from tw_plugins.engines.server_errors import LongWait, ServerError
 from tw_plugins.rollout import Completion, EngineError
 
 __all__ = ["OpenAICompatibleEngine"]
@@ -81,7 +82,8 @@ class OpenAICompatibleEngine:
         """See :class:`tw_plugins.rollout.Engine`.
 
         Raises:
-            EngineError: the server cannot be reached, answers with an error, or returns no token ids.
+            EngineGone: the server cannot be reached, or is not up to any request for now.
+            EngineError: it answers with another error, or returns no token ids.
         """
         room = room_for(prompt_ids, max_tokens, self.max_model_len)
         if room < 1:
@@ -93,7 +95,8 @@ class OpenAICompatibleEngine:
         try:
             return await self._server.post(body, {"X-Request-Id": request_id})
         except ServerError as error:
-            raise EngineError(str(error)) from error
+            passing = error.may_pass or isinstance(error, LongWait)
+            raise (EngineGone if passing else EngineError)(str(error)) from error
 
     def _read(self, answer: Any) -> Completion:
         choices = answer.get("choices") if isinstance(answer, dict) else None

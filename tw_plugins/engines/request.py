@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any
 
 from tw_plugins.rollout import Completion, EngineError, FinishReason
@@ -24,6 +26,19 @@ def finish_reason_of(reported: str | None, engine: str) -> FinishReason:
     return reported if reported in ("stop", "length") else "abort"  # type: ignore[return-value]
 
 
+def request_seed(seed: int, request_id: str, prompt_ids: Sequence[int]) -> int:
+    """A seed of one request alone, from 0 to 2⁶³ − 1: the same whoever answers it, and when.
+
+    Siblings share the trajectory's id and differ in their prompts.
+
+    Args:
+        seed: of the run.
+    """
+    named = blake2b(f"{seed} {request_id} ".encode(), digest_size=8)
+    named.update(array("q", prompt_ids).tobytes())
+    return int.from_bytes(named.digest(), "little") >> 1
+
+
 def request_params(
     *,
     stop_token_ids: Sequence[int],
@@ -32,6 +47,7 @@ def request_params(
     top_p: float = 1.0,
     top_k: int = -1,
     stream: bool = False,
+    seed: int | None = None,
 ) -> Any:
     """vLLM's ``SamplingParams`` of one request: ids and log-probs, at the end or as they grow."""
     from vllm import SamplingParams
@@ -42,6 +58,7 @@ def request_params(
         top_p=top_p,
         top_k=top_k,
         max_tokens=max_tokens,
+        seed=seed,
         stop_token_ids=list(stop_token_ids),
         ignore_eos=not stop_token_ids,  # asked for no stop, it samples all that was asked for
         logprobs=0,  # of the sampled id alone

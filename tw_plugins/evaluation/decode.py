@@ -59,7 +59,9 @@ async def evaluate(
 
     async def answer(problem: EvalProblem, timed: bool) -> EvalRecord:
         started = time.perf_counter()
-        rollout = await fork_join(engine, problem.prompt_ids, tags, limits, mode=mode)
+        # The same in every run: an engine may make the request's seed of it.
+        name = f"{mode}-{problem.index}-{problem.sample}"
+        rollout = await fork_join(engine, problem.prompt_ids, tags, limits, mode=mode, request_id=name)
         wall_s = time.perf_counter() - started if timed else None
         return await asyncio.to_thread(_record, problem, rollout, tags, grading, wall_s)
 
@@ -108,4 +110,5 @@ def _record(
         unanswered=verdict.unanswered,
         score=None if grading.verifier == MATH else verdict.score,
         failed=verdict.failed,
+        sample=problem.sample,
     )

@@ -39,6 +39,7 @@ class EvalProblem:
         reference: the right answer, or whatever the verifier compares with.
         messages: the whole prompt.
         extra: for the verifier, see `tw_plugins.verifiers.Verifier`.
+        sample: which of its samples is asked for, from 0.
     """
 
     index: int
@@ -48,6 +49,7 @@ class EvalProblem:
     reference: Any
     messages: Sequence[Message] = field(default=(), repr=False, compare=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    sample: int = 0
 
 
 def read_problems(

@@ -74,6 +74,7 @@ class EvalRecord:
         unanswered: there is no final answer at all; this and what follows older files do not say.
         score: 0 to 1, of a verifier other than `math`.
         failed: why the verifier had no verdict; the answer counts as wrong then.
+        sample: which of the problem's samples this is, from 0.
     """
 
     index: int
@@ -93,10 +94,11 @@ class EvalRecord:
     unanswered: bool = False
     score: float | None = None
     failed: str | None = None
+    sample: int | None = None
 
 
 _FIELDS = {field.name for field in fields(EvalRecord)}
-_LATER = {"unanswered", "score", "failed"}
+_LATER = {"unanswered", "score", "failed", "sample"}
 
 
 def spans_of(rollout: Rollout, timed: bool = False) -> tuple[Span, ...]:

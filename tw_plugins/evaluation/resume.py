@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -13,7 +14,7 @@ from tw_plugins.evaluation.problems import EvalProblem
 from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.files import is_there, opened
 
-__all__ = ["SETTINGS", "ResumeError", "asked_for", "check_settings", "missing", "read_settings"]
+__all__ = ["SETTINGS", "ResumeError", "asked_for", "check_settings", "in_order", "missing", "read_settings"]
 
 SETTINGS = "settings.json"
 Problem = TypeVar("Problem", bound=EvalProblem)
@@ -75,7 +76,8 @@ def read_settings(out: Path) -> dict[str, Any]:
 
 
 def missing(problems: Sequence[Problem], there: Iterable[Answered], samples: int) -> list[Problem]:
-    """Each problem as often as it still has to be sampled; round by round, so that all get their first.
+    """Each problem as often as it still has to be sampled, with the number of the sample; round by round, so
+    that all get their first. Samples that have no number stand for the first ones that are missing.
 
     Raises:
         ResumeError: two problems have one index, or samples are of another problem than has their index now.
@@ -83,20 +85,42 @@ def missing(problems: Sequence[Problem], there: Iterable[Answered], samples: int
     indices = Counter(problem.index for problem in problems)
     if twice := [index for index, times in indices.items() if times > 1]:
         raise ResumeError(f"extra_info.index {twice[0]} is there twice: give each prompt its own")
-    prompts, have = {problem.index: problem.prompt for problem in problems}, Counter[int]()
+    prompts = {problem.index: problem.prompt for problem in problems}
+    numbers: dict[int, set[int | None]] = defaultdict(set)
+    unnumbered = Counter[int]()
     for record in there:
         if prompts.get(record.index, record.prompt) != record.prompt:
             raise ResumeError(
                 f"a sample of index {record.index} answers {record.prompt!r:.60}, the problem of that index "
                 f"is {prompts[record.index]!r:.60}: the problems have changed. Give another --out."
             )
-        have[record.index] += 1
-    return [problem for turn in range(samples) for problem in problems if have[problem.index] <= turn]
+        numbers[record.index].add(_number(record))
+        unnumbered[record.index] += _number(record) is None
+    todo = {
+        index: [turn for turn in range(samples) if turn not in numbers[index]][unnumbered[index] :]
+        for index in prompts
+    }
+    return [
+        replace(problem, sample=turn)
+        for turn in range(samples)
+        for problem in problems
+        if turn in todo[problem.index]
+    ]
+
+
+def in_order(there: Iterable[Answer]) -> list[Answer]:
+    """By the numbers of the samples, whichever was there first; those without one before all others."""
+    return sorted(there, key=lambda record: -1 if (number := _number(record)) is None else number)
 
 
 def asked_for(problems: Sequence[Problem], there: Iterable[Answer], samples: int) -> list[Answer]:
     """The first ``samples`` of each problem, in the order of the problems; a file may hold more."""
     of_problem: dict[int, list[Answer]] = defaultdict(list)
-    for record in there:
+    for record in in_order(there):
         of_problem[record.index].append(record)
     return [record for problem in problems for record in of_problem[problem.index][:samples]]
+
+
+def _number(record: Answered) -> int | None:
+    """Which sample of its problem a record is; older ones do not say, and pairs of a clock have none."""
+    return getattr(record, "sample", None)

@@ -1,4 +1,4 @@
-"""A model folder on a file of problems, with vLLM in this process: what `threadweaver eval` runs."""
+"""A model folder on a file of problems, with vLLM or on servers: what `threadweaver eval` runs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tw_plugins.datasets.columns import Columns
 from tw_plugins.datasets.holes import BadRow
 from tw_plugins.datasets.messages import messages_of
 from tw_plugins.datasets.template import ChatTemplate, with_template
-from tw_plugins.engines.choice import Server, decode_with
+from tw_plugins.engines.choice import Replicas, Where, decode_with
 from tw_plugins.evaluation.decode import evaluate
 from tw_plugins.evaluation.problems import EvalProblem, read_problems
 from tw_plugins.evaluation.records import EvalRecord, append_record, salvage_records, write_records
-from tw_plugins.evaluation.resume import asked_for, check_settings, missing
+from tw_plugins.evaluation.resume import asked_for, check_settings, in_order, missing
 from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.evaluation.settings import DEFAULTS, EvalSettings
 from tw_plugins.rollout import Engine, Limits, Mode
@@ -46,7 +46,7 @@ def evaluate_model(
     settings: EvalSettings = DEFAULTS,
     limit: int | None = None,
     progress: Progress | None = None,
-    server: Server | None = None,
+    where: Where | None = None,
 ) -> dict[Mode, list[EvalRecord]]:
     """Evaluates a Hugging Face model, and writes ``out/<mode>.jsonl`` for each mode.
 
@@ -59,7 +59,7 @@ def evaluate_model(
         data: file of problems or name of a benchmark, see `evaluation.problems.read_problems`.
         limit: only the first so many problems.
         progress: called with every record, those that are there first.
-        server: None decodes with vLLM in this process.
+        where: None decodes with vLLM in this process.
 
     Raises:
         FileNotFoundError: there is no data file.
@@ -76,7 +76,7 @@ def evaluate_model(
     files = {mode: record_file(out, mode) for mode in modes}
     places = {problem.index: place for place, problem in enumerate(prepared.problems)}
     results: dict[Mode, list[EvalRecord]] = {}
-    for mode, records in sample(model, prepared, files, settings, progress, server).items():
+    for mode, records in sample(model, prepared, files, settings, progress, where).items():
         records.sort(key=lambda record: places.get(record.index, len(places)))
         write_records(records, files[mode])
         results[mode] = asked_for(prepared.problems, records, settings.samples)
@@ -126,7 +126,6 @@ def _fitted(model: str, longest_prompt: int, settings: EvalSettings) -> tuple[Li
         "top_p": settings.top_p,
         "max_model_len": longest_prompt + limits.max_tokens,
         "seed": settings.seed,
-        **_cpu_args(),
         **settings.engine_args,
     }
     return limits, engine_args
@@ -138,17 +137,17 @@ def sample(
     files: Mapping[Mode, Path],
     settings: EvalSettings,
     progress: Progress | None = None,
-    server: Server | None = None,
+    where: Where | None = None,
 ) -> dict[Mode, list[EvalRecord]]:
     """Decodes what the files lack of ``settings.samples`` of each problem, all modes on the same engine.
 
     Args:
         files: where the records of each mode are; a record is appended as it is made.
         progress: called with every record, those that are there first.
-        server: None decodes with vLLM in this process.
+        where: None decodes with vLLM in this process.
 
     Returns:
-        All that the files hold then.
+        All that the files hold then, the samples of a problem in their order.
 
     Raises:
         ResumeError: a file has samples of other problems.
@@ -175,10 +174,11 @@ def sample(
             await evaluate(engine, tags, todo[mode], mode, limits, at_a_time, timed, settings, kept)
 
     if any(todo.values()):
-        # another seed than the run that was broken off, or it would sample the same again
-        again = {**engine_args, "seed": settings.seed + sum(map(len, there.values()))}
-        decode_with(model, again, server, decode)
-    return {mode: salvage_records(path) for mode, path in files.items()}
+        # another seed than the run that was broken off, or it would sample the same again; replicas make one
+        # of each sample's number
+        before = 0 if isinstance(where, Replicas) else sum(map(len, there.values()))
+        decode_with(model, {**engine_args, "seed": settings.seed + before}, where, decode)
+    return {mode: in_order(salvage_records(path)) for mode, path in files.items()}
 
 
 def record_file(out: Path, mode: Mode) -> Path:
@@ -218,23 +218,3 @@ def _context(model: str, longest_prompt: int) -> int:
             "leave that problem out or take a model with a longer context"
         )
     return positions - longest_prompt
-
-
-def _cpu_args() -> dict[str, Any]:
-    """On a CPU: float32, no compiling, short cache blocks and a cache of 2 GiB.
-
-    vLLM's own defaults there are 92 % of the machine's memory and the checkpoint's precision; a CPU without
-    instructions for bfloat16 took twice as long for a whole evaluation in it.
-    """
-    import torch
-
-    if torch.cuda.is_available():
-        return {}
-    return {
-        "dtype": "float32",
-        "enforce_eager": True,
-        "block_size": 32,
-        # one process less that waits in a loop for the other, where VLLM_ENABLE_V1_MULTIPROCESSING is 0 too
-        "distributed_executor_backend": "uni",
-        "kv_cache_memory_bytes": 2 << 30,
-    }

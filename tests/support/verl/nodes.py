@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on this machine: two raylets, which share its sockets and /dev/shm."""
+"""A Ray cluster of two nodes on this machine, for verl."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import pytest
-from ray.cluster_utils import Cluster
-
-from recipes.quickstart.environment import ENVIRONMENT
-from tests.support.root import ROOT
+from tests.support.raylets import raylets
 from verl_ext.cpu.weight_socket import RUN_ID
 
-NODE = {"num_cpus": 8, "num_gpus": 1, "node_ip_address": "127.0.0.1"}
 OF_A_LOCAL_RAY = ("num_cpus", "num_gpus", "object_store_memory")
 
 
@@ -24,18 +19,11 @@ def two_nodes(ray_folder: str, environment: Mapping[str, str]) -> Iterator[list[
     Args:
         environment: of the nodes' workers, who have nothing of the driver's.
     """
-    ours = {"RAY_TMPDIR": ray_folder, "PYTHONPATH": str(ROOT), RUN_ID: os.path.basename(ray_folder)}
-    with pytest.MonkeyPatch.context() as patched:
-        for name, value in {**ENVIRONMENT, **ours, **environment}.items():
-            patched.setenv(name, value)
-        cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-        try:
-            cluster.add_node(**NODE)
-            yield [
-                "trainer.nnodes=2",
-                "trainer.n_gpus_per_node=1",
-                f"ray_kwargs.ray_init.address={cluster.address}",
-                *(f"ray_kwargs.ray_init.{own}=null" for own in OF_A_LOCAL_RAY),
-            ]
-        finally:
-            cluster.shutdown()
+    ours = {RUN_ID: os.path.basename(ray_folder), **environment}
+    with raylets(2, ray_folder, ours, num_cpus=8, num_gpus=1) as cluster:
+        yield [
+            "trainer.nnodes=2",
+            "trainer.n_gpus_per_node=1",
+            f"ray_kwargs.ray_init.address={cluster.address}",
+            *(f"ray_kwargs.ray_init.{own}=null" for own in OF_A_LOCAL_RAY),
+        ]

@@ -37,6 +37,19 @@ def test_what_is_missing() -> None:
     assert [one.index for one in todo] == [0, 0, 2]
 
 
+def test_a_sample_that_is_missing_has_its_number() -> None:
+    """Whichever came first before the break; samples without a number stand for the first ones."""
+    problems = [problem(index) for index in range(3)]
+    there = [sample(0, sample=2), sample(1), sample(1, sample=1), sample(2, sample=7)]
+    todo = missing(problems, there, samples=3)
+    assert [(one.index, one.sample) for one in todo] == [(0, 0), (2, 0), (0, 1), (2, 1), (1, 2), (2, 2)]
+    found = [*there, *(sample(one.index, sample=one.sample) for one in todo)]
+    assert missing(problems, found, samples=3) == []
+    first = asked_for(problems, found, samples=3)
+    numbers = [(record.index, record.sample) for record in first]
+    assert numbers == [(0, 0), (0, 1), (0, 2), (1, None), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
+
+
 def test_samples_of_another_problem_are_not_counted() -> None:
     with pytest.raises(ResumeError) as error:
         missing([problem(0), problem(1)], [replace(sample(1), prompt="another")], samples=1)
