@@ -62,7 +62,7 @@ def _branches(extra_fields: dict[str, Any], ids: torch.Tensor) -> list[Branch]:
     if row["length"] != len(ids):
         raise CutRow(
             f"a row that the agent loop gave {row['length']} tokens comes to the engine with {len(ids)}: it "
-            "would be trained as another tree, or as plain text. Nothing may shorten or fill up rows on the way"
+            "would be trained as another tree, or as plain text. Nothing may shorten or fill up rows"
         )
     return [Branch(*branch) for branch in row["branches"]]
 

@@ -64,7 +64,7 @@ def check_contexts(row: list[Token], pads: list[int]) -> None:
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        # Two branches of the main path, the smaller fork first: the second would be read as more of the first.
+        # Two branches of the main path, the smaller fork first.
         ([[0, 1, 2, 3, 4, 5, 2, 3, 5, 6]], "row 0 of the batch jumps from position 3 to 5 at offset 8"),
         ([[0, 1, 2, 3], [0, 1, 0, 2]], "row 1 of the batch jumps from position 0 to 2 at offset 3"),
         ([[0, 1, 2, 3], [3, 4, 0, 1]], "row 1 of the batch begins at position 3: its beginning was cut off"),

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
+from tests.support.agents import agent, depth_of, wanted
 from tests.support.devices import DEVICES
-from tests.support.fakes import logprobs_of
 from tests.support.fidelity import model_of, row_logprobs
 from tests.support.trees import Token, random_rows
 from tw_plugins.attention import ancestor_block_mask, ancestor_mask
 from tw_plugins.attention.trie_attention import trie_attention, trie_plan
-from tw_plugins.rollout import Call, Completion
 from tw_plugins.trie import row_from_units
 
 HEADS, SIZE = 2, 8
@@ -137,47 +136,16 @@ def test_in_16_bits_it_is_right_to_rounding(seed: int, device: str) -> None:
         assert (mine - theirs).norm() <= 3 * torch.finfo(torch.bfloat16).eps * theirs.norm()
 
 
-def agent(seed: int) -> list[Call]:
-    """Requests that continue one another, of ids that the tests' small model has."""
-    rng = random.Random(seed)
-    paths, calls = [[rng.randrange(60) for _ in range(4)]], []
-    for _ in range(14):
-        path = rng.choice(paths)
-        context = path[: rng.randint(2, len(path))] + [
-            rng.randrange(60) for _ in range(rng.choice([0, 0, 2]))
-        ]
-        body = [rng.randrange(60) for _ in range(rng.randint(1, 5))]
-        calls.append(Call(context, Completion(body, logprobs_of(body), "stop")))
-        paths.append(context + body)
-    return calls
-
-
 @pytest.mark.parametrize("family", ["qwen3", "llama"])
 def test_log_probs_and_gradients_of_models_are_those_of_the_requests(family: str) -> None:
     model = model_of(family, torch.float64)
     agents = [agent(seed) for seed in range(3)]
     rows = [row_from_units(calls) for calls in agents]
-    assert min(depth_of(row.position_ids) for row in rows) > 1
-    want = torch.cat([request_logprobs(model, calls) for calls in agents])
+    assert min(map(depth_of, rows)) > 1
+    want = torch.cat([wanted(model, calls, row) for calls, row in zip(agents, rows, strict=True)])
     values, trained = row_logprobs(model, rows)
     got = values[trained]
-    torch.testing.assert_close(got.sort().values, want.sort().values, atol=1e-9, rtol=0)
+    torch.testing.assert_close(got, want, atol=1e-9, rtol=0)
     gradients = [torch.autograd.grad(total.sum(), list(model.parameters())) for total in (got, want)]
     for mine, theirs in zip(*gradients, strict=True):
         assert (mine - theirs).norm() <= 1e-6 * theirs.norm()  # RMSNorm is computed in float32
-
-
-def depth_of(positions: list[int]) -> int:
-    """Levels of branches, as far as products tell."""
-    plan = trie_plan(torch.tensor([positions]))[0, 0].tolist()
-    return max(sum(q0 <= at < q1 for q0, q1, k0, _ in plan if k0 != q0) for at in range(len(positions)))
-
-
-def request_logprobs(model: Any, calls: list[Call]) -> torch.Tensor:
-    """One plain forward per request."""
-    found = []
-    for call in calls:
-        context, body = list(call.context_ids), list(call.completion.token_ids)
-        logits = model(input_ids=torch.tensor([context + body])).logits[0, len(context) - 1 : -1]
-        found.append(logits.log_softmax(-1)[range(len(body)), body])
-    return torch.cat(found)
