@@ -1,15 +1,15 @@
 """A trajectory as one row: a tree of tokens, each of which stands once, written depth first.
 
-    row       = main path                                  | branch 3          | branch 2          |
-    tokens    = prompt seq </Outlines> h1 T1 h2 T2 h3 T3 … | h3' T3            | h2' T2            |
-    positions = 0 1 2 …        f-1     f  …              L | f f+1 …           | f f+1 …           |
-    loss      =    0    1              0  1  0  0  0  0  1 |  0   1            |  0   1            |
+    row       = main path                                  | last block's … | branch 2  | branch 3  |
+    tokens    = prompt seq </Outlines> h1 T1 h2 T2 h3 T3 … |                | h2' T2    | h3' T3    |
+    positions = 0 1 2 …        f-1     f  …              L |                | f f+1 …   | f f+1 …   |
+    loss      =    0    1              0  1  0  0  0  0  1 |                |  0   1    |  0   1    |
 
 This is the paper's token trie (P6-7) cut into segments: the root, a path from the first token on, and
 branches. A branch continues another segment, its parent, below the position at which it begins, its fork; it
 may have branches of its own. A token attends to its own segment, to the parent below the segment's fork, and
-so on up to the root. The row above has two blocks' branches at the main path: thread 1's context is a prefix
-of it, so thread 1 is trained there; threads 2..n are trained in branches and are only context on the main
+so on up to the root. The row above is that of a fork-join trajectory: thread 1's context is a prefix of the
+main path, so thread 1 is trained there; threads 2..n are trained in branches and are only context on the main
 path. Against one row per request, whose prefixes are computed again for every request, a row has about six
 times fewer tokens on the paper's data (Table 8, P27).
 
