@@ -50,9 +50,12 @@ def test_a_row_that_was_cut_is_refused(place: dict[str, int]) -> None:
 
 def test_without_branches_it_is_too() -> None:
     plain = TrieRow([5, 6, 7, 8], [0, 1, 2, 3], [0, 0, 1, 1])
-    assert positions_of(stored(plain)) == [[0, 1, 2, 3]]
+    assert positions_of(stored(plain), stored(TrieRow([5, 6, 7], [0, 1, 2], [0, 1, 1]))) == [
+        [0, 1, 2, 3],
+        [0, 1, 2],
+    ]
     with pytest.raises(CutRow, match="gave 4 tokens comes to the engine with 3"):
-        positions_of(stored(plain, stop=3))
+        positions_of(stored(ROWS[0]), stored(plain, stop=3))
 
 
 def test_verls_filling_row_is_plain_and_other_rows_of_its_length_are_not_taken_for_it() -> None:
@@ -62,7 +65,7 @@ def test_verls_filling_row_is_plain_and_other_rows_of_its_length_are_not_taken_f
     rng = random.Random(0)
     other = {**filling, "input_ids": torch.tensor([rng.randint(5, 60) for _ in plain])}
     with pytest.raises(CutRow):
-        positions_of(other)
+        positions_of(stored(ROWS[0]), other)
 
 
 def test_a_row_with_branches_needs_the_plug_in(monkeypatch: pytest.MonkeyPatch) -> None:
