@@ -18,6 +18,7 @@ from torch import Tensor
 from openrlhf_ext.device import chosen_device
 from openrlhf_ext.row_codes import decode, has_segments, is_coded
 from tw_plugins.attention import has_branches, mask_for, masks_every_row, trie_attention
+from tw_plugins.attention.segments import check_order
 from tw_plugins.attention.self_check import check_attention
 
 
@@ -26,12 +27,14 @@ def give_rows_their_mask(model: Any, args: tuple[Any, ...], kwargs: dict[str, An
 
     Raises:
         UnsupportedAttention: the model's attention takes no mask, or a layer sees only part of a trajectory.
+        NotDepthFirst: a row has lost its beginning, or its branches are in another order.
     """
     mask, positions = kwargs.get("attention_mask"), kwargs.get("position_ids")
     always = masks_every_row(model.config)
     changed: Any
     if isinstance(mask, Tensor) and mask.dim() == 2 and is_coded(mask):
         positions = decode(mask)
+        check_order(positions)  # rows without branches may have lost their beginning too
         changed = mask_for(model.config, positions) if always or has_segments(mask) else (mask > 0).long()
     elif mask is None and isinstance(positions, Tensor) and (always or has_branches(positions)):
         changed = mask_for(model.config, positions)

@@ -19,7 +19,7 @@ from openrlhf.utils.agent import AgentExecutorBase
 
 from openrlhf_ext import hooks
 from openrlhf_ext.actor_engine import RolloutActorEngine
-from openrlhf_ext.experience import ROW_FIELD
+from openrlhf_ext.experience import row_fields
 from openrlhf_ext.label import task_of
 from openrlhf_ext.settings import METRICS, PREFIX, RLSettings, SettingsError
 from openrlhf_ext.weights_version import NEWEST, OLDEST
@@ -103,7 +103,7 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
                 **{f"{METRICS}/{name}/mean": value for name, value in scores.items()},
                 **self._versions(engine),
             },
-            **self._tokens(row, rollout, self.with_branches or sampling_params.logprobs is not None),
+            **self._tokens(row, rollout, sampling_params.logprobs is not None),
         }
 
     def _versions(self, engine: RolloutActorEngine) -> dict[str, int]:
@@ -112,19 +112,14 @@ class AgentExecutor(AgentExecutorBase):  # type: ignore[misc]
 
     def _tokens(self, row: TrieRow, rollout: Rollout, with_logprobs: bool) -> dict[str, Any]:
         """The row in upstream's terms, without its branches where nothing would mask them."""
-        joined = len(rollout.prompt_ids) + len(rollout.response_ids)
-        length = len(row) if self.with_branches else joined
-        tokens = {
+        if self.with_branches:
+            return row_fields(row, len(rollout.response_ids))
+        length = len(rollout.prompt_ids) + len(rollout.response_ids)
+        return {
             "observation_tokens": row.input_ids[:length],
             "action_ranges": trained_ranges(row.loss_mask[:length]),
             "rollout_log_probs": row.logprobs[:length] if with_logprobs and row.logprobs else None,
         }
-        if self.with_branches:
-            tokens[ROW_FIELD] = {
-                "branches": [tuple(branch) for branch in row.branches],
-                "response_length": len(rollout.response_ids),
-            }
-        return tokens
 
 
 def _room(prompt: str, prompt_ids: list[int], max_new_tokens: int | None, max_length: int) -> int:

@@ -13,9 +13,32 @@ from typing import Any
 import torch
 
 from openrlhf_ext.row_codes import encode
-from tw_plugins.trie import Branch, position_ids_from_branches
+from tw_plugins.trie import Branch, TrieRow, position_ids_from_branches, trained_ranges
+from tw_plugins.trie.promise import demand_mask
 
 ROW_FIELD = "threadweaver_row"
+
+
+def row_fields(row: TrieRow, response_length: int) -> dict[str, Any]:
+    """What an agent executor's dict says of a row's tokens.
+
+    Args:
+        response_length: tokens that count as the response in upstream's metrics.
+
+    Raises:
+        UnmaskedRows: the row has branches, and upstream's own command would not mask them.
+    """
+    if row.branches:
+        demand_mask()
+    return {
+        "observation_tokens": row.input_ids,
+        "action_ranges": trained_ranges(row.loss_mask),
+        "rollout_log_probs": row.logprobs,
+        ROW_FIELD: {
+            "branches": [tuple(branch) for branch in row.branches],
+            "response_length": response_length,
+        },
+    }
 
 
 def register(samples_generator: Any) -> None:

@@ -5,10 +5,10 @@ dynamic batches and reference model into `Actor.forward`, and through the SFT tr
 it that padding is 0 and that the last token holds the largest value (`remove_padding_in_sequences` takes an
 `argmax`, `trainer/ppo_utils/experience.py`). A code is
 
-    segment · 2³² + position + 1            segment 0: main path, 1, 2, …: branches in row order
+    segment · 2³² + position + 1            segment 0: the root, 1, 2, …: branches in row order
 
-so that codes strictly increase along a row, and padding stays 0. Plain masks of 0 and 1 are told apart by
-their largest value.
+so that codes strictly increase along a row, padding stays 0, and a row that is cut at its end keeps its tree.
+Plain masks of 0 and 1 are told apart by their largest value.
 """
 
 from __future__ import annotations

@@ -34,13 +34,14 @@ if TYPE_CHECKING:
     from tw_plugins.trie import TrieRow as TrieRow
     from tw_plugins.trie import row_from_ids as row_from_ids
     from tw_plugins.trie import row_from_rollout as row_from_rollout
+    from tw_plugins.trie import row_from_units as row_from_units
 
     __version__: str
 
 _ROOMS = {
     "trajectory": ("FormatError", "Trajectory", "parse", "render", "validate"),
     "rollout": ("Call", "Completion", "ControlTokens", "Engine", "Limits", "Rollout", "fork_join"),
-    "trie": ("TrieRow", "row_from_ids", "row_from_rollout"),
+    "trie": ("TrieRow", "row_from_ids", "row_from_rollout", "row_from_units"),
     "attention": ("ancestor_block_mask", "ancestor_mask", "mask_for"),
     "collator": ("TrieCollator",),
     "latency": ("Latency", "measure"),

@@ -2,8 +2,7 @@
 
 ``labels`` follow the HF convention: ``labels[i] = input_ids[i]`` where token i is trained, else -100, and the
 model shifts them by one. The shift is right for trie rows too: a trained token is never the first of its
-segment, so the token before it in the row is its parent in the trie, whose logits predict it. (A row is never
-cut: that could part them.)
+segment, so the token before it in the row is its parent in the trie, whose logits predict it.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 
 from tw_plugins.attention import ancestor_block_mask, ancestor_mask
+from tw_plugins.attention.segments import check_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ class TrieCollator:
         pad_to_multiple_of: the length of the batch is rounded up to a multiple of it.
 
     Raises:
-        ValueError: an unknown mask, a multiple below 1; an empty batch when called.
+        ValueError: an unknown mask, a multiple below 1.
     """
 
     pad_token_id: int
@@ -53,6 +53,10 @@ class TrieCollator:
 
     def __call__(self, rows: Sequence[TrieRow | Pack]) -> dict[str, Any]:
         """Batch of B rows or packs, N = longest, rounded up.
+
+        Raises:
+            ValueError: there are none.
+            NotDepthFirst: a row has lost its beginning, or its branches are in another order.
 
         Returns:
             ``input_ids``, ``position_ids`` (0 in the padding), ``loss_mask`` and ``labels``, each (B, N)
@@ -79,7 +83,10 @@ class TrieCollator:
     def _attention(self, position_ids: Tensor) -> dict[str, Any]:
         if self.mask == "dense":
             return {"attention_mask": ancestor_mask(position_ids).unsqueeze(1)}
-        return {"attention_mask": ancestor_block_mask(position_ids)} if self.mask == "flex" else {}
+        if self.mask == "flex":
+            return {"attention_mask": ancestor_block_mask(position_ids)}
+        check_order(position_ids)  # as the masks do
+        return {}
 
 
 def _pad(values: list[list[int]], length: int, fill: int) -> Tensor:

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
-from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
+from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
 
 from tw_plugins.adapter.prompt import PromptTooLong
 from tw_plugins.reward.facts import EXTRA_FIELD, summarise
@@ -22,7 +22,7 @@ from tw_plugins.rollout.deadline import WithDeadline
 from tw_plugins.trajectory import ControlTokens
 from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
 from tw_plugins.trie.promise import demand_mask
-from verl_ext.row_positions import ROW_FIELD
+from verl_ext.row_output import row_output
 from verl_ext.server_engine import ServerEngine
 from verl_ext.settings import KEY, settings_from
 from verl_ext.staleness import CALL_VERSIONS
@@ -92,25 +92,9 @@ class ThreadWeaverAgentLoop(AgentLoopBase):
 
     def _output(self, row: TrieRow, cut: int, rollout: Rollout, summary: dict[str, Any]) -> AgentLoopOutput:
         """A row in verl's terms; its prompt is the first `cut` tokens."""
-        response, mask = row.input_ids[cut:], row.loss_mask[cut:]
-        logprobs = None if row.logprobs is None else row.logprobs[cut:]
-        if not response:  # the engine gave nothing: verl hangs the reward on this token, it is not trained
-            response, mask, logprobs = [self.tags.eos_ids[0]], [0], None if logprobs is None else [0.0]
-        return AgentLoopOutput(
-            prompt_ids=row.input_ids[:cut],
-            response_ids=response,
-            response_mask=mask,
-            response_logprobs=logprobs,
-            num_turns=2,
-            metrics=AgentLoopMetrics(),
-            extra_fields={
-                "turn_scores": [],
-                "tool_rewards": [],
-                ROW_FIELD: {"length": cut + len(response), "branches": [list(b) for b in row.branches]},
-                EXTRA_FIELD: summary,
-                **_weight_versions(rollout),
-            },
-        )
+        if len(row) == cut:  # the engine gave nothing: verl hangs the reward on this token, it is not trained
+            row = TrieRow([*row.input_ids, self.tags.eos_ids[0]], [*range(cut + 1)], [*row.loss_mask, 0])
+        return row_output(row, cut, {EXTRA_FIELD: summary, **_weight_versions(rollout)})
 
 
 def _weight_versions(rollout: Rollout) -> dict[str, Any]:

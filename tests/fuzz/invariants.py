@@ -14,7 +14,7 @@ from tests.fuzz.oracle import Oracle
 from tests.fuzz.rewards import check_reward
 from tw_plugins.attention import ancestor_block_mask, ancestor_mask, has_branches
 from tw_plugins.rollout import Rollout, fork_join
-from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
+from tw_plugins.trie import TrieRow, row_from_rollout, row_from_units, rows_from_rollout
 
 REQUEST = "request"
 TURNS_TO_CANCEL = 4  # of the event loop, from an error in one task to the cancellation of another
@@ -52,9 +52,15 @@ def _play(case: Case, runner: asyncio.Runner) -> tuple[Counter[str], dict[str, f
     _check_rollout(case, rollout, oracle)
     _check_requests(case, engine, rollout)
     row = row_from_rollout(rollout)
+    assert row.input_ids[: len(oracle.path)] == oracle.path, "the main path is not the joined path"
+    assert len(row.branches) == 0 or row.branches[0].start == len(oracle.path), "the main path goes on"
     _check_row(row, rollout, oracle)
     if case.block_mask and row.branches:
         _check_block_mask(torch.tensor(row.position_ids))
+        of_units = row_from_units(rollout.calls)  # of any depth: threads share what their headers begin with
+        assert len(of_units) <= len(row), "a row of requests repeats more than the joined path's"
+        _check_row(of_units, rollout, oracle)
+        _check_block_mask(torch.tensor(of_units.position_ids))
     _check_rows(rows_from_rollout(rollout), oracle, with_logprobs=row.logprobs is not None)
     scores = check_reward(case, rollout, oracle, engine.clock)
     return _coverage(rollout, row, scores), scores
@@ -134,7 +140,6 @@ def _check_row(row: TrieRow, rollout: Rollout, oracle: Oracle) -> None:
     position_ids = torch.tensor(row.position_ids)
     positions, mask = position_ids.numpy(), ancestor_mask(position_ids).numpy()
     main = row.branches[0].start if row.branches else len(row)
-    assert row.input_ids[:main] == oracle.path, "the main path is not the joined path"
     assert (mask == _reference_mask(row, main)).all(), "the mask does not follow the branches"
     assert has_branches(position_ids) == bool(row.branches)
     wanted: Counter[tuple[bytes, float]] = Counter()  # (context and token, log-prob): one each
@@ -158,11 +163,13 @@ def _check_row(row: TrieRow, rollout: Rollout, oracle: Oracle) -> None:
 
 
 def _reference_mask(row: TrieRow, main: int) -> np.ndarray:
-    """The mask from the branches: own segment causally, and the main path below the fork."""
+    """The mask from the branches: a segment's own tokens causally, and the path that it was written after."""
     mask = np.zeros((len(row), len(row)), bool)
+    path = np.arange(0)  # offsets of the tokens of the request that is being written, by position
     for start, fork, length in [(0, 0, main), *row.branches]:
+        path = np.append(path[:fork], np.arange(start, start + length))
         mask[start : start + length, start : start + length] = np.tri(length, dtype=bool)
-        mask[start : start + length, :fork] = True
+        mask[start : start + length, path[:fork]] = True
     return mask
 
 

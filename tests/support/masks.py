@@ -32,19 +32,30 @@ def lose_branches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tw_plugins.attention.self_check.mask_for", causal)
 
 
-def random_row(rng: random.Random, trajectories: int, pads: int) -> tuple[list[int], list[int | None]]:
+def random_row(
+    rng: random.Random, trajectories: int, pads: int, depth: int = 5
+) -> tuple[list[int], list[int | None]]:
     """Positions and, from the making of the row, the parent of each token (None: root)."""
     positions: list[int] = []
     parents: list[int | None] = []
     for _ in range(trajectories):
-        first, main = len(positions), rng.randint(3, 12)
-        positions += range(main)
-        parents += [None, *range(first, first + main - 1)]
-        end = main
-        for _ in range(rng.randint(0, 4)):
-            fork = rng.choice([f for f in range(1, main) if f != end] or [1])
-            length = rng.randint(1, 4)
-            start, end = len(positions), fork + length
-            positions += range(fork, end)
-            parents += [first + fork - 1, *range(start, start + length - 1)]
+        _grow(rng, positions, parents, rng.randint(3, 12), 0, None, rng.randint(0, depth))
     return positions + [0] * pads, parents + [None] * pads
+
+
+def _grow(
+    rng: random.Random,
+    positions: list[int],
+    parents: list[int | None],
+    length: int,
+    fork: int,
+    above: int | None,
+    depth: int,
+) -> None:
+    """A segment below the token `above`, then its branches, the largest fork first."""
+    start = len(positions)
+    positions += range(fork, fork + length)
+    parents += [above, *range(start, start + length - 1)]
+    branches = rng.randint(0, 3) if depth and length > 1 else 0
+    for at in sorted((rng.randint(1, length - 1) for _ in range(branches)), reverse=True):
+        _grow(rng, positions, parents, rng.randint(1, 5), fork + at, start + at - 1, depth - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -20,11 +21,12 @@ def request_logprobs(model: Any, rollout: Rollout) -> list[torch.Tensor]:
 
 
 def in_row_order(rollout: Rollout, values: list[torch.Tensor]) -> torch.Tensor:
-    """Per-request values in the order of the row: what lies on the main path first, then the branches."""
+    """Per-request values in the order of the row: the main path's, then the branches', last block first."""
     path = rollout.prompt_ids + rollout.response_ids
     whole = [[*call.context_ids, *call.completion.token_ids] for call in rollout.calls]
-    main = [ids == path[: len(ids)] for ids in whole]
-    return torch.cat(
-        [v for v, on in zip(values, main, strict=True) if on]
-        + [v for v, on in zip(values, main, strict=True) if not on]
-    )
+    blocks = [
+        math.inf if ids == path[: len(ids)] else call.block or 0
+        for ids, call in zip(whole, rollout.calls, strict=True)
+    ]
+    order = sorted(range(len(values)), key=lambda number: -blocks[number])
+    return torch.cat([values[number] for number in order])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn.attention.flex_attention import BlockMask
 
-from tw_plugins.attention import ancestor_mask
+from tw_plugins.attention import NotDepthFirst, ancestor_mask
 from tw_plugins.collator import TrieCollator
 from tw_plugins.trie import Branch, TrieRow, position_ids_from_branches
+from tw_plugins.trie.packing import Pack
 
-BRANCHES = [Branch(4, 2, 3), Branch(7, 2, 2)]
+BRANCHES = [Branch(4, 2, 3), Branch(7, 3, 2)]  # the second continues the first
 ROWS = [
     TrieRow(
         list(range(10, 19)), position_ids_from_branches(9, BRANCHES), [0, 0, 1, 1, 0, 1, 1, 0, 1], BRANCHES
@@ -46,6 +49,23 @@ def test_other_masks() -> None:
     assert "attention_mask" not in TrieCollator(0, mask="none")(ROWS)
     block_mask = TrieCollator(0, mask="flex")(ROWS)["attention_mask"]
     assert isinstance(block_mask, BlockMask) and block_mask.shape == (2, 1, 9, 9)
+
+
+@pytest.mark.parametrize("mask", ["dense", "flex", "none"])
+@pytest.mark.parametrize(
+    ("positions", "reason"),
+    [
+        ([0, 1, 2, 3, 4, 5, 2, 3, 5, 6], "row 1 of the batch jumps from position 3 to 5 at offset 8"),
+        ([2, 3, 4, 2, 3], "row 1 of the batch begins at position 2: its beginning was cut off"),
+    ],
+)
+def test_rows_in_another_order_and_without_a_beginning_are_refused(
+    mask: Any, positions: list[int], reason: str
+) -> None:
+    for other in (TrieRow, Pack):
+        row = other(positions, positions, [1] * len(positions))
+        with pytest.raises(NotDepthFirst, match=reason):
+            TrieCollator(0, mask=mask)([ROWS[1], row])
 
 
 def test_bad_settings_and_an_empty_batch_are_refused() -> None:

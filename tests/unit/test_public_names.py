@@ -18,7 +18,7 @@ import tw_plugins
 SURFACE = {
     "trajectory": "FormatError Trajectory parse render validate",
     "rollout": "Call Completion ControlTokens Engine Limits Rollout fork_join",
-    "trie": "TrieRow row_from_ids row_from_rollout",
+    "trie": "TrieRow row_from_ids row_from_rollout row_from_units",
     "attention": "ancestor_block_mask ancestor_mask mask_for",
     "collator": "TrieCollator",
     "latency": "Latency measure",

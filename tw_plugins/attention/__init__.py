@@ -2,6 +2,7 @@
 
 from tw_plugins.attention.mask import (
     MASKED_ATTENTION,
+    NotDepthFirst,
     UnsupportedAttention,
     ancestor_block_mask,
     ancestor_mask,
@@ -13,6 +14,7 @@ from tw_plugins.attention.mask import (
 
 __all__ = [
     "MASKED_ATTENTION",
+    "NotDepthFirst",
     "UnsupportedAttention",
     "ancestor_block_mask",
     "ancestor_mask",

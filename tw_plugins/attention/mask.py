@@ -1,19 +1,24 @@
 """The ancestor mask of trie rows (P6), from their position ids alone: no tree, no row metadata, any packing.
 
 A 0 begins a trajectory, any other jump (position ≠ previous + 1) begins a branch. A token sees its own
-segment causally and the main path of its trajectory below its segment's first position. A prompt of 2 tokens,
-a thread 1 of 2 and a branch of 2 that forks after the prompt; rows are queries:
+segment causally, the segment that this continues below its first position, and so on up to the root
+(:mod:`tw_plugins.attention.segments`). A prompt of 2 tokens that goes on with 2, a branch of 2 after its
+third token, one in that branch, and one of 2 after the prompt; rows are queries:
 
-    position   0 1 2 3 | 2 3
+    position   0 1 2 3 | 3 4 | 4 | 2 3
            0   x
            1   x x
            2   x x x
            3   x x x x
-           2   x x       x
-           3   x x       x x
+           3   x x x     x
+           4   x x x     x x
+           4   x x x     x     x
+           2   x x                 x
+           3   x x                 x x
 
-Position ids that never jump give the causal mask; several trajectories one after the other (packing) do not
-see each other; a padding token has position 0 and sees only itself, so its softmax is defined.
+Each column is one run: depth first, those who continue a token follow it without a gap. Position ids that
+never jump give the causal mask; several trajectories one after the other (packing) do not see each other; a
+padding token has position 0 and sees only itself, so its softmax is defined.
 
 ``ancestor_mask`` is O(N²) bytes: 64 MB at 8k tokens, 1.7 GB at 40k. ``ancestor_block_mask`` is for
 FlexAttention on CUDA, which keeps only a table of blocks. torch has no backward of FlexAttention on the CPU:
@@ -28,6 +33,7 @@ import torch
 
 from tw_plugins.attention.block_table import block_table, ordered
 from tw_plugins.attention.kernels import KERNELS
+from tw_plugins.attention.segments import NotDepthFirst, ends_of
 from tw_plugins.attention.span import UnsupportedAttention, attention_span, check_span
 from tw_plugins.attention.trie_attention import TRIE_ATTENTION, trie_plan
 
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MASKED_ATTENTION",
+    "NotDepthFirst",
     "UnsupportedAttention",
     "ancestor_block_mask",
     "ancestor_mask",
@@ -88,6 +95,7 @@ def mask_for(config: Any, position_ids: Tensor) -> Tensor | BlockMask:
     Raises:
         UnsupportedAttention: the implementation takes no mask or does not run on this device, or a layer of
             the model does not see all of a trajectory.
+        NotDepthFirst: a row has lost its beginning, or its branches are in another order.
     """
     attention = config._attn_implementation
     usable = usable_attention(position_ids.device.type)
@@ -108,25 +116,6 @@ def mask_for(config: Any, position_ids: Tensor) -> Tensor | BlockMask:
     return torch.where(mask, 0.0, -torch.inf) if attention == "eager" else mask
 
 
-def _intervals(position_ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Row offsets a token at offset q sees: ``root <= k < fork`` or ``own <= k <= q``; each (…, N) int32.
-
-    ``root`` and ``own`` are where the token's trajectory and segment begin; the main path comes first in a
-    trajectory, so what lies below a position on it is one interval.
-    """
-    length = position_ids.shape[-1]
-    offsets = torch.arange(length, dtype=torch.int32, device=position_ids.device).expand_as(position_ids)
-    root = position_ids == 0
-    begins = root | (position_ids != position_ids.roll(1, -1) + 1)  # offset 0 begins a segment either way
-    # The running maximum of the offsets that begin something is the latest beginning.
-    root = torch.where(root, offsets, 0).cummax(-1).values
-    own = torch.where(begins, offsets, 0).cummax(-1).values
-    fork = root + position_ids.gather(-1, own.long())
-    # A main path has fork = root, an empty interval. The minimum is for ids that do not begin at 0 (a row
-    # cut on the left): their first segment would see beyond itself.
-    return root, fork.minimum(own).to(torch.int32), own
-
-
 def ancestor_mask(position_ids: Tensor) -> Tensor:
     """Dense ancestor mask for SDPA (eager attention adds its mask to the scores: see :func:`mask_for`).
 
@@ -136,15 +125,13 @@ def ancestor_mask(position_ids: Tensor) -> Tensor:
     Returns:
         (…, N, N) bool, True where the query (second to last dimension) may attend to the key (last
         dimension).
+
+    Raises:
+        NotDepthFirst: a row has lost its beginning, or its branches are in another order.
     """
-    root, fork, own = (bound.unsqueeze(-1) for bound in _intervals(position_ids))
     offsets = torch.arange(position_ids.shape[-1], dtype=torch.int32, device=position_ids.device)
-    mask = offsets >= root
-    mask &= offsets < fork  # in place: at 40k tokens each (N, N) tensor is 1.7 GB
-    segment = offsets >= own
-    segment &= offsets <= offsets.unsqueeze(-1)
-    mask |= segment
-    return mask
+    mask = ends_of(position_ids).unsqueeze(-2) > offsets.unsqueeze(-1)
+    return mask.tril_()  # in place: at 40k tokens each (N, N) tensor is 1.7 GB
 
 
 def ancestor_block_mask(position_ids: Tensor, block_size: int = 128) -> BlockMask:
@@ -158,20 +145,19 @@ def ancestor_block_mask(position_ids: Tensor, block_size: int = 128) -> BlockMas
 
     Raises:
         ValueError: ``position_ids`` has another number of dimensions.
+        NotDepthFirst: a row has lost its beginning, or its branches are in another order.
     """
     from torch.nn.attention.flex_attention import BlockMask  # slow import: the compiler
 
     if position_ids.dim() not in (1, 2):
         raise ValueError(f"position_ids must be (N,) or (B, N), got {tuple(position_ids.shape)}")
-    root, fork, own = _intervals(position_ids)
-    batched, length = position_ids.dim() == 2, position_ids.shape[-1]
+    ends, batched, length = ends_of(position_ids), position_ids.dim() == 2, position_ids.shape[-1]
 
     def mask_mod(b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
-        i = (b, q) if batched else q  # a shared mask is asked about every b
-        return ((k >= root[i]) & (k < fork[i])) | ((k >= own[i]) & (k <= q))
+        return (k <= q) & (q < ends[(b, k) if batched else k])  # a shared mask is asked about every b
 
     # Where every pair counts the kernel skips mask_mod, so `every` must not claim too much.
-    some, every = block_table(torch.stack([root, fork, own]).view(3, -1, length), block_size)
+    some, every = block_table(ends.view(-1, length), block_size)
     return BlockMask.from_kv_blocks(
         *ordered(some & ~every),
         *ordered(every),

@@ -99,11 +99,13 @@ def tolerance(dtype: torch.dtype) -> float:
 
 
 def positions_of(length: int) -> list[int]:
-    """Two trajectories with branches, one of them of a single token, then padding; ``length`` ≥ 64."""
+    """Two trajectories with branches, one of them of a single token and one in another branch, then padding;
+    ``length`` ≥ 64."""
     eighth = length // 8
     main, second = 3 * eighth, eighth
     row = [*range(main)]
-    for fork, tokens in ((eighth, eighth + 3), (eighth, 1), (2 * eighth, eighth - 5)):
+    branches = (2 * eighth, eighth - 5), (2 * eighth + 2, eighth // 2), (eighth, 1), (eighth, eighth + 3)
+    for fork, tokens in branches:
         row += range(fork, fork + tokens)
     row += [*range(second), *range(second // 2, second // 2 + eighth)]
     return row + [0] * (length - len(row))
@@ -161,18 +163,17 @@ def _implementation(attention: str, heads: Heads) -> Any:
 
 
 def _of_requests(query: Tensor, key: Tensor, value: Tensor, positions: Sequence[int]) -> Tensor:
-    """One product per segment over its request's keys, token by token in the request's order."""
+    """One product per segment over its request's tokens, token by token in the request's order."""
     groups = query.shape[1] // key.shape[1]
     key, value = (x.repeat_interleave(groups, 1) for x in (key, value))
     parts = []
-    root = 0
-    begins = [i for i, p in enumerate(positions) if i == 0 or p == 0 or p != positions[i - 1] + 1]
+    request: list[int] = []  # row offset of each of its tokens
+    begins = [i for i, p in enumerate(positions) if i == 0 or p != positions[i - 1] + 1]
     for start, stop in pairwise([*begins, len(positions)]):
-        if positions[start] == 0:
-            root = start
-        request = [*range(root, root + positions[start]), *range(start, stop)]
+        # Of what was written last, all that lies above the segment's first position is its context.
+        request = [*request[: positions[start]], *range(start, stop)]
         scores = query[:, :, start:stop] @ key[:, :, request].mT * query.shape[-1] ** -0.5
-        depth = torch.tensor([positions[i] for i in request], device=query.device)
+        depth = torch.arange(len(request), device=query.device)
         hidden = depth > depth[-(stop - start) :, None]
         parts.append(scores.masked_fill(hidden, -math.inf).softmax(-1) @ value[:, :, request])
     return torch.cat(parts, 2)

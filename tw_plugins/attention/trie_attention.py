@@ -3,9 +3,10 @@
 Under a mask attention computes N² scores, of which few count. Here a row is cut where its positions jump, and
 only what counts is computed, by torch's own flash kernels (:mod:`tw_plugins.attention.kernels`):
 
-- each segment (main path, branch) is causal over itself;
-- the branches of a block continue one prefix of the main path: one product of them all with it;
-- a branch's two results are merged by their log-sum-exps, as in ring attention.
+- each segment (main path, branch, branch of a branch) is causal over itself;
+- it sees a part of each segment above it: one product with each, shared by all neighbours that see the same
+  (the branches of a block, say, continue one prefix of the main path);
+- a segment's results are merged by their log-sum-exps, as in ring attention.
 
 :func:`trie_plan` finds these products once per batch, from position ids alone. The plan goes where a model
 takes a 4-D mask, which transformers hands to the attention function untouched. With another mask, or none,
@@ -17,7 +18,6 @@ Seams: ``transformers.AttentionInterface``, ``AttentionMaskInterface`` (transfor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -25,6 +25,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from tw_plugins.attention.kernels import Cuts, Kernel, kernel_of
+from tw_plugins.attention.segments import segments_of
 from tw_plugins.attention.span import UnsupportedAttention
 
 if TYPE_CHECKING:
@@ -61,37 +62,26 @@ def trie_plan(position_ids: Tensor) -> Tensor:
         position_ids: (B, N) padded or (1, ΣN) packed rows.
 
     Returns:
-        (1, 1, P, 4) int64 on the CPU, a :class:`Product` per line over the B·N tokens; prefixes come last.
+        (1, 1, P, 4) int64 on the CPU, a :class:`Product` per line over the B·N tokens; those with ancestors
+        come last.
+
+    Raises:
+        NotDepthFirst: a row has lost its beginning, or its branches are in another order.
     """
-    rows, length = position_ids.shape
-    positions = position_ids.reshape(-1).cpu()
-    offsets = torch.arange(rows * length)
-    # A row of the batch begins a trajectory whatever its positions are: rows are flattened here.
-    roots = (positions == 0) | (offsets % length == 0)
-    starts = (roots | (positions != positions.roll(1) + 1)).nonzero().flatten()
-    alone = roots[starts] & (torch.cat([starts[1:], starts.new_tensor([rows * length])]) == starts + 1)
-    first = ~(alone & alone.roll(1))  # padding has position 0 everywhere: one line for all of a row's
-    # `roll` has put the last segment before the first.
-    first[0] = True
-    starts, alone = starts[first], alone[first]
-    root_of = torch.where(roots, offsets, 0).cummax(0).values
-    segments = torch.stack([starts, root_of[starts], positions[starts], alone], 1).tolist()
     own: list[Product] = []
-    # Last, because `forward` merges a prefix into what the segment itself has left there.
-    prefixes: list[Product] = []
-    # A segment stops where the next one starts, the last one with the batch.
-    for (start, root, fork, is_alone), (stop, *_) in pairwise([*segments, [rows * length]]):
-        own.append(Product(start, stop, 0, 0) if is_alone else Product(start, stop, start, stop))
-        if start != root:
-            _append_joined(prefixes, Product(start, stop, root, min(root + fork, start)))
-    return torch.tensor(own + prefixes).view(1, 1, -1, 4)
-
-
-def _append_joined(products: list[Product], new: Product) -> None:
-    """One product for neighbours with the same keys."""
-    if products and products[-1][1:] == (new.q0, new.k0, new.k1):
-        new = products.pop()._replace(q1=new.q1)
-    products.append(new)
+    # Last, because `forward` merges an ancestor into what the segment itself has left there.
+    above: list[Product] = []
+    latest: dict[tuple[int, int], int] = {}  # keys → their last product's place in `above`
+    for start, stop, ancestors, alone in segments_of(position_ids):
+        own.append(Product(start, stop, 0, 0) if alone else Product(start, stop, start, stop))
+        for keys in ancestors:
+            place = latest.get(keys)
+            if place is not None and above[place].q1 == start:  # one product for neighbours
+                above[place] = above[place]._replace(q1=stop)
+            else:
+                latest[keys] = len(above)
+                above.append(Product(start, stop, *keys))
+    return torch.tensor(own + above).view(1, 1, -1, 4)
 
 
 @dataclass(frozen=True)
@@ -101,12 +91,12 @@ class _Products:
     Attributes:
         segments: of all tokens; a run of tokens that see only themselves is cut anyhow.
         alone: these runs.
-        prefixes: queries and keys, each with cuts of its own.
+        above: queries and their ancestors' keys, each with cuts of its own.
     """
 
     segments: Cuts
     alone: list[slice]
-    prefixes: list[tuple[slice, slice, Cuts, Cuts]]
+    above: list[tuple[slice, slice, Cuts, Cuts]]
 
 
 PIECE = 128  # tokens of such a run at once: a kernel's block, so nothing is lost to products nobody wants
@@ -121,7 +111,7 @@ def _products(plan: Tensor, device: torch.device) -> _Products:
 
 
 def _products_of(products: list[Product], device: torch.device) -> _Products:
-    at, alone, prefixes = [0], [], []
+    at, alone, above = [0], [], []
     for q0, q1, k0, k1 in products:
         if k0 == k1:
             alone.append(slice(q0, q1))
@@ -130,8 +120,8 @@ def _products_of(products: list[Product], device: torch.device) -> _Products:
             at.append(q1)
         else:
             cuts = Cuts((0, q1 - q0), device), Cuts((0, k1 - k0), device)
-            prefixes.append((slice(q0, q1), slice(k0, k1), *cuts))
-    return _Products(Cuts(at, device), alone, prefixes)
+            above.append((slice(q0, q1), slice(k0, k1), *cuts))
+    return _Products(Cuts(at, device), alone, above)
 
 
 def trie_attention(query: Tensor, key: Tensor, value: Tensor, plan: Tensor, scale: float) -> Tensor:
@@ -169,7 +159,7 @@ class _TrieAttention(torch.autograd.Function):
         scale: float,
     ) -> Tensor:
         out, lse = kernel.forward(query, key, value, products.segments, products.segments, scale)
-        for q, k, queries, keys in products.prefixes:
+        for q, k, queries, keys in products.above:
             part, part_lse = kernel.forward(query[q], key[k], value[k], queries, keys, scale)
             # Each softmax is over its own keys; exp(lse − lse of both) is its share of the softmax over all.
             share = (part_lse - lse[:, q]).sigmoid().T.unsqueeze(-1)
@@ -188,10 +178,10 @@ class _TrieAttention(torch.autograd.Function):
         products: _Products = ctx.products
         segments = products.segments
         grads = ctx.kernel.backward(grad_out, query, key, value, out, lse, segments, segments, ctx.scale)
-        # A token of the main path gets a part from every block after it: sums, in at least float32.
+        # A token gets a part from every product that sees it: sums, in at least float32.
         precise = torch.promote_types(query.dtype, torch.float32)
-        sums = [grad.to(precise) for grad in grads] if products.prefixes else list(grads)
-        for q, k, queries, keys in products.prefixes:
+        sums = [grad.to(precise) for grad in grads] if products.above else list(grads)
+        for q, k, queries, keys in products.above:
             tensors = grad_out[q], query[q], key[k], value[k], out[q], lse[:, q]
             parts = ctx.kernel.backward(*tensors, queries, keys, ctx.scale)
             for total, part, tokens in zip(sums, parts, (q, k, k), strict=True):

@@ -1,14 +1,8 @@
-"""A trajectory as one row: the joined path, then one branch per thread sampled without its siblings."""
+"""One rollout as one row: a tree of tokens written depth first, which position ids alone tell."""
 
-from tw_plugins.trie.row import (
-    Branch,
-    TrieRow,
-    position_ids_from_branches,
-    row_from_ids,
-    row_from_rollout,
-    rows_from_rollout,
-    trained_ranges,
-)
+from tw_plugins.trie.ids import row_from_ids
+from tw_plugins.trie.row import Branch, TrieRow, position_ids_from_branches, trained_ranges
+from tw_plugins.trie.units import row_from_rollout, row_from_units, rows_from_rollout
 
 __all__ = [
     "Branch",
@@ -16,6 +10,7 @@ __all__ = [
     "position_ids_from_branches",
     "row_from_ids",
     "row_from_rollout",
+    "row_from_units",
     "rows_from_rollout",
     "trained_ranges",
 ]

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.support.masks import random_row
 from tests.support.report_data import report
 from tests.support.tokenizers import tokenizer
 from tests.support.view_files import BLOCK, FORKED, record, write
@@ -143,12 +144,12 @@ def test_a_long_line_is_cut_at_white_space_or_with_a_mark(tmp_path: Path) -> Non
 
 def test_the_rule_is_the_dense_mask(tmp_path: Path) -> None:
     rng = random.Random(0)
-    rows = [rows_of_positions(rng) for _ in range(30)]
+    rows = [random_row(rng, rng.randint(1, 3), rng.randint(0, 2))[0] for _ in range(30)]
     rule = files("tw_plugins.pages").joinpath("row/rule.js").read_text(encoding="utf-8")
     script = (
         f"const rows = {json.dumps(rows)};"
-        "const all = (positions, made) => positions.map((_, offset) => seenBy(positions, made, offset));"
-        "document.body.textContent = JSON.stringify(rows.map((row) => all(row, segmentsOf(row))));"
+        "const all = (made) => made.map((_, offset) => seenBy(made, offset));"
+        "document.body.textContent = JSON.stringify(rows.map((row) => all(segmentsOf(row))));"
     )
     (tmp_path / "rule.html").write_text(f"<!doctype html><body><script>{rule}{script}</script></body>")
     found = re.search(r"<body>(.*)</body>", dom(tmp_path / "rule.html"), re.DOTALL)
@@ -158,18 +159,6 @@ def test_the_rule_is_the_dense_mask(tmp_path: Path) -> None:
         for offset, intervals in enumerate(seen):
             lit = [any(low <= key < high for low, high in intervals) for key in range(len(positions))]
             assert lit == mask[offset].tolist()
-
-
-def rows_of_positions(rng: random.Random) -> list[int]:
-    """One or several trajectories of a main path and branches, one after the other, perhaps with padding."""
-    positions: list[int] = []
-    for _ in range(rng.randint(1, 3)):
-        main = rng.randint(2, 12)
-        positions += range(main)
-        for _ in range(rng.randint(0, 3)):
-            fork = rng.choice([at for at in range(1, main) if at != positions[-1] + 1] or [1])
-            positions += range(fork, fork + rng.randint(1, 6))
-    return positions + [0] * rng.randint(0, 2)
 
 
 def test_rejected_records_are_filtered_by_their_reason(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from verl.workers.engine.base import EngineRegistry
 from verl.workers.utils.losses import sft_loss
 from verl.workers.utils.padding import response_from_nested
 
+from tests.support.agents import agent, depth_of
+from tests.support.agents import wanted as log_probs_of
 from tests.support.masks import lose_branches, record_masks
 from tests.support.ranks import run_ranks
 from tests.support.reference import in_row_order, request_logprobs
@@ -42,9 +44,11 @@ from tests.support.verl.loops import TAGS
 from tests.support.verl.rank_gradient import Task
 from tw_plugins.attention import UnsupportedAttention
 from tw_plugins.rollout import Rollout
-from tw_plugins.trie import TrieRow, row_from_ids, row_from_rollout
+from tw_plugins.trie import TrieRow, row_from_ids, row_from_rollout, row_from_units
 from tw_plugins.trie.compact import CompactRows
 from tw_plugins.trie.packing import Pack, PackedRows
+from verl_ext.row_output import row_output
+from verl_ext.row_positions import CutRow
 from verl_ext.trie_engine import TrieEngine, UnsupportedEngine
 
 GROUPS = ["p", "p", "qq", "qq"]
@@ -156,6 +160,26 @@ def test_rl_rows_equal_their_requests(worker: Any, trie: Any, wanted: Any, how: 
     got = response_log_probs(worker, rows_of(trie), **BATCHES[how])
     for values, want in zip(got, wanted, strict=True):
         torch.testing.assert_close(values, want, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("how", ["padded", "packed", "packed, dynamic"])
+def test_rows_of_any_depth_equal_their_requests(worker: Any, reference: Any, how: str) -> None:
+    agents = [agent(seed) for seed in range(3)]
+    rows = [row_from_units(calls) for calls in agents]
+    assert max(map(depth_of, rows)) > 2
+    got = response_log_probs(worker, [as_stored(row_output(row, 2)) for row in rows], **BATCHES[how])
+    with torch.no_grad():
+        for values, calls, row in zip(got, agents, rows, strict=True):
+            torch.testing.assert_close(values, log_probs_of(reference, calls, row), atol=1e-5, rtol=0)
+
+
+def test_a_row_that_was_cut_ends_the_run(worker: Any, trie: Any) -> None:
+    """As plain text, without its branches, it would be trained without a word."""
+    rows = rows_of(trie)
+    names = ("responses", "response_mask", "rollout_log_probs", "input_ids", "position_ids", "loss_mask")
+    rows[1] = {**rows[1], **{name: rows[1][name][:-1] for name in names}}
+    with pytest.raises(CutRow, match=r"loop gave \d+ tokens comes to the engine with"):
+        log_probs(worker, batch_of(rows))
 
 
 def test_with_verls_own_engine_they_differ(worker: Any, trie: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 import torch
@@ -12,9 +13,10 @@ from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
 from tests.support.masks import random_row
-from tw_plugins.attention import ancestor_block_mask, ancestor_mask
-from tw_plugins.attention.block_table import _runs
-from tw_plugins.attention.mask import _intervals
+from tests.support.trees import Token, random_rows
+from tw_plugins.attention import NotDepthFirst, ancestor_block_mask, ancestor_mask
+from tw_plugins.attention import mask as attention_mask
+from tw_plugins.attention.segments import segments_of
 
 
 def slow_mask(parents: list[int | None]) -> torch.Tensor:
@@ -35,8 +37,49 @@ def test_tokens_see_their_ancestors_only(seed: int, trajectories: int, pads: int
     assert torch.equal(ancestor_mask(torch.tensor(positions)), slow_mask(parents))
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 3))
+def test_tokens_see_their_requests(seed: int, pads: int) -> None:
+    """Contexts are promised, not parents: a branch may hang from a copy of the token that it continues."""
+    row = [token for tree in random_rows(seed) for token in tree]
+    check_contexts(row, [0] * pads)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40))
+def test_a_row_that_is_cut_at_its_end_is_still_right(seed: int, left_out: int) -> None:
+    row = [token for tree in random_rows(seed) for token in tree]
+    check_contexts(row[:-left_out] or row[:1], [])
+
+
+def check_contexts(row: list[Token], pads: list[int]) -> None:
+    mask = ancestor_mask(torch.tensor([token.position for token in row] + pads))
+    for query, token in enumerate(row):
+        seen = sorted((row[key].position, row[key].request[-1]) for key in mask[query].nonzero().flatten())
+        assert seen == list(enumerate(token.request))
+    assert torch.equal(mask[len(row) :, len(row) :], torch.eye(len(pads), dtype=torch.bool))
+    assert not mask[len(row) :, : len(row)].any()
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        # Two branches of the main path, the smaller fork first.
+        ([[0, 1, 2, 3, 4, 5, 2, 3, 5, 6]], "row 0 of the batch jumps from position 3 to 5 at offset 8"),
+        ([[0, 1, 2, 3], [0, 1, 0, 2]], "row 1 of the batch jumps from position 0 to 2 at offset 3"),
+        ([[0, 1, 2, 3], [3, 4, 0, 1]], "row 1 of the batch begins at position 3: its beginning was cut off"),
+    ],
+)
+def test_rows_in_another_order_and_without_a_beginning_are_refused(
+    rows: list[list[int]], reason: str
+) -> None:
+    for masks in (ancestor_mask, ancestor_block_mask, segments_of):
+        with pytest.raises(NotDepthFirst, match=reason):
+            masks(torch.tensor(rows))  # type: ignore[operator]
+
+
 def test_rows_of_a_batch_do_not_touch_each_other() -> None:
-    rows = [[0, 1, 2, 1, 2, 0], [0, 1, 0, 1, 2, 3], [1, 2, 0, 1, 1, 1]]
+    rows = [[0, 1, 2, 1, 2, 0], [0, 1, 0, 1, 2, 3], [0, 1, 0, 1, 1, 1]]
     batch = torch.tensor(rows).reshape(3, 1, 6)
     mask = ancestor_mask(batch)
     assert mask.shape == (3, 1, 6, 6)
@@ -45,9 +88,12 @@ def test_rows_of_a_batch_do_not_touch_each_other() -> None:
 
 
 def test_the_picture_of_the_docstring() -> None:
-    drawn = ["x", "x x", "x x x", "x x x x", "x x     x", "x x     x x"]
-    want = torch.tensor([[line[2 * k : 2 * k + 1] == "x" for k in range(6)] for line in drawn])
-    assert torch.equal(ancestor_mask(torch.tensor([0, 1, 2, 3, 2, 3])), want)
+    lines = str(attention_mask.__doc__).splitlines()
+    head = next(number for number, line in enumerate(lines) if line.startswith("    position"))
+    places = [found.start() for found in re.finditer(r"\d", lines[head])]
+    drawn = lines[head + 1 : head + 1 + len(places)]
+    want = torch.tensor([[line[place : place + 1] == "x" for place in places] for line in drawn])
+    assert torch.equal(ancestor_mask(torch.tensor([int(lines[head][place]) for place in places])), want)
 
 
 def test_positions_without_jumps_are_causal_and_int32_works() -> None:
@@ -87,13 +133,14 @@ def test_the_block_table_is_torchs_own(seed: int, length: int, size: int) -> Non
             assert torch.equal(mine[:number], theirs[:number]), kind
 
 
-def test_padding_costs_the_block_table_nothing() -> None:
-    """One run for a block of padding, where a run for each of its tokens would make N² / 128 entries."""
-    positions = torch.tensor([[*range(40)] + [0] * 984, [*range(1024)]])
-    row, first, stop = _runs(torch.stack(_intervals(positions)), 128)
-    assert row.tolist() == [0] * 9 + [1] * 8
-    assert first.tolist() == [0, 40, *range(128, 1024, 128), *range(0, 1024, 128)]
-    assert stop.tolist() == [40, 128, *range(256, 1152, 128), *range(128, 1152, 128)]
+def test_a_run_of_padding_is_one_segment() -> None:
+    """Where a segment for each of its tokens would take a step in Python for each."""
+    found = segments_of(torch.tensor([[*range(40)] + [0] * 984, [*range(1024)]]))
+    assert [(start, stop, alone) for start, stop, _, alone in found] == [
+        (0, 40, False),
+        (40, 1024, True),
+        (1024, 2048, False),
+    ]
 
 
 def test_the_block_mask_leaves_out_other_trajectories() -> None:

@@ -13,6 +13,7 @@ from tests.support.branch import SMALL
 from tests.support.devices import DEVICES
 from tests.support.masks import lose_branches
 from tw_plugins.attention import UnsupportedAttention, ancestor_mask, self_check
+from tw_plugins.attention.segments import segments_of
 from tw_plugins.attention.self_check import Heads, check_attention, deviation, positions_of
 
 HEADS = Heads(4, 2, 32)
@@ -34,8 +35,9 @@ def test_in_float64_nothing_is_left_but_the_last_places() -> None:
 def test_its_rows_have_branches_of_all_kinds() -> None:
     positions = positions_of(301)
     jumps = [p for p, before in zip(positions[1:], positions, strict=False) if p and p != before + 1]
-    assert len(positions) == 301 and len(jumps) == 4 and positions.count(0) > 2
+    assert len(positions) == 301 and len(jumps) == 5 and positions.count(0) > 2
     assert len(set(jumps)) < len(jumps)  # two branches of one block
+    assert max(len(segment.ancestors) for segment in segments_of(torch.tensor([positions]))) == 2
 
 
 def see_one_less(positions: torch.Tensor) -> torch.Tensor:

@@ -62,9 +62,15 @@ def test_outputs_and_gradients_are_those_of_the_dense_mask(seed: int) -> None:
 
 
 def test_branches_of_a_block_share_one_product_and_padding_is_one_line() -> None:
-    plan = trie_plan(torch.tensor([[0, 1, 2, 3, 4, 5, 2, 3, 2, 3, 4, 4, 0, 0, 0]]))
-    own = [[0, 6, 0, 6], [6, 8, 6, 8], [8, 11, 8, 11], [11, 12, 11, 12]]
-    assert plan[0, 0].tolist() == [*own, [12, 15, 0, 0], [6, 11, 0, 2], [11, 12, 0, 4]]
+    plan = trie_plan(torch.tensor([[0, 1, 2, 3, 4, 5, 4, 2, 3, 2, 3, 4, 0, 0, 0]]))
+    own = [[0, 6, 0, 6], [6, 7, 6, 7], [7, 9, 7, 9], [9, 12, 9, 12]]
+    assert plan[0, 0].tolist() == [*own, [12, 15, 0, 0], [6, 7, 0, 4], [7, 12, 0, 2]]
+
+
+def test_a_branch_of_a_branch_has_a_product_with_each_and_shares_what_is_above() -> None:
+    plan = trie_plan(torch.tensor([[0, 1, 2, 3, 2, 3, 4, 4, 3, 2]]))
+    own = [[0, 4, 0, 4], [4, 7, 4, 7], [7, 8, 7, 8], [8, 9, 8, 9], [9, 10, 9, 10]]
+    assert plan[0, 0].tolist() == [*own, [4, 10, 0, 2], [7, 8, 4, 6], [8, 9, 4, 5]]
 
 
 @pytest.mark.parametrize("kind", [(Qwen3Config, Qwen3ForCausalLM), (LlamaConfig, LlamaForCausalLM)])

@@ -11,11 +11,13 @@ import torch
 from openrlhf.utils.utils import zero_pad_sequences
 
 from openrlhf_ext.row_codes import encode
+from tests.support.agents import agent, depth_of
+from tests.support.agents import wanted as log_probs_of
 from tests.support.masks import lose_branches, record_masks
 from tests.support.openrlhf.models import TOKENIZER, actor, plain, rollouts, tiny_model
 from tests.support.reference import in_row_order, request_logprobs
-from tw_plugins.attention import UnsupportedAttention
-from tw_plugins.trie import TrieRow, row_from_rollout
+from tw_plugins.attention import NotDepthFirst, UnsupportedAttention
+from tw_plugins.trie import TrieRow, row_from_rollout, row_from_units
 from tw_plugins.trie.compact import CompactRows
 from tw_plugins.trie.packing import Pack, PackedRows
 
@@ -63,6 +65,27 @@ def test_rows_equal_their_requests(model: Path, wanted: list[torch.Tensor], how:
         got = [values for batch in batches for values in trained(policy, batch)]
     for values, want in zip(got, wanted, strict=True):
         torch.testing.assert_close(values, want, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "trie"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_rows_of_any_depth_equal_their_requests(model: Path, packed: bool, attention: str) -> None:
+    policy = actor(model, attn_implementation=attention, packing_samples=packed)
+    agents = [agent(seed) for seed in range(3)]
+    rows = [row_from_units(calls) for calls in agents]
+    assert max(map(depth_of, rows)) > 2
+    with torch.no_grad():
+        reference = plain(model)
+        want = [log_probs_of(reference, calls, row) for calls, row in zip(agents, rows, strict=True)]
+        for values, right in zip(trained(policy, rows), want, strict=True):
+            torch.testing.assert_close(values, right, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("positions", [[0, 1, 2, 3, 4, 5, 2, 3, 5, 6], [2, 3, 4, 5], [2, 3, 2, 3]])
+def test_rows_in_another_order_and_without_a_beginning_are_refused(model: Path, positions: list[int]) -> None:
+    row = TrieRow([5] * len(positions), positions, [0] + [1] * (len(positions) - 1))
+    with pytest.raises(NotDepthFirst, match="row 0 of the batch"):
+        trained(actor(model), [row])
 
 
 def test_without_codes_they_differ(model: Path, wanted: list[torch.Tensor]) -> None:

@@ -80,6 +80,13 @@ def test_upstream_makes_an_experience_of_the_whole_row(monkeypatch: pytest.Monke
     assert experience.response_length.item() == response < len(row)
 
 
+def test_a_row_that_was_cut_is_refused() -> None:
+    found = execute(scripted())
+    found["observation_tokens"] = found["observation_tokens"][:-1]
+    with pytest.raises(ValueError, match=r"root and branches have \d+ tokens, the row"):
+        generator()._process_response_into_experience(found, max_len=400)
+
+
 def test_each_request_keeps_upstreams_sampling_and_has_its_own_stops() -> None:
     actor = scripted()
     execute(actor)

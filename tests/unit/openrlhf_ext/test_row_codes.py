@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,17 +12,13 @@ from openrlhf.trainer.ppo_utils.experience import Experience, remove_padding_in_
 from openrlhf.utils.utils import zero_pad_sequences
 
 from openrlhf_ext.row_codes import decode, encode, is_coded
+from tests.support.masks import random_row
+from tw_plugins.attention import NotDepthFirst, ancestor_mask
 
 
-@st.composite
-def position_lists(draw: st.DrawFn) -> list[int]:
-    """A main path and branches that fork on it."""
-    main = draw(st.integers(2, 40))
-    positions = list(range(main))
-    for _ in range(draw(st.integers(0, 6))):
-        fork = draw(st.integers(1, main))
-        positions += range(fork, fork + draw(st.integers(1, 20)))
-    return positions
+def position_lists() -> st.SearchStrategy[list[int]]:
+    """Trees of any depth."""
+    return st.integers(0, 2**32).map(lambda seed: random_row(random.Random(seed), 1, 0)[0])
 
 
 @given(position_lists())
@@ -42,6 +41,20 @@ def test_upstreams_padding_and_unpadding_keep_them(rows: list[list[int]]) -> Non
     for item, row in zip(remove_padding_in_sequences(items), rows, strict=True):
         assert decode(item.attention_mask).tolist() == row
         assert len(item.sequences) == len(row)
+
+
+@given(position_lists(), st.integers(1, 30))
+def test_a_row_that_is_cut_at_its_end_keeps_its_tree(positions: list[int], left_out: int) -> None:
+    kept = positions[:-left_out] or positions[:1]
+    assert decode(encode(positions)[: len(kept)]).tolist() == kept
+    assert torch.equal(
+        ancestor_mask(decode(encode(positions)))[: len(kept), : len(kept)], ancestor_mask(torch.tensor(kept))
+    )
+
+
+def test_a_row_that_is_cut_at_its_beginning_is_refused() -> None:
+    with pytest.raises(NotDepthFirst, match="its beginning was cut off"):
+        ancestor_mask(decode(encode([0, 1, 2, 3, 2, 3])[2:]))
 
 
 def test_padding_is_position_0() -> None:

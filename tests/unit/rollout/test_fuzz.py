@@ -129,8 +129,8 @@ def test_a_wrong_latency_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
         (state_machine, "Call", lambda call: replace(call, seconds=call.seconds[::-1]), "times of call"),
         (
             attention_mask,
-            "_intervals",
-            lambda bounds: (bounds[0], bounds[1] + 1, bounds[2]),
+            "ends_of",
+            lambda ends: ends + 1,
             "the mask does not follow",
         ),
         (

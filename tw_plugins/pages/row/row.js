@@ -84,7 +84,7 @@ function choose(offset, scroll) {
   document.querySelector(".chosen")?.classList.remove("chosen");
   chosen = offset;
   document.body.classList.toggle("asked", offset !== null);
-  light(offset === null ? [] : seenBy(positions, segments, offset));
+  light(offset === null ? [] : seenBy(segments, offset));
   if (offset !== null) {
     const element = elementAt(offset);
     element.classList.add("chosen");
@@ -99,9 +99,9 @@ function choose(offset, scroll) {
 function tell(offset) {
   const told = byId("told");
   if (offset === null) return told.replaceChildren(html("p", "", html("span", "", "Hover a token to read it, click it to see what it attends to.")));
-  const seen = seenBy(positions, segments, offset), [[root, fork], [own]] = seen;
+  const seen = seenBy(segments, offset);
   const facts = `id ${ids[offset]} · position ${positions[offset]} · row offset ${offset} · ${offset < data.prompt ? "prompt" : nameOf(partOf(offset))}`;
-  const ranges = (fork > root ? [`main path ${root}–${fork - 1}`] : []).concat(`own segment ${own}–${offset}`);
+  const ranges = seen.map(([low, high], at) => `${at === seen.length - 1 ? "own segment" : nameOf(partOf(low))} ${low}–${high - 1}`);
   const total = seen.reduce((sum, [low, high]) => sum + high - low, 0);
   told.replaceChildren(
     html("p", "", html("code", "", visible(textOf(offset)).replace(/\n/g, "")), ` ${facts} · `, html("b", "", loss[offset] ? `trained, predicted from offset ${offset - 1}` : "context, not trained")),
@@ -133,7 +133,7 @@ function drawOverview() {
   }
   band(0, N, 37, 14, colour("--grid"));
   if (chosen !== null) {
-    for (const [low, high] of seenBy(positions, segments, chosen)) if (low < high) band(low, high, 37, 14, colour("--accent"));
+    for (const [low, high] of seenBy(segments, chosen)) band(low, high, 37, 14, colour("--accent"));
     band(chosen, chosen + 1, 0, 54, colour("--ink"));
   }
   drawing.fillStyle = colour("--on");
@@ -150,7 +150,7 @@ function drawMask() {
   for (let y = 0; y < height; y += line) {
     const query = Math.min(Math.floor((y / height) * N), N - 1), thread = partOf(query)[3];
     drawing.fillStyle = colour(thread ? `--c${hueOf(thread)}` : "--c0");
-    for (const [low, high] of seenBy(positions, segments, query)) drawing.fillRect((low / N) * size, y, ((high - low) / N) * size, line + 0.5);
+    for (const [low, high] of seenBy(segments, query)) drawing.fillRect((low / N) * size, y, ((high - low) / N) * size, line + 0.5);
   }
   if (chosen === null) return;
   drawing.strokeStyle = colour("--ink");

@@ -64,6 +64,7 @@ def row_of(viewed: Viewed, tokenizer: Any, autoregressive_unit: bool = True) -> 
     branches = [
         (block, thread) for block, thread, _ in sampled_texts(response) if block and thread and thread > 1
     ]
+    branches.sort(key=lambda where: -where[0])  # as in the row: a later block forks further on
     texts = {token: tags.decode([token]) for token in sorted(set(row.input_ids))}
     return ShownRow(row, len(prompt.ids), branches, texts, where, note)
 
