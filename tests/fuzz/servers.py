@@ -77,7 +77,8 @@ def _one(kind: str, sent: Sent, ask: Ask, runner: asyncio.Runner) -> str:
         assert not [part for part in PARTS if part in shown], "a part of the key is shown"
         return type(error).__name__
     assert sent.value is not None, "an answer was read where there is none"
-    assert not [one for one in (sent.value, *(sent.value.get("choices") or [])) if one.get("error")]
+    choice = sent.value if kind == "sglang" else sent.value["choices"][0]
+    assert not sent.value.get("error") and not choice.get("error")
     (_as_completion if isinstance(answer, Completion) else _as_text)(kind, sent.value, answer)
     return "answer"
 

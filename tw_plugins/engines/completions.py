@@ -38,8 +38,8 @@ def checked_completion(
     ending = ending_of(reason)
     if ending not in ("stop", "length"):
         raise EngineError(
-            f"{where} did not end its answer by itself or at its length (finish_reason {show(reason)}), which "
-            "is no answer of the model then: see the server's log and its filters"
+            f"{where} did not end its answer by itself or at its length (finish_reason {show(reason)}), so "
+            "it is none of the model: see the server's log and its filters"
         )
     return Completion(ids, logprobs, ending)
 

@@ -72,14 +72,14 @@ def _file_at_fault(error: OSError) -> WrongSetting | None:
     log = os.environ.get("SSLKEYLOGFILE")
     if log and (not certificates or error.filename == log):
         return WrongSetting(
-            f"SSLKEYLOGFILE names no file that can be written ({type(error).__name__}): set it to one, or not "
-            "at all"
+            f"SSLKEYLOGFILE names no file that can be written ({type(error).__name__}): set it to one, or "
+            "not at all"
         )
     if not certificates:
         return None
     return WrongSetting(
-        f"{certificates} names no certificates that can be read ({type(error).__name__}): set it to a file or "
-        "a folder of them, or not at all"
+        f"{certificates} names no certificates that can be read ({type(error).__name__}): set it to a file "
+        "or a folder of them, or not at all"
     )
 
 
@@ -95,7 +95,7 @@ def _at_fault() -> WrongSetting | None:
         entry = next((entry for entry in _exceptions() if not _is_host(entry)), "")
         return WrongSetting(
             f"{name} has an entry that cannot be read as a host, {entry[:60]!r}: leave it out. Names and "
-            "single addresses can be given there with commas, IPv6 ones without brackets, and no IPv6 networks"
+            "single addresses can be given there, with commas, IPv6 ones without brackets, no IPv6 networks"
         )
     return None
 
