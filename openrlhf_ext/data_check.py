@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from openrlhf_ext.blending import local
+from openrlhf_ext.blending import local, shares_of
 from openrlhf_ext.settings import RLSettings
 from tw_plugins.datasets.columns import Columns
 from tw_plugins.datasets.examples import Example, examples_of, wanted_by
@@ -68,11 +68,21 @@ def check_responses(flag: str, datasets: str | None, split: str, data: Any) -> N
     _check(flag, datasets, split, False, lambda rows: examples_of(rows, "response", columns))
 
 
+def check_shares(flag: str, probabilities: str | None, datasets: str) -> None:
+    """Shares, where there are some, fit the data sets; raises as `check_prompts`."""
+    if probabilities is None:
+        return
+    try:
+        shares_of(probabilities, datasets)
+    except DataFileError as error:
+        raise DataFileError(f"{flag}: {error}") from error
+
+
 def _check(
     flag: str, datasets: str | None, split: str, strict: bool, read: Callable[[Rows], Iterator[object]]
 ) -> None:
     """What the hub has is looked at when it is loaded."""
-    for source in filter(None, map(str.strip, (datasets or "").split(","))):
+    for source in map(str.strip, datasets.split(",") if datasets else ()):
         path = local(source)
         if path is None and not is_source_of_files(source):
             continue

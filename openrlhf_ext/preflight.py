@@ -18,7 +18,7 @@ from typing import Any
 
 from openrlhf_ext import launcher, ray_start
 from openrlhf_ext.arguments import GROUP_ESTIMATORS, UPSTREAM_ESTIMATOR
-from openrlhf_ext.data_check import check_prompts, check_responses
+from openrlhf_ext.data_check import check_prompts, check_responses, check_shares
 from openrlhf_ext.device import chosen_device
 from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.planner import job_of_run
@@ -54,6 +54,7 @@ def check_rl(args: Any, settings: RLSettings) -> None:
         ("--eval.dataset", args.eval.dataset, args.eval.split),
     ):
         sources |= check_prompts(flag, datasets, split, args.data, settings, tokenizer)
+    check_shares("--data.prompt_probs", args.data.prompt_probs, args.data.prompt_dataset)
     check_verifier(settings, sources)
 
 
@@ -68,6 +69,7 @@ def check_sft(args: Any, settings: SFTSettings) -> None:
         logger.warning(line)
     _check_model(args.model.model_name_or_path, args, settings)
     check_responses("--data.dataset", args.data.dataset, args.data.dataset_split, args.data)
+    check_shares("--data.dataset_probs", args.data.dataset_probs, args.data.dataset)
 
 
 def _attention_problems(args: Any) -> Iterator[str]:

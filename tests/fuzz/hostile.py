@@ -76,10 +76,14 @@ _ODD = st.one_of(
     st.floats(),
     st.text(max_size=4),
     st.sampled_from(
-        ["", "error", "abort", "content_filter", "tool_calls", "\ud83d", f"Bearer {KEY}", KEY[4:16]]
+        [
+            *("", "error", "abort", "content_filter", "SAFETY", "network_error", "tool_calls"),
+            *("\ud83d", f"Bearer {KEY}", KEY[4:16]),
+        ]
     ),
     st.just({"message": f"you sent {KEY}", "code": 503}),
     st.just({"error": {"message": KEY, "code": 400}}),
+    st.just({"detail": [KEY], "status": "503"}),
     st.just([]),
     st.just({}),
     st.just([[[[[{"a": [1]}]]]]]),
@@ -87,6 +91,9 @@ _ODD = st.one_of(
 )
 _NAMES = [
     "error",
+    "errors",
+    "detail",
+    "finish_reason",
     "object",
     "delta",
     "choices",

@@ -77,6 +77,8 @@ def _one(kind: str, sent: Sent, ask: Ask, runner: asyncio.Runner) -> str:
         assert not [part for part in PARTS if part in shown], "a part of the key is shown"
         return type(error).__name__
     assert sent.value is not None, "an answer was read where there is none"
+    choice = sent.value if kind == "sglang" else sent.value["choices"][0]
+    assert not sent.value.get("error") and not choice.get("error")
     (_as_completion if isinstance(answer, Completion) else _as_text)(kind, sent.value, answer)
     return "answer"
 
@@ -93,15 +95,18 @@ def _as_completion(kind: str, value: Any, answer: Completion) -> None:
         logprobs = (choice.get("logprobs") or {}).get("token_logprobs")
     assert answer.token_ids == ids and answer.logprobs == logprobs
     assert all(type(token) is int and 0 <= token < VOCABULARY for token in ids)
-    assert answer.finish_reason == (reason if reason in ("stop", "length") else "abort")
+    assert all(logprob < 0.02 for logprob in logprobs or [])
+    assert answer.finish_reason == reason
 
 
 def _as_text(kind: str, value: Any, answer: Any) -> None:
     choice = value["choices"][0]
     text = choice["message"].get("content")
     assert answer.text == (text or "").replace(KEY, "***").encode("utf-8", "backslashreplace").decode()
-    assert answer.cut == (choice.get("finish_reason") == "length")
-    assert text is not None or answer.cut
+    reason = choice.get("finish_reason")
+    assert answer.cut == (reason == "length") and reason in ("stop", "length", "", None)
+    assert text or (reason and (text is not None or answer.cut))
+    assert 0 <= answer.prompt_tokens <= 2**40
 
 
 @contextmanager

@@ -42,6 +42,7 @@ def messages_of(prompt: Any) -> list[Message]:
         messages = [{"role": "user", "content": text_of(prompt)}]
     elif isinstance(prompt, list):
         messages = [_message(one, number) for number, one in enumerate(prompt, 1)]
+        _check_weight(prompt, messages)
     else:
         raise BadRow("prompt is neither text nor messages", _shown(prompt))
     if not any(message["role"] == "user" for message in messages):
@@ -89,6 +90,7 @@ def answer_of(response: Any) -> str:
         first, *more = map(_message, response, range(1, len(response) + 1))
         if more or first["role"] != "assistant":
             raise BadRow("the response is not one message of the assistant", _shown(response))
+        _check_weight(response, [first])
         return first["content"]
     return text_of(response)
 
@@ -141,6 +143,18 @@ def _message(message: Any, number: int) -> Message:
         raise BadRow("a message has more than text", f"message {number} has {', '.join(there)}")
     content = message.get("value") if message.get("content") is None else message["content"]
     return {"role": role, "content": text_of(content)}
+
+
+def _check_weight(published: list[Any], messages: list[Message]) -> None:
+    """
+    Raises:
+        BadRow: the last message, the one that is trained, is the assistant's and not to be trained like
+            others (`weight` of OpenAI's files).
+    """
+    weight = published[-1].get("weight") if messages and messages[-1]["role"] == "assistant" else None
+    if weight is not None and weight != 1:
+        reason = "the answer is not to be trained" if weight in (0, "0") else "the answer has a weight"
+        raise BadRow(reason, f"message {len(messages)} has weight {_shown(weight)}")
 
 
 def _shown(value: Any) -> str:

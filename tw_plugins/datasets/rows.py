@@ -7,16 +7,18 @@ import gzip
 import io
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from tw_plugins.datasets.floats import as_written
 from tw_plugins.datasets.holes import Hole
 from tw_plugins.storage.files import opened
 from tw_plugins.storage.parquet import DataFileError
 
-__all__ = ["FORMATS", "Row", "is_source_of_files", "read_rows"]
+__all__ = ["FORMATS", "Row", "is_source_of_files", "numbered", "read_rows"]
 
 LINES, JSON, PARQUET, ARROW = (".jsonl", ".ndjson"), (".json",), (".parquet", ".pq"), (".arrow",)
 TABLES = {".csv": ",", ".tsv": "\t"}
@@ -51,6 +53,8 @@ def read_rows(source: str | Path, split: str = "train") -> Iterator[Row | Hole]:
         DataFileError: there is no such source, or it cannot be read as what it is.
     """
     path = Path(source).expanduser()
+    if not str(source).strip():
+        raise DataFileError("a file of rows has no name: give one, and no comma without one behind it")
     if path.is_dir():
         yield from _folder(path, split)
     elif path.is_file():
@@ -93,10 +97,19 @@ def _file(path: Path) -> Iterator[Row | Hole]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of a file, unpacked."""
+    """The bytes of a file of text, unpacked.
+
+    Raises:
+        DataFileError: they are no whole gzip file, or UTF-16 or UTF-32, as some editors and tables write.
+    """
     with opened(path) as file:
         try:
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.suffix.lower() == ".gz" else file
+            packed = path.suffix.lower() == ".gz"
+            bytes_ = io.BufferedReader(gzip.GzipFile(fileobj=file)) if packed else file  # type: ignore[type-var]
+            encoding = json.detect_encoding(bytes_.peek(4)[:4])
+            if not encoding.startswith("utf-8"):
+                raise DataFileError(f"{path} is {encoding.upper()}: write it as UTF-8")
+            yield cast(BinaryIO, bytes_)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataFileError(f"{path} is no whole gzip file: {error}. Fetch it again") from error
 
@@ -116,7 +129,7 @@ def _json(path: Path) -> Iterator[Row | Hole]:
         yield from _lines(path)
         return
     try:
-        rows = json.loads(text)
+        rows = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise DataFileError(f"{path} cannot be read as JSON: {error}. Write it again") from error
     for place, row in enumerate(rows):
@@ -126,12 +139,27 @@ def _json(path: Path) -> Iterator[Row | Hole]:
 
 def _row(where: str, line: bytes) -> Row | Hole:
     try:
-        row = json.loads(line.removeprefix(b"\xef\xbb\xbf"))
+        row = json.loads(line.removeprefix(b"\xef\xbb\xbf"), object_pairs_hook=_object)
+    except TwiceError as error:
+        return Hole(where, "a name stands twice", str(error))
     except UnicodeDecodeError:
         return Hole(where, "not UTF-8")
     except (ValueError, RecursionError) as error:
         return Hole(where, "not a whole JSON record", str(getattr(error, "msg", type(error).__name__)))
     return Row(where, row) if isinstance(row, dict) else _no_object(where, row)
+
+
+class TwiceError(ValueError):
+    """A name that stands twice in an object, with two values, of which JSON's readers drop one."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        for name, value in pairs:
+            if made[name] != value:
+                raise TwiceError(f"{name!r:.60} stands twice in an object")
+    return made
 
 
 def _no_object(where: str, row: Any) -> Hole:
@@ -145,13 +173,24 @@ def _parquet(path: Path) -> Iterator[Row]:
     place = 0
     try:
         with opened(path) as opened_file, pq.ParquetFile(opened_file) as file:
+            _check_names(path, file.schema_arrow.names)
+            written = as_written(file.schema_arrow)
             for batch in file.iter_batches(batch_size=1024):
                 for columns in batch.to_pylist():
-                    yield Row(f"{path}, row {place}", columns)
+                    yield Row(f"{path}, row {place}", written(columns))
                     place += 1
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise DataFileError(f"{path} cannot be read as Parquet: {reason}. Write the file again.") from error
+
+
+def _check_names(path: Path, names: list[str]) -> None:
+    """
+    Raises:
+        DataFileError: two columns have one name; a row would have one of them.
+    """
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise DataFileError(f"{path} has two columns {twice[0]!r:.60}: give each a name of its own")
 
 
 def _folder(path: Path, split: str) -> Iterator[Row | Hole]:
@@ -180,7 +219,7 @@ def _saved(path: Path, split: str) -> Iterator[Row]:
         if split not in found:
             raise DataFileError(f"{path} has no split {split}; it has {', '.join(found)}: give one of these")
         found = found[split]
-    yield from _numbered(str(path), found)
+    yield from numbered(str(path), found)
 
 
 def _table(path: Path, separator: str) -> Iterator[Row | Hole]:
@@ -197,6 +236,7 @@ def _table(path: Path, separator: str) -> Iterator[Row | Hole]:
             raise DataFileError(f"{path} cannot be read as a table: {error}. Write it again") from error
         finally:
             csv.field_size_limit(before)
+    _check_names(path, names)
     for place, fields in enumerate(row for row in rows if row):
         yield _fields(f"{path}, row {place}", names, fields)
 
@@ -218,7 +258,7 @@ def _arrow(path: Path) -> Iterator[Row]:
         found = load_dataset("arrow", data_files=str(path), split="train")
     except Exception as error:  # its builders raise what their readers do, under names of their own
         raise DataFileError(f"{path} cannot be read as Arrow: {_first_line(error)}") from error
-    yield from _numbered(str(path), found)
+    yield from numbered(str(path), found)
 
 
 def _hub(source: str, split: str) -> Iterator[Row]:
@@ -232,12 +272,15 @@ def _hub(source: str, split: str) -> Iterator[Row]:
         raise DataFileError(
             f"{source} is no file here, and no data set of the hub that can be loaded: {_first_line(error)}"
         ) from error
-    yield from _numbered(source, found)
+    yield from numbered(source, found)
 
 
-def _numbered(name: str, rows: Any) -> Iterator[Row]:
+def numbered(name: str, rows: Any) -> Iterator[Row]:
+    """The rows of a data set of the library `datasets`, which `name` names."""
+    features = getattr(rows, "features", None)
+    written = as_written(features.arrow_schema if features else ())
     for place, columns in enumerate(rows):
-        yield Row(f"{name}, row {place}", columns)
+        yield Row(f"{name}, row {place}", written(columns))
 
 
 def _first_line(error: BaseException) -> str:

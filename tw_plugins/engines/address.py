@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from tw_plugins.engines.server_errors import WrongSetting
@@ -9,7 +10,7 @@ from tw_plugins.engines.server_errors import WrongSetting
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["EXAMPLE", "address_of", "credentials_in", "joined", "shown"]
+__all__ = ["EXAMPLE", "address_of", "basic", "credentials_in", "joined", "shown"]
 
 EXAMPLE = "http://localhost:8000/v1"
 _ENDPOINTS = ("/chat/completions", "/completions", "/responses", "/generate", "/models", "/embeddings")
@@ -49,12 +50,18 @@ def shown(url: httpx.URL) -> str:
     return str(url.copy_with(username=None, password=None, query=None, fragment=None))
 
 
+def basic(url: httpx.URL) -> str | None:
+    """Name and password of an address as a header has them; None where it has none."""
+    return b64encode(f"{url.username}:{url.password}".encode()).decode() if url.userinfo else None
+
+
 def credentials_in(url: httpx.URL) -> list[str]:
-    """What `shown` leaves out, as it is written and as it is meant."""
+    """What `shown` leaves out, as it is written, as it is meant and as it is sent."""
     query = [value for _, value in url.params.multi_items()]
     name = [] if url.password else [url.username]  # which is then the key
     return [
         *name,
+        basic(url) or "",
         url.password,
         *url.userinfo.decode("ascii", "ignore").split(":")[1:],
         *query,

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tw_plugins.engines.request import finish_reason_of
+from tw_plugins.engines.endings import ending_of
 from tw_plugins.rollout import Completion, EngineError
 
 __all__ = ["checked_completion"]
 
 _MOST_IDS = 2**31  # of any vocabulary
+_ROUNDING = 0.01  # of a log-prob near 0, in bfloat16
 
 
 def checked_completion(
@@ -25,16 +26,22 @@ def checked_completion(
         show: a value of the server's as it may be shown.
 
     Raises:
-        EngineError: ids, log-probs or the finish reason are none, or do not belong together.
+        EngineError: ids, log-probs or the finish reason are none, or do not belong together; the answer did
+            not end by itself or at its length.
     """
     faults = (
         _of_ids(ids, vocab_size or _MOST_IDS, show),
         _of_logprobs(logprobs, len(ids) if isinstance(ids, list) else 0, show),
-        "" if isinstance(reason, str | None) else f"a finish reason that is {show(reason)}",
     )
     if fault := next(filter(None, faults), ""):
         raise EngineError(f"{where} answered with {fault}: see whether base_url and --server fit the server")
-    return Completion(ids, logprobs, finish_reason_of(reason, where))
+    ending = ending_of(reason)
+    if ending not in ("stop", "length"):
+        raise EngineError(
+            f"{where} did not end its answer by itself or at its length (finish_reason {show(reason)}), so "
+            "it is none of the model: see the server's log and its filters"
+        )
+    return Completion(ids, logprobs, ending)
 
 
 def _of_ids(ids: Any, vocabulary: int, show: Callable[[object], str]) -> str:
@@ -54,6 +61,8 @@ def _of_logprobs(logprobs: Any, count: int, show: Callable[[object], str]) -> st
     for one in logprobs:
         if type(one) not in (int, float) or not abs(one) <= sys.float_info.max:  # NaN is not
             return f"{show(one)} among its log-probs, which must be finite numbers"
+        if one > _ROUNDING:
+            return f"{show(one)} among its log-probs, none of which can be above 0"
     if len(logprobs) == count:
         return ""
     return f"{len(logprobs)} log-probs for {count} token ids, of which each must have one"

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import reprlib
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tw_plugins.engines.address import address_of, credentials_in, joined, shown
+from tw_plugins.engines.address import address_of, basic, credentials_in, joined, shown
 from tw_plugins.engines.key import checked_key
 from tw_plugins.engines.proxies import client_of_environment, proxy_credentials, proxy_variable
 from tw_plugins.engines.retries import LONGEST_ASKED_S, pause_s
@@ -47,8 +46,9 @@ class JSONServer:
         model: its name there, for the message that it does not have it.
         api_key: sent as a bearer token.
         timeout: seconds for one whole answer.
-        retries: after 408, 425, 429 and 5xx, a lost connection or a time-out, with growing pauses or the
-            server's ``Retry-After``; one above 600 s ends the request.
+        retries: after what may pass (408, 409, 429 and 5xx among others, a lost connection, a time-out, an
+            error or half an answer with HTTP 200), with growing pauses or the server's ``Retry-After``; one
+            above 600 s ends the request.
 
     Attributes:
         where: the address as it may be shown.
@@ -66,9 +66,9 @@ class JSONServer:
         self._url = joined(base, path)
         self.where, self._path = shown(self._url), path
         self._model, self._timeout, self._retries = model, timeout, retries
-        basic = b64encode(f"{base.username}:{base.password}".encode()).decode() if base.userinfo else None
-        self._secrets = Secrets([key, basic, *credentials_in(base), *proxy_credentials()])
-        authorization = f"Basic {basic}" if basic else f"Bearer {key}" if key else None
+        self._secrets = Secrets([key, *credentials_in(base), *proxy_credentials()])
+        password = basic(base)
+        authorization = f"Basic {password}" if password else f"Bearer {key}" if key else None
         self._client = client_of_environment(
             self._url,
             headers={"Authorization": authorization} if authorization else None,

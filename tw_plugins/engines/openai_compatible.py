@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from tw_plugins.engines.completions import checked_completion
+from tw_plugins.engines.endings import first_choice
 from tw_plugins.engines.gone import EngineGone
 from tw_plugins.engines.http import JSONServer
 from tw_plugins.engines.request import room_for
@@ -99,9 +100,7 @@ class OpenAICompatibleEngine:
             raise (EngineGone if passing else EngineError)(str(error)) from error
 
     def _read(self, answer: Any) -> Completion:
-        choices = answer.get("choices") if isinstance(answer, dict) else None
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, dict):
+        if (choice := first_choice(answer)) is None:
             raise EngineError(
                 f"{self.url} answered without choices ({self._server.excerpt(answer)}): give the base_url of "
                 "an OpenAI-compatible server"

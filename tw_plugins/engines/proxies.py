@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
+from tw_plugins.engines.address import credentials_in
 from tw_plugins.engines.server_errors import WrongSetting
 
 if TYPE_CHECKING:
@@ -32,13 +33,7 @@ def client_of_environment(url: httpx.URL, **options: Any) -> httpx.AsyncClient:
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         raise (_at_fault() or error) from None
     except OSError as error:
-        name = next(filter(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")), None)
-        if name is None:
-            raise
-        raise WrongSetting(
-            f"{name} names no certificates that can be read ({type(error).__name__}): set it to a file or a "
-            "folder of them, or not at all"
-        ) from None
+        raise (_file_at_fault(error) or error) from None
     return client
 
 
@@ -50,14 +45,13 @@ def proxy_variable(scheme: str) -> str | None:
 
 
 def proxy_credentials() -> list[str]:
-    """Passwords of the environment's proxies, as they are written and as they are meant."""
+    """Names and passwords of the environment's proxies, see `credentials_in`."""
+    import httpx
+
     found = []
     for kind in _KINDS:
-        try:
-            password = urlsplit(os.environ.get(_variable(f"{kind}_proxy") or "", "")).password
-        except ValueError:  # no URL, and so no proxy
-            continue
-        found += [password, unquote(password)] if password else []
+        with suppress(ValueError, httpx.InvalidURL):  # no URL, and so no proxy
+            found += credentials_in(_proxy_url(os.environ.get(_variable(f"{kind}_proxy") or "", "")))
     return found
 
 
@@ -72,6 +66,23 @@ def _exceptions() -> list[str]:
     return [entry.strip() for entry in os.environ.get(_variable("no_proxy") or "", "").split(",")]
 
 
+def _file_at_fault(error: OSError) -> WrongSetting | None:
+    """Which variable names a file that ssl cannot use: certificates are read, the log of keys is written."""
+    certificates = next(filter(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")), None)
+    log = os.environ.get("SSLKEYLOGFILE")
+    if log and (not certificates or error.filename == log):
+        return WrongSetting(
+            f"SSLKEYLOGFILE names no file that can be written ({type(error).__name__}): set it to one, or "
+            "not at all"
+        )
+    if not certificates:
+        return None
+    return WrongSetting(
+        f"{certificates} names no certificates that can be read ({type(error).__name__}): set it to a file "
+        "or a folder of them, or not at all"
+    )
+
+
 def _at_fault() -> WrongSetting | None:
     """Which variable httpx cannot take."""
     for kind in _KINDS:
@@ -84,7 +95,7 @@ def _at_fault() -> WrongSetting | None:
         entry = next((entry for entry in _exceptions() if not _is_host(entry)), "")
         return WrongSetting(
             f"{name} has an entry that cannot be read as a host, {entry[:60]!r}: leave it out. Names and "
-            "single addresses can be given there, IPv6 ones without brackets, and no IPv6 networks"
+            "single addresses can be given there, with commas, IPv6 ones without brackets, no IPv6 networks"
         )
     return None
 
@@ -94,7 +105,7 @@ def _reason(proxy: str) -> str:
     import httpx
 
     try:
-        url = httpx.URL(proxy if "://" in proxy else f"http://{proxy}")  # as httpx reads it
+        url = _proxy_url(proxy)
         httpx.AsyncHTTPTransport(verify=False, proxy=httpx.Proxy(url))
     except ImportError:
         return "SOCKS needs a package that is not installed (pip install 'httpx[socks]')"
@@ -103,10 +114,19 @@ def _reason(proxy: str) -> str:
     return "" if url.host else "it names no host"
 
 
+def _proxy_url(proxy: str) -> httpx.URL:
+    """As httpx reads it."""
+    import httpx
+
+    return httpx.URL(proxy if "://" in proxy else f"http://{proxy}")
+
+
 def _is_host(entry: str) -> bool:
     """Whether httpx can make a pattern of an entry, which it does of all but plain addresses."""
     import httpx
 
+    if any(map(str.isspace, entry)):  # several, of which httpx would make one that no host is
+        return False
     try:
         ipaddress.ip_address(entry)
         return True
@@ -125,7 +145,8 @@ def _check_silent(url: httpx.URL) -> None:
         WrongSetting: one of them concerns this address.
     """
     name = proxy_variable(url.scheme)
-    if name and _reason(os.environ[name]) and (fault := _at_fault()):
+    no_host = not all(map(_is_host, filter(None, _exceptions())))
+    if name and (_reason(os.environ[name]) or no_host) and (fault := _at_fault()):
         raise fault
     if name and (network := _network_of(url.host)):
         raise WrongSetting(

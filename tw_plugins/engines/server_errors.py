@@ -20,7 +20,7 @@ __all__ = [
 
 def is_passing(status: int) -> bool:
     """Whether a server that answers with this HTTP status may answer otherwise a little later."""
-    return status in (408, 425, 429) or 500 <= status <= 599
+    return status in (408, 409, 421, 423, 425, 429) or 500 <= status <= 599
 
 
 class ServerError(UserError, RuntimeError):

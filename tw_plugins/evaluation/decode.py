@@ -14,7 +14,7 @@ from tw_plugins.evaluation.problems import EvalProblem, decomposable_places
 from tw_plugins.evaluation.records import EvalRecord, spans_of
 from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.latency import measure
-from tw_plugins.rollout import Engine, Limits, Mode, Rollout, fork_join
+from tw_plugins.rollout import Engine, EngineError, Limits, Mode, Rollout, fork_join
 from tw_plugins.rollout.concurrency import all_or_raise
 from tw_plugins.trajectory import ControlTokens, validate_ids
 from tw_plugins.verifiers import Task, VerifierSettings, verify
@@ -51,6 +51,7 @@ async def evaluate(
     Raises:
         EvaluationError: ``concurrency`` is below 1.
         VerifierError, GradingError: see `tw_plugins.verifiers.verify`.
+        EngineError: the engine broke an answer off.
         Exception: what the engine raised, after the other trajectories were cancelled.
     """
     if concurrency < 1:
@@ -62,6 +63,11 @@ async def evaluate(
         # The same in every run: an engine may make the request's seed of it.
         name = f"{mode}-{problem.index}-{problem.sample}"
         rollout = await fork_join(engine, problem.prompt_ids, tags, limits, mode=mode, request_id=name)
+        if rollout.limits_hit.get("abort"):  # which says nothing of the model
+            raise EngineError(
+                f"the engine broke off its answer to the problem of index {problem.index}: see its log, and "
+                "run the same command again"
+            )
         wall_s = time.perf_counter() - started if timed else None
         return await asyncio.to_thread(_record, problem, rollout, tags, grading, wall_s)
 

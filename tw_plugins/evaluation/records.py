@@ -201,6 +201,8 @@ def _record(line: bytes, where: str) -> EvalRecord:
         raise RecordError(f"{where}: {data}")
     if set(data) | _LATER != _FIELDS:
         raise RecordError(f"{where}: a record has the fields {sorted(_FIELDS)}, this line has {sorted(data)}")
+    if isinstance(hit := data["limits_hit"], dict) and hit.get("abort"):  # of earlier versions
+        raise RecordError(f"{where}: the engine broke this answer off, it is not the model's")
     try:
         return EvalRecord(**{**data, "spans": tuple(map(span_from, data["spans"]))})
     except (TypeError, KeyError, ValueError) as error:

@@ -190,6 +190,7 @@ def load_tokenizer(model: str) -> Any:
     """The tokenizer of a model's folder or name.
 
     Raises:
+        ModelFolderError: the folder is that of something else, and there is none in it.
         EvaluationError: there is none.
     """
     from transformers import AutoTokenizer
@@ -197,6 +198,7 @@ def load_tokenizer(model: str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
+        check_model_folder(model)
         reason = str(error).strip().splitlines()[0]
         raise EvaluationError(f"cannot load the tokenizer of {model}: {reason}") from error
 

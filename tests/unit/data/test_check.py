@@ -55,6 +55,24 @@ def test_prompts_and_their_answers(model: Path, tmp_path: Path) -> None:
         assert "1 left out, no reference answer" in output
 
 
+def test_a_folder_without_a_tokenizer_is_named_for_what_it_is(model: Path, tmp_path: Path) -> None:
+    rows = [{"question": "1+1?", "response": "2"}]
+    (tmp_path / "lora").mkdir()
+    (tmp_path / "lora" / "adapter_config.json").write_text('{"base_model_name_or_path": "base"}')
+    status, output = check(tmp_path / "lora", tmp_path, rows)
+    assert status == 2 and "is a LoRA adapter of base, not a model: merge it" in output.replace("\n", " ")
+    (tmp_path / "empty").mkdir()
+    status, output = check(tmp_path / "empty", tmp_path, rows)
+    assert status == 2 and "has no config.json: give the folder" in output.replace("\n", " ")
+    (model / "config.json").unlink()
+    assert check(model, tmp_path, rows)[0] == 0  # all that is needed is there
+
+
+def test_no_name_is_no_file(model: Path) -> None:
+    result = CliRunner().invoke(app, ["data", "check", "", "--model", str(model)])
+    assert result.exit_code == 2 and "a file of rows has no name" in result.output
+
+
 def test_a_base_model_needs_a_template(model: Path, tmp_path: Path) -> None:
     (model / "chat_template.jinja").unlink()
     rows = [{"question": "1+1?", "response": "2"}]

@@ -48,8 +48,19 @@ NO_ANSWERS: dict[str, tuple[Any, str]] = {
     "half a text": ('{"choices": [{"mess', "did not answer with JSON"),
     "a page": ("<html>hello</html>", "does not answer as an OpenAI-compatible endpoint"),
     "a list": ([said("x")], "answered with a list in place of an object"),
-    "broken off by the server": (said("half", "abort"), "broke off itself (finish_reason abort)"),
-    "failed in the server": (said("half", "error"), "broke off itself (finish_reason error)"),
+    "broken off by the server": (
+        said("half", "abort"),
+        "broke its answer off itself (finish_reason 'abort')",
+    ),
+    "failed in the server": (said("half", "error"), "broke its answer off itself (finish_reason 'error')"),
+    "out of machines": (said("half", "insufficient_system_resource"), "broke its answer off itself (finish"),
+    "an error in the choice": (
+        completion({"content": "half"}, error={"code": 502, "message": "provider down"}),
+        "with an error (provider down)",
+    ),
+    "an error by no name": ({"code": 429, "message": "slow down"}, "with an error (slow down)"),
+    "a text before calls of tools": (said("I call", "tool_calls"), "calls of tools in place of a text"),
+    "nothing, and no reason": (said("", None), "an empty text and no finish_reason"),
     "a nest": ("[" * 100_000, "did not answer with JSON"),
 }
 
@@ -74,6 +85,7 @@ def test_a_record_without_an_answer_is_asked_about_again(tmp_path: Path, name: s
     [
         (said("", "content_filter"), "content filter took the answer away"),
         (said("half of it", "content_filter"), "content filter took the answer away"),
+        (said("half of it", "SAFETY"), "took the answer away (finish_reason SAFETY)"),
         (said(None, refusal="I cannot help with that"), "the model declined: I cannot help with that"),
     ],
 )
@@ -104,10 +116,19 @@ def test_reasoning_that_took_all_tokens_is_an_answer_that_was_cut(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "usage", [None, [], {"prompt_tokens": None}, {"prompt_tokens": True}, {"prompt_tokens": -3}]
+    "usage",
+    [
+        *(None, [], {"prompt_tokens": None}, {"prompt_tokens": True}, {"prompt_tokens": -3}),
+        {"prompt_tokens": 10**400},  # which no dollars can be made of
+    ],
 )
 def test_an_odd_count_of_tokens_counts_as_none(usage: Any) -> None:
     assert answer_in({**said("x"), "usage": usage}) == Answer("x", False, 0, 0)
+
+
+@pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "model_length"])
+def test_a_text_that_was_cut_under_another_name(reason: str) -> None:
+    assert answer_in(said("x", reason)).cut and not answer_in(said("x", "eos_token")).cut
 
 
 def test_half_a_character_can_be_sent_back() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tw_plugins.datasets.holes import BadRow
-from tw_plugins.datasets.messages import messages_of, split_response
+from tw_plugins.datasets.messages import answer_of, messages_of, split_response
 
 ASKED = [{"role": "user", "content": "1+1?"}]
 
@@ -83,3 +83,29 @@ def test_a_conversation_ends_with_the_response() -> None:
     for conversation in (ASKED, answered[1:]):
         with pytest.raises(BadRow, match="does not end with an answer"):
             split_response(conversation)
+
+
+def answered(*weights: Any) -> list[dict[str, Any]]:
+    return [*ASKED, *({"role": "assistant", "content": "2", "weight": weight} for weight in weights)]
+
+
+@pytest.mark.parametrize("weights", [(1,), (1.0,), (None,), (0, 1)])
+def test_an_answer_of_weight_1_is_trained_and_others_before_it_are_not(weights: tuple[Any, ...]) -> None:
+    assert split_response(messages_of(answered(*weights)))[1] == "2"
+
+
+@pytest.mark.parametrize(
+    ("weight", "reason"),
+    [
+        (0, "not to be trained"),
+        (0.0, "not to be"),
+        (False, "not to be"),
+        (0.5, "has a weight"),
+        ("x", "has a"),
+    ],
+)
+def test_an_answer_of_another_weight_is_refused(weight: Any, reason: str) -> None:
+    with pytest.raises(BadRow, match=f"the answer (is )?{reason}.*: message 3 has weight {weight!r}"):
+        messages_of(answered(1, weight))
+    with pytest.raises(BadRow, match=reason):
+        answer_of(answered(weight)[1:])

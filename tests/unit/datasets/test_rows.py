@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -81,6 +82,41 @@ def test_a_folder_that_was_saved(tmp_path: Path) -> None:
         list(read_rows(tmp_path / "several"))
 
 
+def halved(kind: Any, value: Any) -> Any:
+    """pyarrow makes 16 bits of NumPy's alone."""
+    if isinstance(value, list):
+        return [halved(kind.value_type, one) for one in value]
+    if isinstance(value, dict):
+        return {name: halved(kind.field(name).type, one) for name, one in value.items()}
+    return np.float16(value) if kind == pa.float16() else value
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (pa.float32(), 0.1), (pa.float16(), 0.1), (pa.float64(), 0.1), (pa.float32(), 1e20),
+        (pa.list_(pa.float32()), [0.1, None]), (pa.struct([("a", pa.float32())]), {"a": 0.1}),
+        (pa.large_list(pa.struct([("a", pa.float16()), ("b", pa.string())])), [{"a": 0.7, "b": "x"}]),
+        (pa.float32(), None), (pa.decimal128(3, 2), None),
+    ],
+)  # fmt: skip
+def test_numbers_of_tables_are_as_they_were_written(tmp_path: Path, kind: Any, value: Any) -> None:
+    """0.1 of 32 bits is 0.10000000149011612 as Python reads it."""
+    table = pa.table({"answer": pa.array([halved(kind, value)], kind), "question": ["0?"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    (row,) = read_rows(tmp_path / "a.parquet")
+    assert row == Row(f"{tmp_path}/a.parquet, row 0", {"answer": value, "question": "0?"})
+
+
+def test_a_saved_data_set_has_its_numbers_too(tmp_path: Path) -> None:
+    from datasets import Dataset, Features, Value
+
+    features = Features({"question": Value("string"), "answer": Value("float32")})
+    Dataset.from_list([{"question": "0?", "answer": 0.1}], features=features).save_to_disk(tmp_path / "one")
+    (row,) = read_rows(tmp_path / "one")
+    assert isinstance(row, Row) and row.columns["answer"] == 0.1
+
+
 def test_a_name_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
@@ -106,6 +142,8 @@ def test_a_name_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         (b'"text"', "not an object of columns"),
         (b'{"question": "\xff"}', "not UTF-8"),
         (b"[" * 200_000, "not a whole JSON record"),
+        (b'{"question": "1?", "answer": 1, "answer": 2}', "a name stands twice"),
+        (b'{"question": [{"role": "user", "content": "1", "content": "2"}]}', "a name stands twice"),
     ],
 )
 def test_a_line_that_is_no_row_is_a_hole_in_its_place(tmp_path: Path, line: bytes, reason: str) -> None:
@@ -129,6 +167,13 @@ def test_an_item_of_an_array_that_is_no_row_is_a_hole(tmp_path: Path) -> None:
         ("a.parquet", b"PAR1", "cannot be read as Parquet"),
         ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n', mtime=0)[:-6], "is no whole gzip file"),
         ("a.jsonl.gz", b'{"a": 1}\n', "is no whole gzip file"),
+        ("a.json", b'[{"a": 1, "a": 2}]', "cannot be read as JSON: 'a' stands twice"),
+        ("a.csv", b"a,b,a\n1,2,3\n", "has two columns 'a': give each a name of its own"),
+        ("a.jsonl", '{"a": 1}\n'.encode("utf-16"), "is UTF-16: write it as UTF-8"),
+        ("a.jsonl", '{"a": 1}\n'.encode("utf-16-le"), "is UTF-16-LE: write it as UTF-8"),
+        ("a.json", '[{"a": 1}]'.encode("utf-32"), "is UTF-32: write it as UTF-8"),
+        ("a.jsonl.gz", gzip.compress('{"a": 1}\n'.encode("utf-16"), mtime=0), "is UTF-16: write it as UTF-8"),
+        ("a.csv", "a,b\n1,2\n".encode("utf-16"), "is UTF-16: write it as UTF-8"),
         ("a.xlsx", b"", r"rows are read from \.jsonl, "),
         ("a", b"{}", r"rows are read from \.jsonl, "),
     ],
@@ -148,6 +193,28 @@ def test_a_file_that_is_not_what_it_is_called(
 def test_what_is_not_there(source: str) -> None:
     with pytest.raises(DataFileError, match="is no file or folder: check the path"):
         list(read_rows(source))
+
+
+@pytest.mark.parametrize("source", ["", " "])
+def test_a_file_without_a_name_is_not_this_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    (tmp_path / "train.jsonl").write_bytes(lines(ROWS))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataFileError, match="a file of rows has no name: give one"):
+        list(read_rows(source))
+
+
+def test_a_name_that_stands_twice_with_one_value_is_one(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question": "0?", "answer": 0, "answer": 0}\n')
+    assert [row.columns for row in read_rows(tmp_path / "a.jsonl") if isinstance(row, Row)] == ROWS[:1]
+
+
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["0?"]), pa.array([1]), pa.array([2])], ["question", "a", "a"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataFileError, match=r"a\.parquet has two columns 'a': give each a name of its own"):
+        list(read_rows(tmp_path / "a.parquet"))
 
 
 @pytest.mark.parametrize("packed", [False, True])

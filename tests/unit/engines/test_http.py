@@ -53,10 +53,30 @@ def test_request_and_answer(server: Server) -> None:
     assert "seed" not in body
 
 
-@pytest.mark.parametrize(("given", "kept"), [("length", "length"), ("abort", "abort"), (None, "abort")])
-def test_finish_reasons(server: Server, given: str | None, kept: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("length", "length"), ("stop", "stop"), ("eos", "stop"), ("MAX_TOKENS", "length"), ("end_turn", "stop")],
+)
+def test_finish_reasons(server: Server, given: str, kept: str) -> None:
     server.answer = lambda body: (200, choice([1], given))
     assert ask(server.url) == Completion([1], None, kept)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [None, "", "content_filter", "SAFETY", "tool_calls"])
+def test_what_a_server_took_away_is_no_completion(
+    server: Server, pauses: list[float], given: str | None
+) -> None:
+    server.answer = lambda body: (200, choice([1], given))
+    with pytest.raises(EngineError, match="did not end its answer by itself or at its length"):
+        ask(server.url)
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("given", ["abort", "error", "network_error", "anything"])
+def test_what_a_server_broke_off_is_asked_again(server: Server, pauses: list[float], given: str) -> None:
+    answers = iter([(200, choice([1], given)), (200, choice([2]))])
+    server.answer = lambda body: next(answers)
+    assert ask(server.url).token_ids == [2] and pauses == [1]
 
 
 def test_a_full_context_is_a_length(server: Server) -> None:
@@ -74,7 +94,7 @@ def test_a_full_context_is_a_length(server: Server) -> None:
         (200, "<html>", "did not answer with JSON: '<html>'"),
         (200, {"choices": []}, "answered without choices"),
         (200, choice(None), "returned no token_ids.*return_token_ids"),
-        (200, choice([1], "error"), "reports an internal error"),
+        (200, choice([1], "error"), "broke its answer off itself .finish_reason 'error'.: see its log"),
     ],
 )
 def test_bad_answers_say_what_to_do(

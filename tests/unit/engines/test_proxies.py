@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+from base64 import b64decode
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from tests.support.stage1_server import Endpoint
 from tw_plugins.engines.http import JSONServer
 from tw_plugins.engines.server_errors import BadStatus, ServerError, Unreachable, WrongSetting
 
-PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "request_method")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "request_method", "sslkeylogfile")
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +59,7 @@ WRONG = [
     ),
     ("no_proxy", "[::1]", r"an entry that cannot be read as a host, '\[::1\]': leave it out"),
     ("NO_PROXY", "::1/128", "an entry that cannot be read as a host, '::1/128': leave it out"),
+    ("SSLKEYLOGFILE", "/nowhere/hunter22.log", "names no file that can be written .FileNotFoundError.: set"),
     ("NO_PROXY", "“localhost”", "an entry that cannot be read as a host, '“localhost”': leave it out"),
     (
         "SSL_CERT_FILE",
@@ -77,6 +80,44 @@ def test_a_variable_that_cannot_be_taken_is_named(
         assert not server.requests
     assert_message(caught.value, f"^{name} .*{message}")
     assert "hunter22" not in str(caught.value)
+
+
+def test_hosts_without_commas_between_them_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "10.0.0.1 127.0.0.1")
+    with RawServer() as server, pytest.raises(WrongSetting) as caught:
+        ask(server.url)
+    assert_message(caught.value, "NO_PROXY has an entry that cannot be read as a host, '10.0.0.1 127.0.0.1'")
+
+
+@pytest.mark.parametrize("proxy", ["http://user:hunter-Gf4%40Jp6s", "http://hunter-Gf4Jp6s"])
+def test_a_proxy_that_repeats_what_it_was_sent(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """Not even as it was sent: base64 hides nothing."""
+
+    def echoes() -> Iterator[bytes]:
+        lines = server.requests[-1].split(b"\r\n")
+        sent = next(line for line in lines if line.lower().startswith(b"proxy-authorization")).split()[-1]
+        yield reply(418, sent + b" " + b64decode(sent))
+
+    with RawServer() as server:
+        server.reply = Later(echoes)
+        monkeypatch.setenv("HTTP_PROXY", f"{proxy}@{server.url.removeprefix('http://').removesuffix('/v1')}")
+        with pytest.raises(BadStatus) as caught:
+            ask("http://10.0.0.1/v1")
+    sent = server.requests[-1].partition(b"Basic ")[2].split()[0].decode()
+    parts = {sent[start : start + 6] for start in range(len(sent) - 5)}
+    assert "***" in str(caught.value) and not [part for part in parts if part in str(caught.value)]
+    assert "Gf4" not in str(caught.value)
+
+
+class Later:
+    """Pieces that are made when they are sent."""
+
+    def __init__(self, make: Callable[[], Iterator[bytes]]) -> None:
+        self.make = make
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.make()
 
 
 @pytest.mark.parametrize(("name", "value", "message"), WRONG[2:4] + WRONG[9:10])

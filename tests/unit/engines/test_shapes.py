@@ -48,13 +48,19 @@ SHAPES: dict[str, tuple[Any, str]] = {
     "an id beyond the vocabulary": (choice([100]), "100 among its token ids.*from 0 to 99"),
     "a bool among ids": (choice([True]), "True among its token ids"),
     "a float among ids": (choice([3.0]), "3.0 among its token ids"),  # type: ignore[list-item]
-    "a reason that is a number": (choice([3], 5), "a finish reason that is 5"),  # type: ignore[arg-type]
+    "a reason that is a number": (choice([3], 5), "broke its answer off itself .finish_reason 5"),  # type: ignore[arg-type]
     "choices by name": ({"choices": {"0": {}}}, "without choices"),
     "a choice that is text": ({"choices": ["x"]}, "without choices"),
     "a list": ([choice([3])], "without choices"),
     "an error": ({"error": {"message": "overloaded"}}, r"HTTP 200 with an error \(overloaded\)"),
     "a nest": ("[" * 100_000, "did not answer with JSON"),
     "a nested error": ({"error": {"error": {"detail": [[[[[[[[1]]]]]]]]}}}, "HTTP 200 with an error"),
+    "an error in a choice": (choice([3], error={"message": "gone"}), r"HTTP 200 with an error \(gone\)"),
+    "an error without a name for it": ({"detail": "no such key"}, r"HTTP 200 with an error \(no such key\)"),
+    "errors": ({"errors": [{"message": "busy"}]}, r"HTTP 200 with an error \(busy\)"),
+    "another error": ({"type": "error", "choices": []}, "HTTP 200 with an error"),
+    "a log-prob above 0": (with_logprobs([3, 7], [-1, 0.5]), "0.5 among its log-probs, none .* above 0"),
+    "infinity": (json.dumps(with_logprobs([1], [0])).replace("[0]", "[-Infinity]"), "-inf among its log-p"),
     "nothing": ("", "did not answer with JSON"),
 }
 
@@ -65,6 +71,10 @@ def test_a_shape_is_one_error(server: Server, name: str) -> None:
     with pytest.raises(EngineError) as caught:
         ask(server, answer)
     assert_message(caught.value, f"{server.url}/completions .*{message}")
+
+
+def test_a_log_prob_that_rounding_made_positive(server: Server) -> None:
+    assert ask(server, with_logprobs([3], [1e-3])) == Completion([3], [1e-3], "stop")
 
 
 def test_log_probs_may_be_left_out(server: Server) -> None:
@@ -112,6 +122,7 @@ SGLANG_SHAPES: dict[str, tuple[Any, str]] = {
     "no finish reason": ({"meta_info": {"output_token_logprobs": []}}, "or a finish reason"),
     "no information": ({"output_ids": [3], "meta_info": None}, "without ids, their log-probs"),
     "a batch": ([sglang([])], "without ids, their log-probs"),
+    "an answer that it gave up": (sglang([[-0.5, 3, None]], [3], "abort"), "broke its answer off itself"),
     "an error": ({"error": {"message": "out of memory"}}, r"HTTP 200 with an error \(out of memory\)"),
 }
 

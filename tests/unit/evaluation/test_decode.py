@@ -24,11 +24,12 @@ from tw_plugins.evaluation.records import (
     Span,
     append_record,
     read_records,
+    salvage_records,
     write_records,
 )
 from tw_plugins.evaluation.run import EvalSettings, Prepared, evaluate_model, sample
 from tw_plugins.evaluation.scores import EvaluationError, speedup, speedups, summarise
-from tw_plugins.rollout import Completion, Limits, Mode
+from tw_plugins.rollout import Completion, EngineError, Limits, Mode
 from tw_plugins.settings import SettingsError
 from tw_plugins.storage.parquet import DataFileError
 from tw_plugins.verifiers import VerifierSettings
@@ -133,6 +134,25 @@ async def test_an_engine_error_ends_the_evaluation() -> None:
     engine = ScriptedEngine([RuntimeError("engine died")] * 3)
     with pytest.raises(RuntimeError, match="engine died"):
         await evaluate(engine, TAGS, [problem(i) for i in range(3)], "parallel", LIMITS, 2)
+
+
+async def test_an_answer_that_the_engine_broke_off_is_no_record() -> None:
+    class Aborting:
+        async def generate(self, prompt_ids: Sequence[int], **_: Any) -> Completion:
+            return Completion(TAGS.encode("\\boxed{7}"), None, "abort")
+
+    made: list[EvalRecord] = []
+    with pytest.raises(EngineError, match="broke off its answer to the problem of index 3"):
+        await evaluate(Aborting(), TAGS, [problem(3)], "parallel", LIMITS, 1, progress=made.append)
+    assert not made
+
+
+def test_one_of_an_earlier_version_is_asked_for_again(tmp_path: Path) -> None:
+    path = tmp_path / "parallel.jsonl"
+    write_records([RECORD, replace(RECORD, limits_hit={"abort": 1})], path)
+    with pytest.raises(RecordError, match="line 2: the engine broke this answer off"):
+        read_records(path)
+    assert salvage_records(path) == [RECORD]
 
 
 async def test_concurrency_must_be_positive() -> None:

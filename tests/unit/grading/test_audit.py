@@ -52,6 +52,18 @@ def test_each_row_of_the_policy_has_a_pair() -> None:
     assert rows[0] == "row" and rows[1:] == list(dict.fromkeys(pair.kind for pair in policy()))
 
 
+def test_the_page_says_how_many_references_are_read_only_as_copies() -> None:
+    page = (ROOT / "docs/grading.md").read_text(encoding="utf-8")
+    said = re.search(r"Of the ([\d,]+) references of the labelled pairs (\d+) are", page)
+    references = {pair.reference for pair in (*pairs(), *policy())}
+    with ThreadPoolExecutor(2) as threads:
+        readable = list(threads.map(grading.is_readable, references))
+    assert said and [int(figure.replace(",", "")) for figure in said.groups()] == [
+        len(references),
+        readable.count(False),
+    ]
+
+
 def test_there_are_several_hundred_pairs_and_none_twice() -> None:
     """About as many that are not equal as are; the two sides of a pair may be swapped."""
     labelled = pairs()

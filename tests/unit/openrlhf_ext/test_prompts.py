@@ -13,8 +13,10 @@ from openrlhf import datasets as upstream
 from openrlhf.datasets import utils
 from transformers import AutoTokenizer
 
+from openrlhf_ext.data_check import check_responses, check_shares
 from openrlhf_ext.settings import ENVIRONMENT
-from tests.support import chat
+from tests.support import chat, published
+from tests.support.published import FILES, NO_FILES, NO_PROMPTS
 from tw_plugins.datasets.holes import BadRowError
 from tw_plugins.storage.parquet import DataFileError
 
@@ -54,6 +56,34 @@ def test_what_people_publish_is_asked_as_it_was_meant(tmp_path: Path) -> None:
     assert made.collate_fn([made[0]]) == (["default"], [text], ["2"], [None])
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_asked_as_it_was_meant(tmp_path: Path, name: str) -> None:
+    make, rows = FILES[name]
+    text = f"<|im_start|>user\n{published.ASKED}<|im_end|>\n<|im_start|>assistant\n"
+    made = prompts(blended(make(tmp_path)))
+    assert made.prompts == [text] * rows and set(made.labels) <= {"1", "1.0"}
+
+
+@pytest.mark.parametrize("name", NO_PROMPTS)
+def test_a_row_that_is_none_is_left_out_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    row, reason = NO_PROMPTS[name]
+    source = written(tmp_path / "a.jsonl", published.PUBLISHED["text"], row)
+    assert len(prompts(blended(source))) == 1
+    assert f"of 2 rows 1 left out, {reason}" in caplog.text and f"{source}, line 2" in caplog.text
+    monkeypatch.setenv(ENVIRONMENT, '{"strict": true}')
+    with pytest.raises(BadRowError, match=rf"a\.jsonl, line 2: {reason}"):
+        prompts(blended(source))
+
+
+@pytest.mark.parametrize("name", NO_FILES)
+def test_a_file_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    make, reason = NO_FILES[name]
+    with pytest.raises(DataFileError, match=reason):
+        prompts(blended(make(tmp_path)))
+
+
 def test_without_a_chat_template_a_text_has_its_pattern(tmp_path: Path) -> None:
     source = written(
         tmp_path / "a.jsonl", PUBLISHED[1], {"prompt": [*PUBLISHED[0]["prompt"]] * 2, "answer": 2}
@@ -90,6 +120,30 @@ def test_shares_and_counts_are_upstreams(tmp_path: Path) -> None:
     assert len(blended(first, second, max_count=3)) == 6
     mixed = prompts(blended(first, second, probabilities="0.5,0.5", seed=1))
     assert {label for _, _, label, _ in (mixed[i] for i in range(len(mixed)))} == {"2", "4"}
+
+
+@pytest.mark.parametrize("shares", ["0.5", "0.5,x", "0.5,0.6", "-0.5,1.5", "0,1", "nan,1", "", "0.2,0.3,0.5"])
+def test_shares_that_do_not_fit_are_one_line(tmp_path: Path, shares: str) -> None:
+    """Upstream's library waits for ever for a data set that is never drawn from."""
+    first = written(tmp_path / "a.jsonl", *PUBLISHED)
+    with pytest.raises(
+        DataFileError, match=f"the shares '{shares}' do not fit 2 data sets: give each a number"
+    ):
+        blended(first, first, probabilities=shares)
+    with pytest.raises(DataFileError, match=r"^--data\.prompt_probs: the shares"):
+        check_shares("--data.prompt_probs", shares, f"{first},{first}")
+
+
+def test_a_comma_with_nothing_behind_it_is_not_this_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = written(tmp_path / "train.jsonl", *PUBLISHED)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataFileError, match="a file of rows has no name: give one, and no comma without one"):
+        blended(source, "")
+    flags = SimpleNamespace(input_key="input", output_key="output")
+    with pytest.raises(DataFileError, match=r"^--data\.dataset: a file of rows has no name"):
+        check_responses("--data.dataset", f",{source}", "train", flags)
 
 
 def test_folders_and_splits(tmp_path: Path) -> None:

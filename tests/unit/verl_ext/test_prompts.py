@@ -12,6 +12,8 @@ import pytest
 from transformers import AutoTokenizer
 from verl.trainer.ppo.v1.trainer_base import create_rl_dataset
 
+from tests.support import published
+from tests.support.published import FILES, NO_FILES, NO_PROMPTS
 from tests.support.verl.configs import rl_config
 from tw_plugins.datasets.holes import BadRowError
 from tw_plugins.settings import SettingsError
@@ -56,6 +58,33 @@ def test_what_people_publish_is_asked_as_it_was_meant(toy: Toy, tmp_path: Path, 
     assert item["raw_prompt"] == ASKED and item["reward_model"]["ground_truth"] == "1"
     assert item["data_source"] == row.get("data_source", "rl.jsonl")
     assert item["extra_info"]["index"] == row.get("extra_info", {}).get("index", 0)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_asked_as_it_was_meant(toy: Toy, tmp_path: Path, name: str) -> None:
+    make, rows = FILES[name]
+    items = list(prompts(toy, tmp_path, make(tmp_path)))
+    assert [item["raw_prompt"] for item in items] == [ASKED] * rows
+    assert {item["reward_model"]["ground_truth"] for item in items} <= {"1", "1.0"}
+
+
+@pytest.mark.parametrize("name", NO_PROMPTS)
+def test_a_row_that_is_none_is_left_out_with_its_reason(
+    toy: Toy, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    row, reason = NO_PROMPTS[name]
+    source = written(tmp_path / "a.jsonl", published.PUBLISHED["text"], row)
+    assert len(prompts(toy, tmp_path, source)) == 1
+    assert f"of 2 rows 1 left out, {reason}" in caplog.text and f"{source}, line 2" in caplog.text
+    with pytest.raises(BadRowError, match=rf"a\.jsonl, line 2: {reason}"):
+        prompts(toy, tmp_path, source, "data.threadweaver.strict=true")
+
+
+@pytest.mark.parametrize("name", NO_FILES)
+def test_a_file_that_is_none_is_refused(toy: Toy, tmp_path: Path, name: str) -> None:
+    make, reason = NO_FILES[name]
+    with pytest.raises(DataFileError, match=reason):
+        prompts(toy, tmp_path, make(tmp_path))
 
 
 def test_a_problem_gets_the_instruction(toy: Toy, tmp_path: Path) -> None:
