@@ -25,6 +25,7 @@ from tw_plugins.cli.options import (
     Template,
     TopP,
 )
+from tw_plugins.cli.pipeline import pipeline
 from tw_plugins.cli.view import view
 
 app = typer.Typer(
@@ -158,6 +159,7 @@ def report(
 
 
 app.add_typer(data, name="data")
+app.add_typer(pipeline, name="pipeline")
 app.add_typer(evaluation, name="eval")
 app.add_typer(bench, name="bench")
 app.add_typer(view, name="view")

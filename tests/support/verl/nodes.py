@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import pytest
 from ray.cluster_utils import Cluster
 
-from recipes.quickstart.environment import ENVIRONMENT
 from tests.support.root import ROOT
 from verl_ext.cpu.weight_socket import RUN_ID
 
@@ -26,7 +25,7 @@ def two_nodes(ray_folder: str, environment: Mapping[str, str]) -> Iterator[list[
     """
     ours = {"RAY_TMPDIR": ray_folder, "PYTHONPATH": str(ROOT), RUN_ID: os.path.basename(ray_folder)}
     with pytest.MonkeyPatch.context() as patched:
-        for name, value in {**ENVIRONMENT, **ours, **environment}.items():
+        for name, value in {**environment(), **ours, **environment}.items():
             patched.setenv(name, value)
         cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
         try:

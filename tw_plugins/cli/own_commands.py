@@ -1,0 +1,44 @@
+"""The commands of `threadweaver` in a pipeline, parsed before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+from tw_plugins.pipeline.errors import PipelineError
+from tw_plugins.pipeline.own import OWN
+from tw_plugins.pipeline.plan import Plan
+
+__all__ = ["check_own"]
+
+_UsageError: Any = typer.BadParameter.__base__
+
+
+def check_own(plan: Plan, file: Path) -> None:
+    """
+    Args:
+        file: to name.
+
+    Raises:
+        PipelineError: the first command that its own parser does not take.
+    """
+    for stage in plan.stages:
+        for job in (job for each in stage.rounds for job in each):
+            if list(job.command[: len(OWN)]) == OWN:
+                try:
+                    _parse(list(job.command[len(OWN) :]))
+                except _UsageError as error:
+                    raise PipelineError(f"{file}: {stage.name}: {error.format_message()}") from error
+
+
+def _parse(words: list[str]) -> None:
+    from tw_plugins.cli.app import app
+
+    command: Any = typer.main.get_command(app)
+    context = command.context_class(command, info_name="threadweaver")
+    while hasattr(command, "commands") and words and words[0] in command.commands:
+        command = command.commands[words.pop(0)]
+        context = command.context_class(command, parent=context, info_name=command.name)
+    command.parse_args(context, words)

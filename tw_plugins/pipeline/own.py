@@ -1,0 +1,47 @@
+"""Commands of `threadweaver` in a pipeline: their words, and options as the file has them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+
+from tw_plugins.pipeline.errors import PipelineError
+from tw_plugins.pipeline.schema import Options
+
+__all__ = ["options_of", "own_command", "words_of"]
+
+
+def words_of(line: str) -> list[str]:
+    """A command line as the shell splits it.
+
+    Raises:
+        PipelineError: a quotation mark is missing.
+    """
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise PipelineError(f"{line!r} is no command: {error}") from error
+
+
+def own_command(words: Sequence[str]) -> list[str]:
+    """With this environment's programs in the place of `threadweaver` and `python`."""
+    first, *rest = words
+    return [*{"threadweaver": OWN, "python": OWN[:1]}.get(first, [first]), *rest]
+
+
+OWN = [sys.executable, "-m", "tw_plugins.cli"]
+
+
+def options_of(options: Options) -> list[str]:
+    """`{max-tokens: 512, answer-line: true}` → `--max-tokens 512 --answer-line`."""
+    return list(_options(options))
+
+
+def _options(options: Options) -> Iterator[str]:
+    for name, value in options.items():
+        if isinstance(value, bool):
+            yield f"--{name}" if value else f"--no-{name}"
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            yield from (f"--{name}", str(one))
