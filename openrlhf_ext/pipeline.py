@@ -69,10 +69,10 @@ def _trained(given: Training, flags: dict[str, str], latest: str) -> Trained:
         "--ckpt.path": str(folder / "checkpoints"),
         "--tw.metrics_file": str(metrics),
     }
-    words = [word for flag in flags.items() for word in flag]
+    words = [*(word for flag in flags.items() for word in flag), *given.settings]
     job = Job(
         name=given.name,
-        command=["bash", str(given.recipe), *words, *given.settings],
+        command=["bash", str(given.recipe), *words],
         log=folder / "log.txt",
         counters=(metrics,),
         steps=given.steps,
@@ -80,7 +80,7 @@ def _trained(given: Training, flags: dict[str, str], latest: str) -> Trained:
         stall_s=given.stall_s,
         resume=(folder / latest, ("--ckpt.load_enable",)),
     )
-    return Trained((job,), folder / "model", metrics)
+    return Trained((job,), words, folder / "model", metrics)
 
 
 TRAINER = OpenRLHFTrainer()

@@ -94,11 +94,11 @@ def _trained(
         "hydra.output_subdir": "config",
     }
     platform = {VARIABLE: "cpu"} if given.device == "cpu" else {}  # verl fixes it before it reads a recipe
-    words = [f"{key}={_quoted(value)}" for key, value in settings.items()]
+    words = [*(f"{key}={_quoted(value)}" for key, value in settings.items()), *given.settings]
     where = ["--config-path", str(given.recipe.parent), "--config-name", given.recipe.stem]
     job = Job(
         name=given.name,
-        command=[*launcher, *where, *words, *given.settings],
+        command=[*launcher, *where, *words],
         log=folder / "log.txt",
         counters=(metrics,),
         steps=given.steps,
@@ -107,11 +107,11 @@ def _trained(
         overwrites=True,  # as verl's file logger does
     )
     if given.steps:
-        return Trained((job,), checkpoints / f"global_step_{given.steps}" / model, metrics)
+        return Trained((job,), words, checkpoints / f"global_step_{given.steps}" / model, metrics)
     last = f"global_step_$(cat {shlex.quote(str(checkpoints / 'latest_checkpointed_iteration.txt'))})"
     link = f"ln -sfn {shlex.quote(str(checkpoints))}/{last}/{model} {shlex.quote(str(folder / 'model'))}"
     linked = Job(f"{given.name}: its last model", ["bash", "-ec", link], folder / "model.txt", (), 0)
-    return Trained((job, linked), folder / "model", metrics)
+    return Trained((job, linked), words, folder / "model", metrics)
 
 
 def _quoted(value: str) -> str:

@@ -27,6 +27,7 @@ from tw_plugins.evaluation.records import EvalRecord, read_records
 from tw_plugins.evaluation.run import record_file
 from tw_plugins.pipeline.plan import Plan
 from tw_plugins.reward import Acceleration
+from tw_plugins.storage.atomic import whole
 from tw_plugins.storage.parquet import write_parquet
 from tw_plugins.toy.dataset import Mixture, make_dataset
 from tw_plugins.toy.digits import STANDARD, Sizes
@@ -67,35 +68,27 @@ def planned_with(framework: str, folder: Path, seed: int, fast: bool) -> Plan:
     Evaluation samples at RL's temperature, and no clock is read.
     """
     plan = plan_of(framework, folder, seed, fast)
-    asked, train = plan.asked, plan.trainer
+    asked, trainer = plan.asked, plan.trainer
     assert asked.sft and asked.rl and asked.eval
-    data = plan.path("data")
-    sft = train.sft(
-        plan.training("SFT with threads", plan.path("sft"), asked.sft, asked.model, str(data / "sft.parquet"))
-    )
+    data = str(plan.path("data") / "sft.parquet")
+    sft = plan.train(trainer.sft, "SFT with threads", plan.path("sft"), asked.sft, asked.model, data)
     runs = {}
     for bonus in BONUSES:
         wanted = plan_of(framework, folder, seed, fast, acceleration=bonus).asked.rl
         assert wanted
-        runs[bonus] = train.rl(
-            plan.training(
-                f"P-GRPO, {bonus}",
-                plan.path("rl") / bonus,
-                wanted,
-                str(sft.model),
-                wanted.data,
-                validation=wanted.validation,
-                settings=[*wanted.settings, *wanted.p_grpo],
-            )
+        to, settings = plan.path("rl") / bonus, [*wanted.settings, *wanted.p_grpo]
+        more = {"validation": wanted.validation, "settings": settings}
+        runs[bonus] = plan.train(
+            trainer.rl, f"P-GRPO, {bonus}", to, wanted, str(sft.model), wanted.data, **more
         )
     plan.models = {"SFT": str(sft.model), **{bonus: str(run.model) for bonus, run in runs.items()}}
     plan.stages = []
-    plan.add("sft", f"SFT, seed {seed}", [[*sft.jobs]], train.files(asked.sft.recipe))
+    plan.add("sft", f"SFT, seed {seed}", [[*sft.jobs]], trainer.files(asked.sft.recipe))
     plan.add(
         "rl",
         f"RL with {' and '.join(BONUSES)}, seed {seed}",
         [[job for run in runs.values() for job in run.jobs]],
-        train.files(asked.rl.recipe),
+        trainer.files(asked.rl.recipe),
     )
     options = {**asked.eval.options, "temperature": settings_of(seed, fast).rl_temperature}
     evaluation = asked.eval.model_copy(update={"options": options})
@@ -112,8 +105,9 @@ def compare(name: str, folder: Path, seed: int, fast: bool, console: Console) ->
     """
     settings = both_shapes(seed, fast)
     data = folder / "data"
-    if not (data / "model").is_dir():
-        write_problems(data, settings)
+    if not data.is_dir():
+        with whole(data) as unfinished:
+            write_problems(unfinished, settings)
     plan = planned_with(name, folder, seed, fast)
     run_plan(plan, console)
     return {

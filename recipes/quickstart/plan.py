@@ -50,7 +50,8 @@ def plan_of(
     given = {"framework": framework, "device": device, "gpus": "null" if device == "cpu" else "1"}
     given["skip_selftrain"] = str("selftrain" not in chosen).lower()
     suffixes = {name: trainer.suffix for name, trainer in TRAINERS.items()}
-    asked = read_pipeline(FILE, suffixes, folder, {**given_of(seed, fast), **given, **variables})
+    variables = {**given_of(seed, fast), **given, **variables}
+    asked = read_pipeline(FILE, suffixes, folder, variables).asked
     if device != "cpu" and framework == "verl":
         asked = asked.with_settings(ON_A_GPU)
     return planned(asked, TRAINERS[framework], folder)

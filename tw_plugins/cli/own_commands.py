@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import typer.main
@@ -10,16 +9,17 @@ import typer.main
 from tw_plugins.pipeline.errors import PipelineError
 from tw_plugins.pipeline.own import OWN
 from tw_plugins.pipeline.plan import Plan
+from tw_plugins.pipeline.source import Source
 
 __all__ = ["check_own"]
 
 _UsageError: Any = typer.BadParameter.__base__
 
 
-def check_own(plan: Plan, file: Path) -> None:
+def check_own(plan: Plan, source: Source) -> None:
     """
     Args:
-        file: to name.
+        source: the file that it is planned from.
 
     Raises:
         PipelineError: the first command that its own parser does not take.
@@ -30,7 +30,8 @@ def check_own(plan: Plan, file: Path) -> None:
                 try:
                     _parse(list(job.command[len(OWN) :]))
                 except _UsageError as error:
-                    raise PipelineError(f"{file}: {stage.name}: {error.format_message()}") from error
+                    where = source.where((stage.name, "options"))
+                    raise PipelineError(f"{where}: {stage.name}: {error.format_message()}") from error
 
 
 def _parse(words: list[str]) -> None:

@@ -89,9 +89,9 @@ def read_plan(file: Path, folder: Path, given: dict[str, str]) -> Plan:
     from tw_plugins.pipeline.trainers import trainers
 
     known = trainers()
-    asked = read_pipeline(file, {name: one.suffix for name, one in known.items()}, folder, given)
+    asked, source = read_pipeline(file, {name: one.suffix for name, one in known.items()}, folder, given)
     plan = planned(asked, known[asked.framework], folder)
-    check_own(plan, file)
+    check_own(plan, source)
     return plan
 
 

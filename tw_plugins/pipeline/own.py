@@ -16,12 +16,15 @@ def words_of(line: str) -> list[str]:
     """A command line as the shell splits it.
 
     Raises:
-        PipelineError: a quotation mark is missing.
+        PipelineError: it is empty, or a quotation mark is missing.
     """
     try:
-        return shlex.split(line)
+        words = shlex.split(line)
     except ValueError as error:
-        raise PipelineError(f"{line!r} is no command: {error}") from error
+        raise PipelineError(f"data.commands: {line!r} is no command: {error}") from error
+    if not words:
+        raise PipelineError("data.commands: one of them is empty: remove it")
+    return words
 
 
 def own_command(words: Sequence[str]) -> list[str]:

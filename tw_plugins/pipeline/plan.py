@@ -9,7 +9,7 @@ folders of their own, so that both can be had.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -61,6 +61,7 @@ class Plan:
         folder: of the run.
         models: to evaluate, by their names in the report: `sft`, `selftrain`, `rl`, `baseline`.
         metrics: files of each training: `sft`, `sft_sequential`, `rl`, `baseline`.
+        trainings: each with what comes of it.
     """
 
     asked: schema.Asked
@@ -69,18 +70,27 @@ class Plan:
     stages: list[Planned] = field(default_factory=list)
     models: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, Path] = field(default_factory=dict)
+    trainings: list[tuple[Training, Trained]] = field(default_factory=list)
 
     def path(self, stage: str) -> Path:
         """The folder of a stage."""
         after = self.asked.has("selftrain") and stage in ("rl", "eval")
         return self.folder / f"{stage}{SELFTRAINED if after else ''}"
 
-    def training(
-        self, name: str, line: Path, section: schema.Training, model: str, data: str, **more: Any
-    ) -> Training:
+    def train(
+        self,
+        how: Callable[[Training], Trained],
+        name: str,
+        line: Path,
+        section: schema.Training,
+        model: str,
+        data: str,
+        **more: Any,
+    ) -> Trained:
         """A training of the run's framework, hardware and seed.
 
         Args:
+            how: the trainer's SFT or RL.
             line: folder for what it leaves.
             more: further fields of `Training`.
         """
@@ -97,7 +107,9 @@ class Plan:
             "env": self.environment(),
             "stall_s": self.stall_s,
         }
-        return Training(name=name, folder=line, model=model, data=data, **{**given, **more})
+        training = Training(name=name, folder=line, model=model, data=data, **{**given, **more})
+        self.trainings.append((training, how(training)))
+        return self.trainings[-1][1]
 
     def own(
         self, name: str, folder: Path, words: Sequence[str], counters: Sequence[Path] = (), **more: Any
@@ -174,7 +186,9 @@ def planned(asked: schema.Asked, trainer: Trainer, folder: Path) -> Plan:
         start, baseline = _sft(plan, asked.sft, model)
     plan.models["sft"] = start
     if asked.selftrain and asked.has("selftrain"):
+        own_line = baseline != start
         plan.models["selftrain"] = start = _selftrain(plan, asked.selftrain, start)
+        baseline = baseline if own_line else start
     if asked.rl and asked.has("rl"):
         _rl(plan, asked.rl, start, baseline)
     if asked.eval and asked.has("eval"):
@@ -213,20 +227,17 @@ def _stage1(plan: Plan, given: schema.Stage1, model: str) -> None:
 
 def _sft(plan: Plan, given: schema.SFT, model: str) -> tuple[str, str]:
     """Returns the model, and the one that the baseline starts from."""
-    folder, train = plan.path("sft"), plan.trainer.sft
+    folder, sft = plan.path("sft"), plan.trainer.sft
     data = given.data or str(plan.path("stage1") / KEPT)
-    own = train(plan.training("SFT with threads", folder / "threads", given, model, data))
-    lines = [own]
+    lines = [plan.train(sft, "SFT with threads", folder / "threads", given, model, data)]
+    plan.metrics["sft"] = lines[0].metrics
+    title = "SFT with threads"
     if given.baseline:
-        lines.append(
-            train(plan.training("SFT sequential", folder / "sequential", given, model, given.baseline))
-        )
-        plan.metrics["sft_sequential"] = lines[-1].metrics
-    plan.metrics["sft"] = own.metrics
-    title = "SFT: with threads, and the sequential baseline" if given.baseline else "SFT with threads"
-    reads = [*plan.trainer.files(given.recipe), given.data, given.baseline]
-    plan.add("sft", title, _rounds(lines), reads)
-    return str(own.model), str(lines[-1].model)
+        title = "SFT: with threads, and the sequential baseline"
+        lines.append(plan.train(sft, "SFT sequential", folder / "sequential", given, model, given.baseline))
+        plan.metrics["sft_sequential"] = lines[1].metrics
+    plan.add("sft", title, _rounds(lines), [*plan.trainer.files(given.recipe), given.data, given.baseline])
+    return str(lines[0].model), str(lines[-1].model)
 
 
 def _selftrain(plan: Plan, given: schema.Selftrain, model: str) -> str:
@@ -240,9 +251,8 @@ def _selftrain(plan: Plan, given: schema.Selftrain, model: str) -> str:
         kept = samples / take.TAKEN
         cut = ["python", "-m", take.__name__, str(samples), str(given.take)]
         jobs.append(plan.own("as many as SFT takes", samples, cut, log="take.txt"))
-    trained = plan.trainer.sft(
-        plan.training("SFT on own samples", folder / "threads", given, model, str(kept))
-    )
+    sft = plan.trainer.sft
+    trained = plan.train(sft, "SFT on own samples", folder / "threads", given, model, str(kept))
     title = "self-training: SFT on the model's own right answers"
     reads = [*plan.trainer.files(given.recipe), given.data]
     plan.add("selftrain", title, [[job] for job in (*jobs, *trained.jobs)], reads)
@@ -250,36 +260,17 @@ def _selftrain(plan: Plan, given: schema.Selftrain, model: str) -> str:
 
 
 def _rl(plan: Plan, given: schema.RL, model: str, baseline: str) -> None:
-    folder, train = plan.path("rl"), plan.trainer.rl
-    own = train(
-        plan.training(
-            "P-GRPO, fork-join",
-            folder / "threads",
-            given,
-            model,
-            given.data,
-            validation=given.validation,
-            settings=[*given.settings, *given.p_grpo],
-        )
-    )
-    lines, recipes, title = [own], [given.recipe], "RL: P-GRPO with fork-join rollouts"
+    folder, rl = plan.path("rl"), plan.trainer.rl
+    more = {"validation": given.validation}
+    own = {**more, "settings": [*given.settings, *given.p_grpo]}
+    lines = [plan.train(rl, "P-GRPO, fork-join", folder / "threads", given, model, given.data, **own)]
+    files, title = [*plan.trainer.files(given.recipe)], "RL: P-GRPO with fork-join rollouts"
     if given.baseline:
-        lines.append(
-            train(
-                plan.training(
-                    "GRPO, sequential",
-                    folder / "sequential",
-                    given,
-                    baseline,
-                    given.data,
-                    validation=given.validation,
-                    recipe=given.baseline,
-                )
-            )
-        )
-        recipes.append(given.baseline)
         title += ", and the sequential baseline"
-    files = [file for recipe in recipes for file in plan.trainer.files(recipe)]
+        files += plan.trainer.files(given.baseline)
+        to = folder / "sequential"
+        more["recipe"] = given.baseline
+        lines.append(plan.train(rl, "GRPO, sequential", to, given, baseline, given.data, **more))
     plan.add("rl", title, _rounds(lines), [*files, given.data, given.validation])
     for name, trained in zip(("rl", "baseline"), lines, strict=False):
         plan.models[name], plan.metrics[name] = str(trained.model), trained.metrics

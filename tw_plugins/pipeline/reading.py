@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,7 +14,17 @@ from tw_plugins.pipeline.schema import Asked, Context
 from tw_plugins.pipeline.source import VARIABLES, Source, read_source
 from tw_plugins.settings import closest
 
-__all__ = ["read_pipeline"]
+__all__ = ["Read", "read_pipeline"]
+
+_ORDER = ("value_error", "extra_forbidden")  # what is called by a wrong name is missing under the right one
+_OTHER_FRAMEWORK = ("framework",)  # all else is looked at as that framework's
+
+
+class Read(NamedTuple):
+    """A checked file, and where each part of it stands."""
+
+    asked: Asked
+    source: Source
 
 
 def read_pipeline(
@@ -22,7 +32,7 @@ def read_pipeline(
     suffixes: Mapping[str, str],
     run: Path,
     given: Mapping[str, str] = MappingProxyType({}),
-) -> Asked:
+) -> Read:
     """
     Args:
         suffixes: how recipes end, by the name of each framework.
@@ -31,16 +41,21 @@ def read_pipeline(
 
     Raises:
         OSError, FileError: there is no file, or no text in it.
-        PipelineError: the first thing in it that cannot be, with its line.
+        PipelineError: something in it that cannot be, with its line.
     """
     source = read_source(path, given, run)
     context = Context(path.resolve().parent, suffixes)
     try:
-        return Asked.model_validate(source.data, context=context)
+        return Read(Asked.model_validate(source.data, context=context), source)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise PipelineError(_message(source, found[0]) + more) from error
+        first = min(error.errors(include_url=False), key=_rank)
+        raise PipelineError(_message(source, first)) from error
+
+
+def _rank(error: Any) -> tuple[bool, int]:
+    """Lowest: what the other errors may come from."""
+    kind = error["type"]
+    return error["loc"] != _OTHER_FRAMEWORK, _ORDER.index(kind) if kind in _ORDER else len(_ORDER)
 
 
 def _message(source: Source, error: Any) -> str:

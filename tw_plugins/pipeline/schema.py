@@ -7,7 +7,6 @@ of a benchmark. Where a value differs by framework, it may be a mapping with a v
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
+from tw_plugins.datasets.rows import is_source_of_files
 from tw_plugins.settings import closest
 
 __all__ = ["STAGES", "Asked", "Context", "Evaluation", "Options", "Training"]
 
 STAGES = ("data", "add-tokens", "stage1", "sft", "selftrain", "rl", "eval")
 """In their order; `report` follows."""
-_A_PATH = re.compile(r"^[./~]|/.*/|\.(parquet|jsonl?|csv|tsv|arrow|gz|jinja2?|txt)$")
 
 
 class Context:
@@ -53,7 +52,7 @@ def _place(value: Any, info: ValidationInfo) -> Any:
         return str(path)
     if Path(value).is_absolute():
         return value  # what a stage makes is not there yet
-    if _A_PATH.search(value):
+    if is_source_of_files(value) and not value.isidentifier():
         raise ValueError(f"there is no {path}")
     return value
 

@@ -61,11 +61,13 @@ class Trained:
 
     Attributes:
         jobs: one after the other.
+        settings: the first one's words behind the recipe.
         model: the Hugging Face model that they leave.
         metrics: one JSON object per step, see `tw_plugins.pipeline.report_data.read_metrics`.
     """
 
     jobs: tuple[Job, ...]
+    settings: Sequence[str]
     model: Path
     metrics: Path
 
