@@ -42,4 +42,6 @@ def _parse(words: list[str]) -> None:
     while hasattr(command, "commands") and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]
         context = command.context_class(command, parent=context, info_name=command.name)
+    if hasattr(command, "commands"):
+        command.resolve_command(context, words or [""])
     command.parse_args(context, words)

@@ -40,7 +40,7 @@ class ToPlan(NamedTuple):
 
 
 def recipes_in(file: Path) -> list[ToPlan]:
-    """A recipe itself; of a pipeline's file those of its stages, each once.
+    """A recipe itself; of a pipeline's file those of its stages, but for a baseline's, which takes as much.
 
     Raises:
         PipelineError: the file cannot be what it says.
@@ -52,7 +52,10 @@ def recipes_in(file: Path) -> list[ToPlan]:
     plan = read_plan(file, Path(os.path.realpath(Path("runs") / file.stem)), {})
     model, gpu = plan.asked.model, plan.asked.hardware.gpu
     found = {}
+    baseline = plan.asked.rl.baseline if plan.asked.rl else None
     for training, trained in plan.trainings:
+        if training.recipe == baseline:
+            continue
         as_one_text = training.recipe.suffix == ".sh"  # how its planner takes flags
         words = [shlex.quote(word) if as_one_text else word for word in trained.settings]
         known = model if Path(model).is_dir() else Path(model).name

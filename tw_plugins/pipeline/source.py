@@ -61,9 +61,9 @@ def read_source(path: Path, given: Mapping[str, str], run: Path) -> Source:
         PipelineError: it is no YAML, no mapping, or names a variable that it does not have.
     """
     text = read_text(path)
-    loader = yaml.SafeLoader(text)
-    loader.name = str(path)
+    loader = None
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
             raise PipelineError(f"{path}:1: it must hold settings, as in `framework: verl`")
@@ -80,7 +80,8 @@ def read_source(path: Path, given: Mapping[str, str], run: Path) -> Source:
     except (yaml.YAMLError, RecursionError) as error:
         raise PipelineError(f"{path}:1: this is no YAML: {str(error).splitlines()[0]}") from error
     finally:
-        loader.dispose()
+        if loader:
+            loader.dispose()
     return Source(path, data, {**lines, (): 1}, values)
 
 
