@@ -58,7 +58,7 @@ class VerlTrainer:
     def rl(self, given: Training) -> Trained:
         """verl validates while it trains, and wants data for it."""
         if given.validation is None:
-            raise PipelineError("verl validates in RL: give rl.validation, problems with answers")
+            raise PipelineError("verl validates in RL: give rl.validation, problems with answers", ("rl",))
         settings = {
             "actor_rollout_ref.model.path": given.model,
             "data.train_files": given.data,

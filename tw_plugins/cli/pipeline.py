@@ -84,13 +84,17 @@ def read_plan(file: Path, folder: Path, given: dict[str, str]) -> Plan:
         PipelineError: something in it cannot be.
     """
     from tw_plugins.cli.own_commands import check_own
+    from tw_plugins.pipeline.errors import PipelineError
     from tw_plugins.pipeline.plan import planned
     from tw_plugins.pipeline.reading import read_pipeline
     from tw_plugins.pipeline.trainers import trainers
 
     known = trainers()
     asked, source = read_pipeline(file, {name: one.suffix for name, one in known.items()}, folder, given)
-    plan = planned(asked, known[asked.framework], folder)
+    try:
+        plan = planned(asked, known[asked.framework], folder)
+    except PipelineError as error:
+        raise PipelineError(f"{source.where(error.place)}: {error}") from error
     check_own(plan, source)
     return plan
 
@@ -103,12 +107,16 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _show(plan: Plan, start: str | None, until: str | None) -> None:
+    from tw_plugins.pipeline.fingerprints import fingerprints
+    from tw_plugins.pipeline.stages import Pipeline
     from tw_plugins.pipeline.written import script
 
     names = [stage.name for stage in plan.stages]
     first = names.index(start) if start in names else 0
     last = names.index(until) + 1 if until in names else len(names)
-    typer.echo(script(plan, plan.stages[first:last]), nl=False)
+    pipeline = Pipeline(plan.folder, fingerprints(plan), PlainConsole(quiet=True))
+    states = {stage.name: pipeline.state(stage.folder.name) for stage in plan.stages}
+    typer.echo(script(plan, plan.stages[first:last], states), nl=False)
 
 
 def _report(plan: Plan, seconds: dict[str, float], console: PlainConsole) -> None:

@@ -8,4 +8,12 @@ __all__ = ["PipelineError"]
 
 
 class PipelineError(UserError, ValueError):
-    """The message names the file, its line where there is one, and what to write instead."""
+    """The message says what to write instead, and where.
+
+    Attributes:
+        place: names of the part of the file, from the top, where the message does not have its line yet.
+    """
+
+    def __init__(self, message: str, place: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.place = place

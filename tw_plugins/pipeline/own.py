@@ -9,7 +9,11 @@ from collections.abc import Iterator, Sequence
 from tw_plugins.pipeline.errors import PipelineError
 from tw_plugins.pipeline.schema import Options
 
-__all__ = ["options_of", "own_command", "words_of"]
+__all__ = ["OWN", "options_of", "own_command", "words_of"]
+
+COMMANDS = ("data", "commands")
+OWN = [sys.executable, "-m", "tw_plugins.cli"]
+"""`threadweaver`, of this environment."""
 
 
 def words_of(line: str) -> list[str]:
@@ -21,9 +25,9 @@ def words_of(line: str) -> list[str]:
     try:
         words = shlex.split(line)
     except ValueError as error:
-        raise PipelineError(f"data.commands: {line!r} is no command: {error}") from error
+        raise PipelineError(f"{line!r} is no command: {error}", COMMANDS) from error
     if not words:
-        raise PipelineError("data.commands: one of them is empty: remove it")
+        raise PipelineError("one of the commands is empty: remove it", COMMANDS)
     return words
 
 
@@ -31,9 +35,6 @@ def own_command(words: Sequence[str]) -> list[str]:
     """With this environment's programs in the place of `threadweaver` and `python`."""
     first, *rest = words
     return [*{"threadweaver": OWN, "python": OWN[:1]}.get(first, [first]), *rest]
-
-
-OWN = [sys.executable, "-m", "tw_plugins.cli"]
 
 
 def options_of(options: Options) -> list[str]:

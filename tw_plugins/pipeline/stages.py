@@ -54,6 +54,14 @@ class Pipeline:
         marker = self._read(stage, DONE)
         return float(marker["seconds"]) if marker else None
 
+    def state(self, stage: str) -> str:
+        """In words, how far the stage of this name is."""
+        if self.done(stage) is not None:
+            return "done"
+        if self._read(stage, BEGUN):
+            return "begun"
+        return "done or begun with other settings" if is_there(self.path(stage) / BEGUN) else "not begun"
+
     def run(
         self, stages: Sequence[Stage], again: str | None = None, until: str | None = None
     ) -> dict[str, float]:

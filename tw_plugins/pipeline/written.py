@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from tw_plugins.pipeline.jobs import Job, search_path
 from tw_plugins.pipeline.plan import Plan, Planned
@@ -16,16 +17,23 @@ __all__ = ["COMMANDS", "FILE", "script", "write_run"]
 COMMANDS, FILE = "commands.sh", "pipeline.yaml"
 
 
-def script(plan: Plan, stages: Sequence[Planned]) -> str:
-    """All commands of the stages, one line each with its environment."""
+def script(plan: Plan, stages: Sequence[Planned], states: Mapping[str, str] = MappingProxyType({})) -> str:
+    """All commands of the stages, one line each with its environment.
+
+    Args:
+        states: by a stage's name, how far it is.
+    """
     python = search_path().partition(os.pathsep)[0]
     head = ["#!/usr/bin/env bash", "set -euo pipefail", f"cd {shlex.quote(str(Path.cwd()))}"]
     head += [f'export PATH={shlex.quote(python)}:"$PATH"']
-    return "\n".join([*head, *(line for stage in stages for line in _lines(stage))]) + "\n"
+    return (
+        "\n".join([*head, *(line for stage in stages for line in _lines(stage, states.get(stage.name)))])
+        + "\n"
+    )
 
 
-def _lines(stage: Planned) -> Iterator[str]:
-    yield f"\n# stage {stage.name}: {stage.title}"
+def _lines(stage: Planned, state: str | None) -> Iterator[str]:
+    yield f"\n# stage {stage.name}: {stage.title}{f' ({state})' if state else ''}"
     folders = {str(job.log.parent) for each in stage.rounds for job in each}
     yield shlex.join(["mkdir", "-p", *sorted(folders)])
     for each in stage.rounds:

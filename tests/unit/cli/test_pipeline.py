@@ -64,6 +64,27 @@ def test_an_edit_is_said_and_run(file: Path) -> None:
     assert "second" in (file.parent / "out" / "commands.sh").read_text()
 
 
+def test_a_dry_run_says_how_far_each_stage_is(file: Path) -> None:
+    def said(*options: str) -> str:
+        return next(
+            line for line in run(file, "--dry-run", *options).stdout.splitlines() if "# stage" in line
+        )
+
+    assert said().endswith("(not begun)")
+    assert run(file, "--set", "status=3").exit_code == 1
+    assert said("--set", "status=3").endswith("(begun)")
+    run(file)
+    assert said().endswith("(done)")
+    assert said("--set", "word=second").endswith("(done or begun with other settings)")
+
+
+def test_what_a_framework_misses_has_its_line(tmp_path: Path) -> None:
+    text = TEXT.replace("  validation: {verl: owner/held-out}\n", "")
+    done = run(write(tmp_path, text), "--dry-run")
+    line = text[: text.index("\nrl:")].count("\n") + 2
+    assert done.exit_code == 2 and f"my.yaml:{line}: verl validates in RL: give rl.validation" in done.stderr
+
+
 def test_from_runs_again_and_restart_all(file: Path) -> None:
     for options in ((), ("--from", "data"), ("--restart",), ("--until", "data")):
         assert run(file, *options).exit_code == 0
