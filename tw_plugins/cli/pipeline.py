@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,7 +59,7 @@ def run(
         _show(plan, start, until)
         return
     if restart:
-        shutil.rmtree(folder, ignore_errors=True)
+        start = plan.stages[0].name
     try:
         seconds = run_plan(plan, console, None if start == REPORT else start, until)
     except JobFailed as error:

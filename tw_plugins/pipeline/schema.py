@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from tw_plugins.datasets.rows import is_source_of_files
 from tw_plugins.settings import closest
+from tw_plugins.verifiers.names import MATH
 
 __all__ = ["STAGES", "Asked", "Context", "Evaluation", "Options", "Training"]
 
@@ -67,6 +68,13 @@ def _recipe(value: Any, info: ValidationInfo) -> Any:
     if suffix and path.suffix != suffix:
         raise ValueError(f"recipes of {_context(info).framework} end in {suffix}, and {path.name} does not")
     return path
+
+
+def _verifier(value: Any, info: ValidationInfo) -> Any:
+    """`file.py:function` of the file's own folder; Ray's workers stand in another."""
+    file, separator, function = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    path = Path(os.path.abspath(_context(info).folder / Path(file).expanduser()))
+    return f"{path}:{function}" if separator and file.endswith(".py") and path.is_file() else value
 
 
 def _words(value: Any) -> Any:
@@ -232,7 +240,7 @@ class Asked(Section):
     model: Place
     chat_template: MaybePlace = None
     seed: int = Field(default=0, ge=0)
-    verifier: str = "math"
+    verifier: Annotated[str, BeforeValidator(_verifier)] = MATH
     hardware: Hardware = Hardware()
     environment: dict[str, Annotated[str, BeforeValidator(_text)]] = {}
     stall_minutes: float | None = Field(default=None, gt=0)

@@ -85,6 +85,21 @@ def test_what_a_framework_misses_has_its_line(tmp_path: Path) -> None:
     assert done.exit_code == 2 and f"my.yaml:{line}: verl validates in RL: give rl.validation" in done.stderr
 
 
+def test_a_folder_of_something_else_is_left_alone(file: Path) -> None:
+    kept = file.parent / "out" / "data" / "mine"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    for options in ((), ("--restart",), ("--from", "data")):
+        done = run(file, *options)
+        assert done.exit_code == 2 and "something else than a run" in done.stderr and kept.exists()
+
+
+def test_a_framework_that_is_not_here_is_said_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tw_plugins.cli.pipeline_run.installed", lambda name: None)
+    done = run(write(tmp_path))
+    assert done.exit_code == 2 and "verl is not installed in this environment" in done.stderr
+
+
 def test_from_runs_again_and_restart_all(file: Path) -> None:
     for options in ((), ("--from", "data"), ("--restart",), ("--until", "data")):
         assert run(file, *options).exit_code == 0

@@ -41,6 +41,12 @@ def test_paths_are_of_the_files_folder_and_names_stay(tmp_path: Path) -> None:
     assert asked.eval and (asked.model, asked.eval.data) == ("owner/model", "aime24")
 
 
+def test_a_verifier_of_the_files_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").touch()
+    assert read(tmp_path, TEXT.replace("choice", "mine.py:verify")).verifier == f"{tmp_path}/mine.py:verify"
+    assert read(tmp_path, TEXT.replace("choice", "package.mine:verify")).verifier == "package.mine:verify"
+
+
 def test_a_run_and_what_is_for_the_framework(tmp_path: Path) -> None:
     text = TEXT.replace('"optim.lr=${lr}"', '"data.train_files=${run}/x", "a=${data.y}", "b=$${lr}"')
     asked = read(tmp_path, text)
