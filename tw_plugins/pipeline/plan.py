@@ -261,7 +261,7 @@ def _selftrain(plan: Plan, given: schema.Selftrain, model: str) -> str:
 
 def _rl(plan: Plan, given: schema.RL, model: str, baseline: str) -> None:
     folder, rl = plan.path("rl"), plan.trainer.rl
-    more = {"validation": given.validation}
+    more: dict[str, Any] = {"validation": given.validation}
     own = {**more, "settings": [*given.settings, *given.p_grpo]}
     lines = [plan.train(rl, "P-GRPO, fork-join", folder / "threads", given, model, given.data, **own)]
     files, title = [*plan.trainer.files(given.recipe)], "RL: P-GRPO with fork-join rollouts"
