@@ -25,7 +25,7 @@ import psutil
 
 from recipes.quickstart.seed_figures import table
 from recipes.quickstart.seeds import read_entry
-from recipes.quickstart.settings import FAST, FULL, SFT_CHECKPOINTS, Settings
+from recipes.quickstart.settings import SFT_CHECKPOINTS, Settings, settings_of
 from tests.support.commands import ROOT
 from tw_plugins.pipeline.jobs import earlier
 from tw_plugins.pipeline.leftovers import SEGMENTS, SHARED_MEMORY, Session
@@ -168,7 +168,7 @@ def main() -> None:
     before = _temporary()
     chaos = Chaos([*command, "--out", str(asked.out)], folder, random.Random(asked.seed))
     chaos.run(asked.kills, asked.longest)
-    chaos.problems += made_twice(folder, FAST if fast else FULL, asked.kills)
+    chaos.problems += made_twice(folder, settings_of(fast=bool(fast)), asked.kills)
     chaos.problems += left_behind(chaos.sessions, before)
     if asked.against and not chaos.problems:
         print(table([read_entry(folder), read_entry(asked.against)]))

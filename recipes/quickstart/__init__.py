@@ -3,6 +3,7 @@
     data ─▶ SFT (with threads) ─▶ P-GRPO, fork-join rollouts ─▶ ┐
        └──▶ SFT (sequential) ──▶ GRPO, plain rollouts ────────▶ ┴─▶ evaluation ─▶ report.html
 
-Both lines get the same problems and the same number of steps; they run side by side, one core each. Stages
-that are done are not run again, so a run that was stopped goes on where it was.
+Both lines get the same problems and the same number of steps; they run side by side, one core each. All
+of it is `quickstart.yaml`, a file of `threadweaver pipeline run`; the code here is the toy's own: settings,
+seeds, promises and pages.
 """

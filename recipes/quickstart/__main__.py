@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from recipes.quickstart import pipeline
 from recipes.quickstart.choices import FRAMEWORKS, OUT, check_framework, run_folder
+from recipes.quickstart.made import write_made
+from recipes.quickstart.plan import DEFAULT_STAGES, STAGES, plan_of
 from recipes.quickstart.settings import settings_of
-from recipes.quickstart.stages import DEFAULT_STAGES, STAGES
 from recipes.quickstart.summary import judged, summary, verdict
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.ending import OneLineCommand
+from tw_plugins.cli.pipeline_run import run_plan
 from tw_plugins.pipeline.jobs import JobFailed
+from tw_plugins.pipeline.report_data import build_report
 from tw_plugins.storage.files import is_there
 
 
@@ -49,16 +52,17 @@ def main(
     folder = run_folder(out, framework, fast, seed)
     if restart and is_there(folder):
         shutil.rmtree(folder)
+    plan = plan_of(framework, folder, seed, fast, chosen)
     try:
-        report = pipeline.run(framework, folder, settings, console, chosen)
+        seconds = run_plan(plan, console, until=chosen[-1], after={"eval": write_made})
     except JobFailed as error:
         console.print(f"error: {error}", style="red", soft_wrap=True)
         console.print("What was done before is kept: run the same command again to go on.")
         raise typer.Exit(1) from error
-    if report is None:
+    if "eval" not in chosen:
         console.print(f"{', '.join(chosen)} done in {folder}", soft_wrap=True)
         return
-    report = judged(report, settings.smoke)
+    report = judged(build_report(plan, seconds, asdict(settings)), settings.smoke)
     summary(folder, report, console)
     others = " or ".join(f"FRAMEWORK={name}" for name in FRAMEWORKS if name != framework)
     console.print(f"the same on the other framework: make quickstart {others}")

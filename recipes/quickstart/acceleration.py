@@ -8,29 +8,26 @@ and greedy decoding shows only whether it is more than a half.
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, cast, get_args
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
 
-from recipes.quickstart.eval_jobs import eval_job
-from recipes.quickstart.pipeline import Framework
+from recipes.quickstart.plan import plan_of
 from recipes.quickstart.settings import Settings, settings_of
-from recipes.quickstart.stages import fingerprints
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.ending import OneLineCommand
-from tw_plugins.cli.progress import progress_bars
+from tw_plugins.cli.pipeline_run import run_plan
 from tw_plugins.evaluation.records import EvalRecord, read_records
 from tw_plugins.evaluation.run import record_file
-from tw_plugins.pipeline.jobs import run_side_by_side
-from tw_plugins.pipeline.stages import Pipeline, Stage
+from tw_plugins.pipeline.plan import Plan
 from tw_plugins.reward import Acceleration
+from tw_plugins.storage.atomic import whole
 from tw_plugins.storage.parquet import write_parquet
 from tw_plugins.toy.dataset import Mixture, make_dataset
 from tw_plugins.toy.digits import STANDARD, Sizes
@@ -65,55 +62,57 @@ def both_shapes(seed: int, fast: bool) -> Settings:
     return replace(settings, preset=replace(settings.preset, sft=sft, rl_decomposable=1.0))
 
 
-def compare(name: str, folder: Path, settings: Settings, console: Console) -> dict[str, Records]:
+def planned_with(framework: str, folder: Path, seed: int, fast: bool) -> Plan:
+    """The quickstart's plan, with RL once for each bonus in the place of P-GRPO and its baseline.
+
+    Evaluation samples at RL's temperature, and no clock is read.
+    """
+    plan = plan_of(framework, folder, seed, fast)
+    asked, trainer = plan.asked, plan.trainer
+    assert asked.sft and asked.rl and asked.eval
+    data = str(plan.path("data") / "sft.parquet")
+    sft = plan.train(trainer.sft, "SFT with threads", plan.path("sft"), asked.sft, asked.model, data)
+    runs = {}
+    for bonus in BONUSES:
+        wanted = plan_of(framework, folder, seed, fast, acceleration=bonus).asked.rl
+        assert wanted
+        to, settings = plan.path("rl") / bonus, [*wanted.settings, *wanted.p_grpo]
+        more = {"validation": wanted.validation, "settings": settings}
+        runs[bonus] = plan.train(
+            trainer.rl, f"P-GRPO, {bonus}", to, wanted, str(sft.model), wanted.data, **more
+        )
+    plan.models = {"SFT": str(sft.model), **{bonus: str(run.model) for bonus, run in runs.items()}}
+    plan.stages = []
+    plan.add("sft", f"SFT, seed {seed}", [[*sft.jobs]], trainer.files(asked.sft.recipe))
+    plan.add(
+        "rl",
+        f"RL with {' and '.join(BONUSES)}, seed {seed}",
+        [[job for run in runs.values() for job in run.jobs]],
+        trainer.files(asked.rl.recipe),
+    )
+    options = {**asked.eval.options, "temperature": settings_of(seed, fast).rl_temperature}
+    evaluation = asked.eval.model_copy(update={"options": options})
+    rounds = [plan.evaluations(plan.path("eval"), evaluation.data, evaluation)]
+    plan.add("eval", f"evaluation, seed {seed}", rounds)
+    return plan
+
+
+def compare(name: str, folder: Path, seed: int, fast: bool, console: Console) -> dict[str, Records]:
     """SFT, then RL and evaluation with each bonus; stages that are done are kept.
 
     Returns:
         Bonus ("SFT" for the model before RL) → what forking does → records in parallel mode.
     """
-    framework = cast(Framework, importlib.import_module(f"recipes.quickstart.{name}_jobs"))
-    pipeline = Pipeline(folder, fingerprints(settings, name), console)
-    data, sft, rl, evaluation = (pipeline.path(stage) for stage in ("data", "sft", "rl", "eval"))
-    start, held_out = framework.sft_model(sft, settings), data / "eval.parquet"
-
-    def train_sft(to: Path) -> None:
-        job = framework.sft_job("SFT with threads", to, data / "model", data / "sft.parquet", settings)
-        run_side_by_side([job], progress_bars(console))
-
-    def train_rl(to: Path) -> None:
-        jobs = [
-            framework.rl_job(
-                f"P-GRPO, {bonus}", to / bonus, False, start, data / "rl.parquet", held_out,
-                replace(settings, acceleration=bonus),
-            )
-            for bonus in BONUSES
-        ]  # fmt: skip
-        run_side_by_side(jobs, progress_bars(console))
-
-    models = {"SFT": start, **{bonus: framework.rl_model(rl / bonus, settings) for bonus in BONUSES}}
-
-    def evaluate(to: Path) -> None:
-        jobs = [
-            eval_job(title, to / title, model, held_out, settings, settings.rl_temperature)
-            for title, model in models.items()
-        ]
-        run_side_by_side(jobs, progress_bars(console))
-
-    pipeline.run(
-        [
-            Stage(
-                "data",
-                f"problems of both shapes, seed {settings.seed}",
-                lambda to: write_problems(to, settings),
-            ),
-            Stage("sft", f"SFT, seed {settings.seed}", train_sft, resumable=True),
-            Stage("rl", f"RL with {' and '.join(BONUSES)}, seed {settings.seed}", train_rl, resumable=True),
-            Stage("eval", f"evaluation, seed {settings.seed}", evaluate, resumable=True),
-        ]
-    )
+    settings = both_shapes(seed, fast)
+    data = folder / "data"
+    if not data.is_dir():
+        with whole(data) as unfinished:
+            write_problems(unfinished, settings)
+    plan = planned_with(name, folder, seed, fast)
+    run_plan(plan, console)
     return {
-        title: _by_shape(read_records(record_file(evaluation / title, "parallel")), settings)
-        for title in models
+        title: _by_shape(read_records(record_file(plan.path("eval") / title, "parallel")), settings)
+        for title in plan.models
     }
 
 
@@ -159,7 +158,7 @@ def main(
     results = {}
     for one in seed or (0, 1, 2):
         folder = out / f"{framework}{'-fast' if fast else ''}-seed{one}"
-        results[one] = compare(framework, Path(os.path.realpath(folder)), both_shapes(one, fast), console)
+        results[one] = compare(framework, Path(os.path.realpath(folder)), one, fast, console)
     console.print(table(results), soft_wrap=True)
 
 

@@ -22,12 +22,13 @@ from rich.text import Text
 
 from recipes.quickstart.choices import OUT, check_framework, run_folder
 from recipes.quickstart.made import made_here, read_made
+from recipes.quickstart.plan import DEFAULT_STAGES, plan_of
 from recipes.quickstart.seed_figures import Entry, entry_of, failed, reached, table
 from recipes.quickstart.settings import settings_of
-from recipes.quickstart.stages import DEFAULT_STAGES, fingerprints
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.ending import OneLineCommand
 from tw_plugins.pages.report import JSON_NAME, read_report
+from tw_plugins.pipeline.fingerprints import fingerprints
 from tw_plugins.pipeline.stages import DONE, Pipeline
 from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.files import is_there, read_text
@@ -43,7 +44,8 @@ def run_command(command: Sequence[str]) -> int:
 
 def finished(folder: Path, framework: str, seed: int, fast: bool) -> bool:
     """Whether every stage of these settings and recipes is done and the report is of the last one."""
-    run = Pipeline(folder, fingerprints(settings_of(seed, fast), framework), PlainConsole(quiet=True))
+    plan = plan_of(framework, folder, seed, fast)
+    run = Pipeline(folder, fingerprints(plan), PlainConsole(quiet=True))
     report, evaluated = folder / JSON_NAME, run.path(DEFAULT_STAGES[-1]) / DONE
     return (
         all(run.done(stage) is not None for stage in DEFAULT_STAGES)

@@ -1,36 +1,34 @@
-"""How long everything runs: the full quickstart and the smoke run."""
+"""How long everything runs: the full quickstart and the smoke run, as their files say it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from tw_plugins.pipeline.source import read_source
 from tw_plugins.reward import Acceleration
-from tw_plugins.toy.preset import SMOKE_PRESET, STANDARD_PRESET, Preset
+from tw_plugins.storage.files import read_text
+from tw_plugins.toy.preset import PRESETS, SMOKE_PRESET, Preset
 
+HERE = Path(__file__).parent
+FILE, FAST_FILE = HERE / "quickstart.yaml", HERE / "fast.yaml"
 SFT_CHECKPOINTS = 10
 """In one SFT; RL has one each step."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One run of the quickstart.
+    """One run of the quickstart: variables of `quickstart.yaml`, where each has its meaning.
 
     Attributes:
         preset: problems and model.
-        sft_lr, rl_lr: peaks of cosine schedules; RL's has no warm-up and ends at 30 %.
-        rl_steps, rl_prompts, rl_samples: updates, prompts per update, trajectories per prompt.
-        rl_temperature: of the rollouts; below 1 fewer slips of so small a model drown what a fork earns.
-        micro_batch: rows that go through the model at once in SFT (their lengths are alike) and in RL.
-        selftrain_samples, selftrain_steps, selftrain_lr: of the stage `selftrain`: samples per RL prompt, and
-            SFT on what is kept of them.
-        max_tokens: joined response, in tokens.
-        wall_clock_problems: decomposable problems that the compared models decode back to back for the clock.
+        selftrain_samples, selftrain_steps, selftrain_lr: of the stage `selftrain`.
         acceleration: what P-GRPO's bonus pays for, see `tw_plugins.reward.RewardSettings`.
-        seed: of the problems, the model and the rollouts.
     """
 
     preset: Preset
@@ -61,7 +59,7 @@ class Settings:
         return self.preset.sft_rows // self.preset.sft_batch
 
     def fingerprint(self) -> str:
-        """Changes whenever a setting changes; records of seeds have it, stages their own (`stages.py`)."""
+        """Changes whenever a setting changes; records of seeds have it, stages have their own."""
         return fingerprint_of(asdict(self))
 
 
@@ -70,40 +68,28 @@ def fingerprint_of(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
-FULL = Settings(
-    preset=STANDARD_PRESET,
-    sft_lr=2e-3,
-    sft_micro_batch=4,
-    rl_lr=2e-3,
-    rl_steps=10,
-    rl_prompts=12,
-    rl_samples=8,
-    rl_temperature=0.7,
-    rl_micro_batch=8,
-    selftrain_samples=4,
-    selftrain_steps=16,
-    selftrain_lr=3e-4,
-    max_tokens=512,
-    wall_clock_problems=30,
-)
-FAST = Settings(
-    preset=SMOKE_PRESET,
-    sft_lr=3e-3,
-    sft_micro_batch=4,
-    rl_lr=1e-4,
-    rl_steps=2,
-    rl_prompts=4,
-    rl_samples=4,
-    rl_temperature=0.7,
-    rl_micro_batch=8,
-    selftrain_samples=2,
-    selftrain_steps=1,
-    selftrain_lr=3e-4,
-    max_tokens=256,
-    wall_clock_problems=2,
-)
-
-
-def settings_of(seed: int, fast: bool) -> Settings:
+def settings_of(seed: int = 0, fast: bool = False) -> Settings:
     """Those of one run, in full or as a smoke run."""
-    return replace(FAST if fast else FULL, seed=seed)
+    variables = _variables(seed, fast)
+    given = {one.name: variables[one.name] for one in fields(Settings) if one.name != "preset"}
+    return Settings(preset=PRESETS[variables["preset"]], **given)
+
+
+@cache
+def _variables(seed: int, fast: bool) -> Mapping[str, Any]:
+    return read_source(FILE, given_of(seed, fast), HERE).variables
+
+
+def given_of(seed: int, fast: bool) -> dict[str, str]:
+    """What a run gives `quickstart.yaml` in the place of its own variables."""
+    import yaml
+
+    smoke = yaml.load(read_text(FAST_FILE), Loader=yaml.BaseLoader) if fast else {}
+    return {**smoke, "seed": str(seed)}
+
+
+def job_environment() -> dict[str, str]:
+    """What every command of the quickstart gets, whatever its framework."""
+    import yaml
+
+    return dict(yaml.load(read_text(FILE), Loader=yaml.BaseLoader)["environment"])

@@ -16,7 +16,8 @@ from tw_plugins.evaluation.records import write_records
 from tw_plugins.pages.report import write_report
 
 EXTRAS_BRING = (
-    "torch transformers tokenizers safetensors pyarrow datasets vllm ray psutil wrapt verl openrlhf"
+    "torch transformers tokenizers safetensors pyarrow datasets vllm ray psutil wrapt verl openrlhf "
+    "pydantic yaml"
 )
 WITHOUT = f"""
 import sys
@@ -78,6 +79,7 @@ def test_it_works(folder: Path, command: str, shown: str) -> None:
         ("rollout --model m --prompt hi", "torch"),
         ("data add-tokens --model m --out o", "torch"),
         ("data toy --out o", "data"),
+        ("pipeline run p.yaml", "pipeline"),
         ("data stage1 t.jsonl --out s --base-url http://127.0.0.1:9/v1 --model m", "data"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import re
@@ -16,11 +15,14 @@ import pytest
 import torch
 
 from recipes.quickstart.__main__ import FRAMEWORKS
-from recipes.quickstart.report_data import curve, read_metrics
-from recipes.quickstart.settings import FAST
+from recipes.quickstart.plan import plan_of
+from recipes.quickstart.settings import settings_of
 from tw_plugins.adapter.versions import installed
 from tw_plugins.pages.report import check
 from tw_plugins.pipeline.leftovers import Session
+from tw_plugins.pipeline.report_data import curve, read_metrics
+
+FAST = settings_of(fast=True)
 
 
 @pytest.mark.timeout(1200)
@@ -71,11 +73,10 @@ def kill_in_rl(command: list[str], folder: Path, framework: str) -> list[Session
 
 def check_steps(folder: Path, framework: str) -> None:
     """Both lines have their models and steps; on verl the second step is the optimizer's second."""
-    jobs = importlib.import_module(f"recipes.quickstart.{framework}_jobs")
-    for line in ("threads", "sequential"):
-        metrics = jobs.metrics_file(folder / "rl" / line)
-        assert jobs.rl_model(folder / "rl" / line, FAST).is_dir()
-        assert len(curve(read_metrics(metrics), "threadweaver/score/mean")) >= FAST.rl_steps - 1
+    plan = plan_of(framework, folder, fast=True)
+    for line in ("rl", "baseline"):
+        assert Path(plan.models[line]).is_dir()
+        assert len(curve(read_metrics(plan.metrics[line]), "threadweaver/score/mean")) >= FAST.rl_steps - 1
     if framework == "verl":
         optimizer = "checkpoints/global_step_2/actor/optim_world_size_1_rank_0.pt"
         state = torch.load(folder / "rl" / "threads" / optimizer, weights_only=False)

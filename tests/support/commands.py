@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from recipes.quickstart.environment import ENVIRONMENT
+from recipes.quickstart.settings import job_environment
 from tests.support.root import ROOT
 
 TIME_LIMIT_S = 600
@@ -36,7 +36,13 @@ def run(
     log = folder / "log.txt"
     process = subprocess.Popen(
         command,
-        env={**os.environ, **ENVIRONMENT, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), **environment},
+        env={
+            **os.environ,
+            **job_environment(),
+            "PYTHON": sys.executable,
+            "PYTHONPATH": str(ROOT),
+            **environment,
+        },
         cwd=folder,
         stdout=log.open("w"),
         stderr=subprocess.STDOUT,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from recipes.quickstart.environment import ENVIRONMENT
+from recipes.quickstart.settings import job_environment
 from tests.support.root import ROOT
 
 
@@ -24,7 +24,7 @@ def raylets(count: int, ray_folder: str, environment: Mapping[str, str], **node:
     options = {"node_ip_address": "127.0.0.1", **node}
     with pytest.MonkeyPatch.context() as patched:
         ours = {"RAY_TMPDIR": ray_folder, "PYTHONPATH": str(ROOT)}
-        for name, value in {**ENVIRONMENT, **ours, **environment}.items():
+        for name, value in {**job_environment(), **ours, **environment}.items():
             patched.setenv(name, value)
         cluster = Cluster(initialize_head=True, head_node_args={**options, "include_dashboard": False})
         try:

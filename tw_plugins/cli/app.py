@@ -27,6 +27,7 @@ from tw_plugins.cli.options import (
     TensorParallel,
     TopP,
 )
+from tw_plugins.cli.pipeline import pipeline
 from tw_plugins.cli.view import view
 
 app = typer.Typer(
@@ -109,7 +110,10 @@ def rollout(
 
 @app.command()
 def plan(
-    recipe: Annotated[Path, typer.Argument(help="A verl recipe (YAML) or an OpenRLHF one (shell script).")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(help="A verl recipe (YAML), an OpenRLHF one (shell script), or a pipeline's file."),
+    ],
     settings: Annotated[
         list[str] | None,
         typer.Argument(help="On top of it, as the framework takes them; flags after --."),
@@ -117,7 +121,12 @@ def plan(
     model: Annotated[
         str | None, typer.Option(help="Folder with a config.json, or e.g. Qwen3-8B; else the recipe's.")
     ] = None,
-    gpu: Annotated[str, typer.Option(help="rtx4090, l4, a100-40, l40s, a100, h100, h200 or b200.")] = "h100",
+    gpu: Annotated[
+        str | None,
+        typer.Option(
+            help="rtx4090, l4, a100-40, l40s, a100, h100, h200 or b200; else the pipeline's, or h100."
+        ),
+    ] = None,
     gpus: Annotated[int | None, typer.Option(min=1, help="On a node; else the recipe's.")] = None,
     nodes: Annotated[int | None, typer.Option(min=1, help="Else the recipe's.")] = None,
     mean_tokens: Annotated[
@@ -133,24 +142,27 @@ def plan(
     Ends with status 0 when it fits, else with 1 and the settings that make it fit.
     """
     from tw_plugins.bench.update import device_named
-    from tw_plugins.cli.plan import show, show_measured
+    from tw_plugins.cli.plan import recipes_in, show, show_measured
     from tw_plugins.planning import config_of
     from tw_plugins.planning import plan as planned
     from tw_plugins.planning.hardware import cluster_for
     from tw_plugins.planning.planners import job_of
 
     console = PlainConsole()
-    with console.working("planning"):
-        job = job_of(recipe, settings or [], gpus or 8)
-        cluster, config = (
-            cluster_for(gpu, gpus or job.gpus_per_node, nodes or job.nodes),
-            config_of(model or job.model),
-        )
-        found = planned(job, config, cluster, mean_tokens)
-    show(found, cluster, console)
-    if measure is not None:
-        show_measured(found, config, measure, device_named(None), console)
-    raise typer.Exit(0 if found.fits else 1)
+    fits = True
+    for one in recipes_in(recipe):
+        with console.working("planning"):
+            job = job_of(one.recipe, [*one.settings, *(settings or [])], gpus or 8)
+            cluster, config = (
+                cluster_for(gpu or one.gpu, gpus or job.gpus_per_node, nodes or job.nodes),
+                config_of(model or one.model or job.model),
+            )
+            found = planned(job, config, cluster, mean_tokens)
+        show(found, cluster, console)
+        if measure is not None:
+            show_measured(found, config, measure, device_named(None), console)
+        fits = fits and found.fits
+    raise typer.Exit(0 if fits else 1)
 
 
 @app.command()
@@ -164,6 +176,7 @@ def report(
 
 
 app.add_typer(data, name="data")
+app.add_typer(pipeline, name="pipeline")
 app.add_typer(evaluation, name="eval")
 app.add_typer(bench, name="bench")
 app.add_typer(view, name="view")

@@ -17,7 +17,7 @@ from tw_plugins.engines import VLLMEngine
 from tw_plugins.engines.choice import quiet_vllm
 from tw_plugins.engines.placement import side_by_side
 from tw_plugins.evaluation.clock.figures import clock_figures, clock_line
-from tw_plugins.evaluation.clock.file import append_pair, clock_file, salvage_pairs
+from tw_plugins.evaluation.clock.file import SUMMARY, append_pair, clock_file, salvage_pairs
 from tw_plugins.evaluation.clock.pairs import Pair, Side, time_pairs
 from tw_plugins.evaluation.problems import EvalProblem, decomposable_places
 from tw_plugins.evaluation.resume import asked_for, check_settings, missing
@@ -29,7 +29,6 @@ __all__ = ["SUMMARY", "clock_models", "run"]
 
 logger = logging.getLogger(__name__)
 
-SUMMARY = "summary.json"
 MODES: tuple[Mode, Mode] = ("parallel", "autoregressive")
 WARM_UP = 2  # problems decoded by both before the clock is read
 HALF = {"gpu_memory_utilization": 0.45}  # two engines on one GPU

@@ -66,13 +66,14 @@ def add_tokens(
     model: Annotated[str, typer.Option(help="Folder or name of a Hugging Face causal LM.")],
     out: Annotated[Path, typer.Option(help="Folder to write, which must not exist.")],
     trust_remote_code: Annotated[bool, typer.Option(help="Run the model's own code.")] = False,
+    chat_template: Template = None,
 ) -> None:
     """Write MODEL with ThreadWeaver's control tokens to OUT, as training needs it."""
     from tw_plugins.data.add_tokens import add_tokens
 
     console = PlainConsole()
     with console.working(model):
-        added = add_tokens(model, out, trust_remote_code)
+        added = add_tokens(model, out, trust_remote_code, chat_template)
     ids = sorted(added.ids.values())
     new = f"{len(ids)} control tokens added, ids {ids[0]}–{ids[-1]}" if ids else "had all control tokens"
     rows = f"embedding {added.rows_before} → {added.rows} rows"

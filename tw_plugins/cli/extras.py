@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 __all__ = ["missing_extra"]
 
 DISTRIBUTION = "tw-plugins"
+IMPORTED_AS = {"yaml": "pyyaml"}
 
 
 def missing_extra(error: Exception) -> str | None:
@@ -16,6 +17,7 @@ def missing_extra(error: Exception) -> str | None:
         One line that names the extra; None for any other error, and for a package that no extra brings.
     """
     name = error.name if isinstance(error, ModuleNotFoundError) else None
+    name = IMPORTED_AS.get(name or "", name)
     holding = {extra: names for extra, names in _extras().items() if name in names} if name else {}
     if not holding:
         return None

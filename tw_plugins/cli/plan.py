@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
@@ -13,15 +18,54 @@ from tw_plugins.planning import GIB, Cluster, Plan
 from tw_plugins.planning.activations import DEPTHS, peak_of_step, training_step, with_layers
 from tw_plugins.planning.duration import ASSUMED
 from tw_plugins.planning.plan import FORKED
+from tw_plugins.storage.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tw_plugins.cli.console import PlainConsole
 
-__all__ = ["measured", "show", "show_measured"]
+__all__ = ["ToPlan", "measured", "recipes_in", "show", "show_measured"]
 
 TINY = 16  # tokens of the warm-up before memory is measured
+
+
+class ToPlan(NamedTuple):
+    """A recipe with settings on top, in its framework's words, for a model on GPUs of a name."""
+
+    recipe: Path
+    settings: Sequence[str] = ()
+    model: str | None = None
+    gpu: str = "h100"
+
+
+def recipes_in(file: Path) -> list[ToPlan]:
+    """A recipe itself; of a pipeline's file those of its stages, but for a baseline's, which takes as much.
+
+    Raises:
+        PipelineError: the file cannot be what it says.
+    """
+    if file.suffix not in (".yaml", ".yml") or not _is_pipeline(file):
+        return [ToPlan(file)]
+    from tw_plugins.cli.pipeline import read_plan
+
+    plan = read_plan(file, Path(os.path.realpath(Path("runs") / file.stem)), {})
+    model, gpu = plan.asked.model, plan.asked.hardware.gpu
+    found = {}
+    baseline = plan.asked.rl.baseline if plan.asked.rl else None
+    for training, trained in plan.trainings:
+        if training.recipe == baseline:
+            continue
+        as_one_text = training.recipe.suffix == ".sh"  # how its planner takes flags
+        words = [shlex.quote(word) if as_one_text else word for word in trained.settings]
+        known = model if Path(model).is_dir() else Path(model).name
+        found[training.recipe] = ToPlan(training.recipe, words, known, gpu)
+    return list(found.values())
+
+
+def _is_pipeline(file: Path) -> bool:
+    """Whether a YAML names a framework; verl's own never do."""
+    return re.search(r"^framework:", read_text(file), re.MULTILINE) is not None
 
 
 def show(plan: Plan, cluster: Cluster, console: PlainConsole) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tw_plugins.adapter.model_folder import check_model_folder
+from tw_plugins.datasets.template import with_template
 from tw_plugins.errors import UserError
 from tw_plugins.storage.atomic import whole
 from tw_plugins.trajectory import TAGS, ControlTokens
@@ -44,7 +45,9 @@ class Added:
     ends: Ends
 
 
-def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
+def add_tokens(
+    model: str, out: Path, trust_remote_code: bool = False, chat_template: str | None = None
+) -> Added:
     """Write the model to ``out`` with the tags that its tokenizer or embedding lacks, and one end of turn.
 
     One that lacks none, has a multiple of 64 rows and agrees on its end is written as it is. ``out`` is there
@@ -53,9 +56,11 @@ def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
     Args:
         model: folder or name of a causal LM with its tokenizer.
         out: folder that does not exist yet.
+        chat_template: what `with_template` takes, in the place of the tokenizer's own.
 
     Raises:
         ModelFolderError: the folder is that of something else.
+        ChatTemplateError, FileError, OSError: there is no such chat template.
         AddTokensError: the model cannot be loaded; its tokenizer cannot write a tag; ``out`` exists or
             cannot be written.
         ControlTokenError: the tokenizer has a tag as several ids, or no EOS.
@@ -74,6 +79,7 @@ def add_tokens(model: str, out: Path, trust_remote_code: bool = False) -> Added:
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise AddTokensError(f"no tokenizer and model can be loaded from {model}: {reason}") from error
+    with_template(tokenizer, chat_template)
     vocabulary = tokenizer.get_vocab()
     before = network.get_input_embeddings().weight.shape[0]
     missing = [tag for tag in TAGS if tag not in vocabulary]

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -37,19 +38,27 @@ class Job:
         command, env: what to run; `env` is added to ours.
         log: file for all output.
         counters: files that get one line per step.
-        steps: lines in `counters` at the end.
+        steps: lines in `counters` at the end; None where nobody knows.
         stall_s: seconds without a new line after which the job counts as hung.
         overwrites: it begins its counters anew when it goes on; ours are then kept in `earlier(counter)`.
+        resume: further words once this file is there, for a command that must be asked to go on.
     """
 
     name: str
     command: Sequence[str]
     log: Path
     counters: Sequence[Path]
-    steps: int
+    steps: int | None
     env: Mapping[str, str] = field(default_factory=dict)
     stall_s: float = 600.0
     overwrites: bool = False
+    resume: tuple[Path, Sequence[str]] | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """The command as it is started now."""
+        more = self.resume[1] if self.resume and self.resume[0].exists() else ()
+        return [*self.command, *more]
 
     @property
     def ended(self) -> Path:
@@ -60,6 +69,11 @@ class Job:
     def running(self) -> Path:
         """Names the session while the command runs."""
         return self.log.with_suffix(".process")
+
+
+def search_path() -> str:
+    """Where a job's scripts find `python`: in this environment, also where nobody has activated it."""
+    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
 def earlier(counter: Path) -> Path:
@@ -92,6 +106,7 @@ class _Running:
     def __init__(self, job: Job, stack: ExitStack, bars: Progress) -> None:
         self.job, self.bars = job, bars
         self.bar = bars.add_task(job.name, total=job.steps)
+        job.log.parent.mkdir(parents=True, exist_ok=True)
         if left := Session.read(job.running):
             left.end()
         if job.overwrites:
@@ -101,9 +116,10 @@ class _Running:
                 counter.unlink()
         log = stack.enter_context(job.log.open("ab"))
         scratch = scratch_folder()
-        env = {**os.environ, **job.env, "TMPDIR": str(scratch), "RAY_TMPDIR": str(scratch)}
+        temporary = {"TMPDIR": str(scratch), "RAY_TMPDIR": str(scratch)}
+        env = {**os.environ, "PATH": search_path(), **job.env, **temporary}
         self.process = subprocess.Popen(
-            job.command,
+            job.words,
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

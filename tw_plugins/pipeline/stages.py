@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,19 +54,44 @@ class Pipeline:
         marker = self._read(stage, DONE)
         return float(marker["seconds"]) if marker else None
 
-    def run(self, stages: list[Stage]) -> dict[str, float]:
-        """Run what is not done yet; returns seconds by stage, of earlier runs too."""
+    def state(self, stage: str) -> str:
+        """In words, how far the stage of this name is."""
+        if self.done(stage) is not None:
+            return "done"
+        if self._read(stage, BEGUN):
+            return "begun"
+        return "done or begun with other settings" if is_there(self.path(stage) / BEGUN) else "not begun"
+
+    def run(
+        self, stages: Sequence[Stage], again: str | None = None, until: str | None = None
+    ) -> dict[str, float]:
+        """Run what is not done yet; returns seconds by stage, of earlier runs too.
+
+        Args:
+            again: name of the stage that is run again in any case, and with it all after it.
+            until: name of the last stage to run; all of them when not given.
+        """
         seconds = {}
         fresh = False  # once a stage ran, all after it must run too
         for number, stage in enumerate(stages, 1):
+            fresh = fresh or stage.name == again
             done = None if fresh else self.done(stage.name)
             self.console.rule(Text(f"{number}/{len(stages)} {stage.title}", "bold"), align="left")
             if done is None:
+                self._forget(stages[number:])
                 done, fresh = self._run(stage, keep=stage.resumable and not fresh), True
             else:
                 self.console.print(f"done before, {done:.0f} s; --restart runs it again")
             seconds[stage.name] = done
+            if stage.name == until:
+                break
         return seconds
+
+    def _forget(self, stages: Sequence[Stage]) -> None:
+        """What stands on a stage that runs again is not done, also where this run is killed before it."""
+        for stage in stages:
+            for name in (BEGUN, DONE):
+                (self.path(stage.name) / name).unlink(missing_ok=True)
 
     def _run(self, stage: Stage, keep: bool) -> float:
         folder = self.path(stage.name)
@@ -75,7 +100,7 @@ class Pipeline:
             self.console.print("goes on where it was broken off; --restart begins anew")
         else:
             if begun is None and is_there(folder / BEGUN):
-                self.console.print("settings or recipe are not those of the last run: runs again")
+                self.console.print("settings, recipe or data are not those of the last run: runs again")
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             self._write(stage.name, BEGUN, {})

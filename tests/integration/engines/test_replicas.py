@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recipes.quickstart.environment import ENVIRONMENT
+from recipes.quickstart.settings import job_environment
 from tests.support.commands import run
 from tests.support.raylets import raylets
 from tests.support.root import ROOT
@@ -46,7 +46,12 @@ def test_a_node_that_is_lost_half_way_changes_nothing(tmp_path: Path, ray_folder
     with raylets(2, ray_folder, {}, num_cpus=1, object_store_memory=100 << 20) as cluster:
         (second,) = cluster.worker_nodes
         command = _evaluation(toy, out, "--replicas", "2", "--concurrency", "4")
-        environment = {**os.environ, **ENVIRONMENT, "RAY_ADDRESS": cluster.address, "PYTHONPATH": str(ROOT)}
+        environment = {
+            **os.environ,
+            **job_environment(),
+            "RAY_ADDRESS": cluster.address,
+            "PYTHONPATH": str(ROOT),
+        }
         with log.open("w") as file:
             process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
         try:

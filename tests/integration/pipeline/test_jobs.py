@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from recipes.quickstart.environment import ENVIRONMENT
+from recipes.quickstart.settings import job_environment
 from tests.support.jobs import make_job, quiet_bars
 from tw_plugins.pipeline.jobs import run_side_by_side
 
@@ -23,6 +23,6 @@ def test_ray_listens_on_loopback_only(tmp_path: Path) -> None:
         "listening = [c.laddr.ip for p in mine for c in p.net_connections() if c.status == 'LISTEN']\n"
         f"json.dump(listening, open({str(found)!r}, 'w'))"
     )
-    run_side_by_side([replace(make_job(tmp_path, "ray", code), env=ENVIRONMENT)], quiet_bars())
+    run_side_by_side([replace(make_job(tmp_path, "ray", code), env=job_environment())], quiet_bars())
     addresses = json.loads(found.read_text())
     assert len(addresses) > 4 and set(addresses) <= {"127.0.0.1", "::ffff:127.0.0.1", "::1"}

@@ -16,7 +16,13 @@ from tw_plugins.cli.extras import missing_extra
 
 @pytest.mark.parametrize(
     ("package", "extra"),
-    [("torch", "torch"), ("transformers", "torch"), ("pyarrow", "data"), ("vllm", None)],
+    [
+        ("torch", "torch"),
+        ("transformers", "torch"),
+        ("pyarrow", "data"),
+        ("pydantic", "pipeline"),
+        ("vllm", None),
+    ],
 )
 def test_the_smallest_extra_that_brings_it(package: str, extra: str | None) -> None:
     found = missing_extra(ModuleNotFoundError("no", name=package))
@@ -57,3 +63,8 @@ def test_an_extra_whose_distribution_is_spelt_otherwise(monkeypatch: pytest.Monk
     monkeypatch.setattr("tw_plugins.cli.extras.metadata", lambda name: declared)
     found = missing_extra(ModuleNotFoundError("no", name="a_b"))
     assert found is not None and found.endswith("pip install 'tw-plugins[tasks]'")
+
+
+def test_a_package_that_is_imported_by_another_name() -> None:
+    found = missing_extra(ModuleNotFoundError("no", name="yaml"))
+    assert found is not None and found.endswith("pip install 'tw-plugins[pipeline]'")

@@ -39,6 +39,7 @@ READ_A_FILE = {
     "eval run": ["eval", "run", "--model", "m", "--data", "{path}", "--out", "{out}"],
     "eval clock": ["eval", "clock", "--model", "m", "--baseline", "b", "--data", "{path}", "--out", "{out}"],
     "bench step": ["bench", "step", "{path}"],
+    "pipeline run": ["pipeline", "run", "{path}", "--out", "{out}"],
     "seeds": ["seeds", "--record", "{path}", "--out", "{out}", "--seeds", "0"],
 }
 READ_A_FOLDER = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import stat
 import subprocess
@@ -102,13 +101,3 @@ def test_the_toy_scripts_ask_for_the_cpu(tmp_path: Path, asked: str | None) -> N
     for script in filter(lambda name: "_toy_" in name, (*RL, *SFT, *SEQUENTIAL)):
         done = subprocess.run([RECIPES / script], env=environment, capture_output=True, text=True, check=True)
         assert done.stdout.strip() == (asked or "cpu")
-
-
-@pytest.mark.parametrize(("accelerator", "device"), [(True, "cuda"), (False, "cpu")])
-def test_the_quickstart_asks_for_the_device_it_finds(
-    monkeypatch: pytest.MonkeyPatch, accelerator: bool, device: str
-) -> None:
-    monkeypatch.setattr("tw_plugins.adapter.device.has_accelerator", lambda: accelerator)
-    monkeypatch.delenv(VARIABLE)
-    importlib.reload(importlib.import_module("recipes.quickstart.openrlhf_jobs"))
-    assert os.environ[VARIABLE] == device

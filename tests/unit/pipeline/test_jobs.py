@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recipes.quickstart.report_data import curve, read_metrics
 from tests.support.commands import ROOT
 from tests.support.jobs import make_job, quiet_bars
 from tw_plugins.pipeline.jobs import JobFailed, _count_lines, run_side_by_side
 from tw_plugins.pipeline.leftovers import SETTLED_S, SHARED_MEMORY, Session
+from tw_plugins.pipeline.report_data import curve, read_metrics
 
 
 def test_output_and_environment_reach_the_log(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from typer import BadParameter
 
 from recipes.quickstart.__main__ import _stages
-from recipes.quickstart.stages import STAGES
+from recipes.quickstart.plan import STAGES
 
 
 def test_stages_stand_in_their_order_and_need_those_before_them() -> None:

@@ -13,7 +13,7 @@ from typer import BadParameter, Exit
 from recipes.quickstart import __main__ as quickstart
 from recipes.quickstart.outcome import SMOKE, outcome
 from recipes.quickstart.promise import PROMISES, judge, missed
-from recipes.quickstart.settings import FAST, FULL
+from recipes.quickstart.settings import settings_of
 from recipes.quickstart.summary import judged, summary, verdict
 from tests.support.reports import finished_report
 from tw_plugins.pages.report import read_report
@@ -150,7 +150,7 @@ def test_the_summary_and_the_page_say_what_happened(tmp_path: Path) -> None:
 def test_a_smoke_run_is_not_judged(tmp_path: Path) -> None:
     report = judged(finished_report(accuracy=0.0), smoke=True)
     assert report["outcome"] == SMOKE and "promises" not in report
-    assert FAST.smoke and not FULL.smoke
+    assert settings_of(fast=True).smoke and not settings_of().smoke
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,8 @@ def test_strict_ends_with_an_error_after_the_report(
     status: int,
 ) -> None:
     monkeypatch.setattr(quickstart, "check_framework", lambda framework: None)
-    monkeypatch.setattr(quickstart.pipeline, "run", lambda *given: finished_report(**figures))
+    monkeypatch.setattr(quickstart, "run_plan", lambda *given, **more: {})
+    monkeypatch.setattr(quickstart, "build_report", lambda *given: finished_report(**figures))
     try:
         quickstart.main(out=tmp_path, **options)  # type: ignore[arg-type]
         ended = 0

@@ -15,11 +15,11 @@ from typer import BadParameter, Exit
 from recipes.quickstart import seeds
 from recipes.quickstart.choices import run_folder
 from recipes.quickstart.made import commit, made_here, write_made
+from recipes.quickstart.plan import DEFAULT_STAGES, plan_of
 from recipes.quickstart.seed_figures import entry_of, failed, reached, table
-from recipes.quickstart.settings import settings_of
-from recipes.quickstart.stages import DEFAULT_STAGES, fingerprints
 from recipes.quickstart.summary import judged, summary
 from tests.support.reports import finished_report
+from tw_plugins.pipeline.fingerprints import fingerprints
 from tw_plugins.pipeline.stages import Pipeline, Stage
 
 
@@ -37,11 +37,10 @@ class Runner:
         self.ran.append(int(seed))
         self.commands.append(command)
         folder, quiet = run_folder(Path(out), "verl", fast, int(seed)), Console(quiet=True)
-        settings = settings_of(int(seed), fast)
         names = DEFAULT_STAGES if figures is not None else DEFAULT_STAGES[:-1]
         named = {name: write_made if name == "eval" else lambda to: None for name in names}
         stages = [Stage(name, name, made) for name, made in named.items()]
-        Pipeline(folder, fingerprints(settings, "verl"), quiet).run(stages)
+        Pipeline(folder, fingerprints(plan_of("verl", folder, int(seed), fast)), quiet).run(stages)
         if figures is None:
             return 1
         summary(folder, judged(finished_report(int(seed), fast=fast, **figures), fast), quiet)

@@ -1,24 +1,60 @@
-"""What each stage of the quickstart depends on: every setting, and the recipes that its jobs run."""
+"""What each stage of the quickstart depends on: every setting, and the recipes that its commands run."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from recipes.quickstart import stages
-from recipes.quickstart.settings import FAST, FULL, Settings
-from recipes.quickstart.stages import FILES, READ, RECIPES, STAGES, fingerprints
+from recipes.quickstart import settings
+from recipes.quickstart.plan import STAGES, plan_of
+from recipes.quickstart.settings import settings_of
+from tests.support.root import ROOT
+from tw_plugins.pipeline.fingerprints import fingerprints
 
+RUN = Path("/run/of/the/quickstart")
 NOT_RUN = {"toy_p_grpo_separate_async.yaml"}
-AFTER_SELFTRAIN = {"rl-selftrain", "eval-selftrain"}
-FROM_SFT = {"sft", "selftrain", "rl", "eval", *AFTER_SELFTRAIN}
-FROM_SELFTRAIN = {"selftrain", *AFTER_SELFTRAIN}
-FROM_RL = {"rl", "eval", *AFTER_SELFTRAIN}
-EVALUATION = {"eval", "eval-selftrain"}
+FROM_SFT = {"sft", "selftrain", "rl-selftrain", "eval-selftrain"}
+FROM_SELFTRAIN = FROM_SFT - {"sft"}
+FROM_RL = FROM_SELFTRAIN - {"selftrain"}
+VARIABLES = {
+    "seed": "1",
+    "preset": "smoke",
+    "sft_lr": "1.0",
+    "sft_micro_batch": "1",
+    "selftrain_lr": "1.0",
+    "selftrain_samples": "9",
+    "selftrain_steps": "9",
+    "rl_lr": "1.0",
+    "rl_steps": "9",
+    "rl_prompts": "9",
+    "rl_samples": "9",
+    "rl_micro_batch": "9",
+    "rl_temperature": "1.0",
+    "max_tokens": "9",
+    "acceleration": "critical_path",
+    "wall_clock_problems": "1",
+}
+AGAIN = {
+    "seed": {"data", *FROM_SFT},
+    "preset": {"data", *FROM_SFT},
+    "sft_lr": FROM_SFT,
+    "sft_micro_batch": FROM_SFT,
+    "selftrain_lr": FROM_SELFTRAIN,
+    "selftrain_samples": FROM_SELFTRAIN,
+    "selftrain_steps": FROM_SELFTRAIN,
+    "rl_temperature": FROM_SELFTRAIN,  # its samples are drawn at it too
+    "max_tokens": FROM_SELFTRAIN,
+    "wall_clock_problems": {"eval-selftrain"},
+}
+"""All others: from RL on."""
+
+
+def of(framework: str, **variables: str) -> dict[str, str]:
+    plan = plan_of(framework, RUN, chosen=STAGES, **variables)
+    return fingerprints(plan)
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -26,39 +62,31 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {stage for stage in before if before[stage] != after[stage]}
 
 
-@pytest.mark.parametrize(
-    ("other", "again"),
-    [
-        ({"seed": 1}, {"data", *FROM_SFT}),
-        ({"preset": FAST.preset}, {"data", *FROM_SFT}),
-        ({"sft_lr": 1.0}, FROM_SFT),
-        ({"selftrain_lr": 1.0}, FROM_SELFTRAIN),
-        ({"rl_lr": 1.0}, FROM_RL),
-        ({"rl_temperature": 1.0}, FROM_RL | FROM_SELFTRAIN),  # its samples are drawn at it too
-        ({"wall_clock_problems": 1}, EVALUATION),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-def test_a_setting_runs_again_what_depends_on_it(other: dict[str, Any], again: set[str]) -> None:
-    assert changed(fingerprints(FULL, "verl"), fingerprints(replace(FULL, **other), "verl")) == again
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_setting_runs_again_what_depends_on_it(name: str) -> None:
+    assert changed(of("verl"), of("verl", **{name: VARIABLES[name]})) == AGAIN.get(name, FROM_RL)
 
 
 def test_every_setting_is_read_by_a_stage() -> None:
-    assert set().union(*READ.values()) == {field.name for field in fields(Settings)} == set(asdict(FULL))
-    assert tuple(READ) == STAGES
+    assert VARIABLES.keys() == asdict(settings_of()).keys()
 
 
-@pytest.mark.parametrize("framework", FILES)
-def test_every_recipe_of_the_toy_is_named(framework: str) -> None:
-    named = {name for names in FILES[framework].values() for name in names}
-    assert named == {path.name for path in (RECIPES / framework).glob("*toy*")} - NOT_RUN
+def test_a_run_that_is_moved_is_the_same() -> None:
+    assert fingerprints(plan_of("verl", Path("/elsewhere"), chosen=STAGES)) == of("verl")
+
+
+@pytest.mark.parametrize("framework", ["verl", "openrlhf"])
+def test_every_recipe_of_the_toy_is_read(framework: str) -> None:
+    plan = plan_of(framework, RUN, chosen=STAGES)
+    read = {path for stage in plan.stages for path in stage.reads}
+    assert read == {path for path in (ROOT / "recipes" / framework).glob("*toy*") if path.name not in NOT_RUN}
 
 
 @pytest.mark.parametrize(
     ("framework", "recipe", "again"),
     [
         ("verl", "toy_rl.yaml", FROM_RL),
-        ("verl", "toy_sft.yaml", FROM_SFT),
+        ("verl", "toy_sft_base.yaml", FROM_SFT),
         ("openrlhf", "train_toy_p_grpo.sh", FROM_RL),
         ("openrlhf", "train_toy_sft.sh", FROM_SFT),
     ],
@@ -66,10 +94,11 @@ def test_every_recipe_of_the_toy_is_named(framework: str) -> None:
 def test_an_edited_recipe_runs_again_what_depends_on_it(
     framework: str, recipe: str, again: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = fingerprints(FULL, framework)
-    shutil.copytree(RECIPES / framework, tmp_path / framework)
-    monkeypatch.setattr(stages, "RECIPES", tmp_path)
-    assert fingerprints(FULL, framework) == before
+    before = of(framework)
+    for folder in (framework, "quickstart"):
+        shutil.copytree(ROOT / "recipes" / folder, tmp_path / folder)
+    monkeypatch.setattr("recipes.quickstart.plan.FILE", tmp_path / "quickstart" / settings.FILE.name)
+    assert of(framework) == before
     with (tmp_path / framework / recipe).open("a") as file:
         file.write("# edited\n")
-    assert changed(before, fingerprints(FULL, framework)) == again
+    assert changed(before, of(framework)) == again

@@ -10,7 +10,10 @@ from tw_plugins.evaluation.clock.pairs import Decoded, Pair
 from tw_plugins.evaluation.records import RecordError
 from tw_plugins.storage.jsonl import append, salvaged
 
-__all__ = ["append_pair", "clock_file", "salvage_pairs"]
+__all__ = ["SUMMARY", "append_pair", "clock_file", "salvage_pairs"]
+
+SUMMARY = "summary.json"
+"""Its figures, beside it."""
 
 
 def clock_file(out: Path) -> Path:

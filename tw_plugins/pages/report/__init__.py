@@ -10,6 +10,8 @@ What a report must hold is :data:`SHAPE`. Beside it:
 * ``outcome`` (optional): one sentence that says what the model does now.
 * ``promises`` (optional): what was expected of the run, each with ``text`` (the figure and what was promised)
   and ``reached``.
+* ``against`` (optional): what the baseline is, where it is no model of its own; ``problems`` (optional): of
+  which the speed-up is, where not of those that can be decomposed.
 * ``clock`` (optional): what ``speedup.wall_clock`` was taken on, see `tw_plugins.evaluation.clock.figures`.
 * ``settings`` (optional): name → value, or group → {name: value}.
 """

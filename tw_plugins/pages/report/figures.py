@@ -49,6 +49,8 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
         "with_reward": "reward" in report["eval"]["rl"]["parallel"],
         "kinds": list(report["eval"]["rl"]["parallel"]["activation"]),
         "outcome": report.get("outcome", ""),
+        "against": report.get("against", "a sequential model of the same data and budget"),
+        "problems": report.get("problems", "problems that can be decomposed"),
         "promises": report.get("promises", []),
         "histograms": histograms(speedups),
         "sides": sides(speedups),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from recipes.quickstart.eval_jobs import MODES
-from recipes.quickstart.report_data import evaluations, mean_reward, samples
 from tw_plugins.evaluation.records import EvalRecord, Span
+from tw_plugins.pipeline.plan import MODES
+from tw_plugins.pipeline.report_data import evaluations, mean_reward, samples
 
 
 def _record(index: int, mode: str, longest: int, total: int, blocks: int, correct: bool = True) -> EvalRecord:
