@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 ADDRESS = "RAY_ADDRESS"
 AT_A_TIME = 1 << 14  # requests of one replica; vLLM itself has them wait
 SHUTDOWN_S = 15.0
+CONNECT_S = 15.0
 LOOK_EVERY_S = 60.0
 LOCAL = {"address": "local", "include_dashboard": False, "object_store_memory": 200 << 20}
 
@@ -128,6 +130,8 @@ def _cluster() -> Iterator[None]:
         yield
         return
     address = os.environ.get(ADDRESS)
+    if address:
+        _check_listening(address)
     os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # Ray's name for: loopback only
     how: dict[str, Any] = {"address": address} if address else LOCAL
     with _own_signals():
@@ -140,6 +144,27 @@ def _cluster() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_listening(address: str) -> None:
+    """Ray itself asks for minutes before it gives an address up.
+
+    Args:
+        address: ``host:port`` is looked at; Ray's own words (``auto``, ``local``) are left to Ray.
+
+    Raises:
+        EngineError: nobody listens there.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise EngineError(
+            f"no Ray cluster answers at {ADDRESS}={address} ({_first_line(error)}): start it (`ray start "
+            "--head`), or set the variable to the address that it says"
+        ) from None
 
 
 @contextmanager

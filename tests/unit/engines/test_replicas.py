@@ -78,6 +78,15 @@ def test_without_ray(model: Path, data: Path, tmp_path: Path, monkeypatch: pytes
     )
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "[::1]:9", "127.0.0.1:99999"])
+def test_no_cluster_is_there(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(EngineError) as error, Replicas(1).engines("m", {}):
+        pass
+    assert_message(error.value, "no Ray cluster answers at RAY_ADDRESS=.*:9.*: start it")
+
+
 class Sampling:
     """Draws by the request's seed alone, and is lost for good after so many requests."""
 
