@@ -11,7 +11,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["ASKED", "FILES", "NO_FILES", "NO_PROMPTS", "PUBLISHED", "written"]
+__all__ = [
+    "ANSWER",
+    "ASKED",
+    "FILES",
+    "NO_EXAMPLES",
+    "NO_FILES",
+    "NO_PROMPTS",
+    "PUBLISHED",
+    "TAUGHT",
+    "written",
+]
 
 ASKED = "a1?"
 """What each of `PUBLISHED` and `FILES` asks; its answer is 1."""
@@ -109,3 +119,44 @@ NO_FILES: dict[str, tuple[Callable[[Path], str], str]] = {
     "no column": (lambda folder: written(folder / "a.jsonl", {"x": 1}), "has no column prompt or"),
 }
 """Sources that are refused, and why."""
+
+
+# ── SFT ──
+
+ANSWER = "<think>\na1\n</think>1"
+_ANSWERED = [{"role": "user", "content": ASKED}, {"role": "assistant", "content": ANSWER}]
+TAUGHT: dict[str, dict[str, Any]] = {
+    "two columns": {"prompt": ASKED, "response": ANSWER},
+    "Alpaca": {"instruction": ASKED, "input": "", "output": ANSWER},
+    "a conversation": {"messages": _ANSWERED},
+    "ShareGPT": {
+        "conversations": [{"from": "human", "value": ASKED}, {"from": "gpt", "value": ANSWER}],
+        "system": None,
+    },
+    "parts": {
+        "messages": [{**one, "content": [{"type": "text", "text": one["content"]}]} for one in _ANSWERED]
+    },
+    "a weight": {"messages": [_ANSWERED[0], {**_ANSWERED[1], "weight": 1}]},
+    "an answer in a list": {"prompt": ASKED, "completion": _ANSWERED[1:]},
+}
+"""Rows that all teach `ANSWER` to `ASKED`."""
+
+NO_EXAMPLES: dict[str, tuple[dict[str, Any], str]] = {
+    "no response": ({"prompt": ASKED, "response": None}, "no response"),
+    "a number": ({"prompt": ASKED, "response": 5}, "content is not text"),
+    "weight 0": (
+        {"messages": [_ANSWERED[0], {**_ANSWERED[1], "weight": 0}]},
+        "the answer is not to be trained",
+    ),
+    "a question at the end": (
+        {"messages": [*_ANSWERED, _ANSWERED[0]]},
+        "the conversation does not end with an answer",
+    ),
+    "an end inside": ({"prompt": ASKED, "response": f"{ANSWER}<|im_end|>{ANSWER}"}, ""),
+    "half a character": ({"prompt": ASKED, "response": "\ud83d"}, "half of a surrogate pair"),
+    "calls of tools": (
+        {"messages": [_ANSWERED[0], {**_ANSWERED[1], "tool_calls": [{"id": "x"}]}]},
+        "a message has more than text",
+    ),
+}
+"""Rows that are left out, and why."""

@@ -11,6 +11,7 @@ import pytest
 import torch
 from datasets import Dataset, load_dataset
 from openrlhf import datasets as upstream
+from openrlhf.datasets import utils
 from openrlhf.utils.distributed_sampler import DistributedSampler
 from torchdata.stateful_dataloader import StatefulDataLoader
 from transformers import AutoTokenizer
@@ -18,6 +19,7 @@ from transformers import AutoTokenizer
 from openrlhf_ext.row_codes import decode
 from openrlhf_ext.settings import ENVIRONMENT
 from openrlhf_ext.sft_dataset import TrieSFTDataset
+from tests.support.published import NO_EXAMPLES, TAUGHT, written
 from tw_plugins.trajectory import ControlTokens, encode_trajectory
 from tw_plugins.trie import promise, row_from_ids
 from tw_plugins.trie.promise import UnmaskedRows
@@ -27,10 +29,9 @@ BROKEN = "<Parallel>"
 BATCH = 2
 
 
-def made(toy: Toy, data: Any, max_length: int = 2048) -> Any:
-    settings = SimpleNamespace(
-        input_key="prompt", output_key="response", apply_chat_template=True, dataset="sft"
-    )
+def made(toy: Toy, data: Any, max_length: int = 2048, **keys: Any) -> Any:
+    keys = keys or {"input_key": "prompt", "output_key": "response"}
+    settings = SimpleNamespace(**keys, apply_chat_template=True, dataset="sft")
     strategy = SimpleNamespace(args=SimpleNamespace(data=settings), seed=3, print=print)
     return upstream.SFTDataset(data, AutoTokenizer.from_pretrained(toy["model"]), max_length, strategy)
 
@@ -72,6 +73,32 @@ def test_an_example_is_a_trie_row_and_the_mask_is_shifted(toy: Toy, examples: An
         assert loss.tolist() == [[*want.loss_mask[1:], 0]]
         branches += len(want.branches)
     assert branches > 5
+
+
+def by_usual_names(toy: Toy, source: str) -> Any:
+    strategy = SimpleNamespace(print=lambda *_: None, is_rank_0=lambda: False)
+    return made(toy, utils.blending_datasets(source, None, strategy), input_key="input", output_key=None)
+
+
+def test_what_people_publish_is_trained_as_it_was_meant(toy: Toy, tmp_path: Path) -> None:
+    """Rows of other columns in one file all come to one row."""
+    data = by_usual_names(toy, written(tmp_path / "sft.jsonl.gz", *TAUGHT.values()))
+    (want,) = by_usual_names(toy, written(tmp_path / "one.jsonl", TAUGHT["two columns"])).rows
+    assert [row.input_ids for row in data.rows] == [want.input_ids] * len(TAUGHT)
+    assert [row.loss_mask for row in data.rows] == [want.loss_mask] * len(TAUGHT)
+
+
+@pytest.mark.parametrize("name", NO_EXAMPLES)
+def test_a_row_that_is_none_is_left_out_with_its_reason(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    row, reason = NO_EXAMPLES[name]
+    source = written(tmp_path / "sft.jsonl", TAUGHT["two columns"], row)
+    assert len(by_usual_names(toy, source)) == 1
+    assert f"1 left out, {reason}" in caplog.text and f"{source}, line 2" in caplog.text
+    monkeypatch.setenv(ENVIRONMENT, '{"strict": true}')
+    with pytest.raises(ValueError, match=rf"sft\.jsonl, line 2: {reason}"):
+        by_usual_names(toy, source)
 
 
 def test_upstreams_collator_pads_it(toy: Toy, examples: Any) -> None:

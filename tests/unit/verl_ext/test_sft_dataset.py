@@ -18,6 +18,7 @@ from verl.trainer.sft_trainer import SFTTrainer, create_sft_dataset
 from verl.utils.dataset.dataset_utils import DatasetPadMode, SFTTensorCollator
 from verl.utils.tokenizer.continuous_token_wiring import create_continuous_token_builder
 
+from tests.support.published import NO_EXAMPLES, TAUGHT, written
 from tests.support.verl.configs import sft_config
 from tw_plugins.sft.order import unshuffled
 from tw_plugins.trajectory import ControlTokens, encode_trajectory
@@ -60,6 +61,27 @@ def test_an_example_is_a_trie_row(toy: Toy, tmp_path: Path) -> None:
         }
         assert want.branches
         assert all(values.dtype == torch.long for values in got.values())
+
+
+def test_what_people_publish_is_trained_as_it_was_meant(toy: Toy, tmp_path: Path) -> None:
+    """Rows of other columns in one file all come to one row."""
+    data = dataset(toy, written(tmp_path / "sft.jsonl.gz", *TAUGHT.values()))
+    (want,) = dataset(toy, written(tmp_path / "one.jsonl", TAUGHT["two columns"]))
+    assert len(data) == len(TAUGHT)
+    for row in data:
+        assert all(torch.equal(row[name], want[name]) for name in want)
+
+
+@pytest.mark.parametrize("name", NO_EXAMPLES)
+def test_a_row_that_is_none_is_left_out_with_its_reason(
+    toy: Toy, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    row, reason = NO_EXAMPLES[name]
+    source = written(tmp_path / "sft.jsonl", TAUGHT["two columns"], row)
+    assert len(dataset(toy, source)) == 1
+    assert f"1 left out, {reason}" in caplog.text and f"{source}, line 2" in caplog.text
+    with pytest.raises(ValueError, match=rf"sft\.jsonl, line 2: {reason}"):
+        dataset(toy, source, "data.threadweaver.strict=true")
 
 
 def test_a_prompt_is_encoded_as_in_rl(toy: Toy, tmp_path: Path) -> None:
