@@ -104,12 +104,12 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     """
     with opened(path) as file:
         try:
-            packed = path.suffix.lower() == ".gz"
-            bytes_ = io.BufferedReader(gzip.GzipFile(fileobj=file)) if packed else file  # type: ignore[type-var]
+            unpacked = gzip.GzipFile(fileobj=file) if path.suffix.lower() == ".gz" else file
+            bytes_ = io.BufferedReader(cast(io.RawIOBase, unpacked))  # for its `peek`
             encoding = json.detect_encoding(bytes_.peek(4)[:4])
             if not encoding.startswith("utf-8"):
                 raise DataFileError(f"{path} is {encoding.upper()}: write it as UTF-8")
-            yield cast(BinaryIO, bytes_)
+            yield bytes_
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise DataFileError(f"{path} is no whole gzip file: {error}. Fetch it again") from error
 
