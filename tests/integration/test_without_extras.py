@@ -16,8 +16,7 @@ from tw_plugins.evaluation.records import write_records
 from tw_plugins.pages.report import write_report
 
 EXTRAS_BRING = (
-    "torch transformers tokenizers safetensors pyarrow datasets vllm ray psutil wrapt verl openrlhf "
-    "pydantic yaml"
+    "torch transformers tokenizers safetensors pyarrow datasets vllm ray psutil wrapt verl openrlhf yaml"
 )
 WITHOUT = f"""
 import sys

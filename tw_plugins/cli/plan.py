@@ -45,7 +45,7 @@ def recipes_in(file: Path) -> list[ToPlan]:
     Raises:
         PipelineError: the file cannot be what it says.
     """
-    if file.suffix not in (".yaml", ".yml") or not _is_pipeline(file):
+    if file.suffix not in (".yaml", ".yml") or not file.is_file() or not _is_pipeline(file):
         return [ToPlan(file)]
     from tw_plugins.cli.pipeline import read_plan
 
