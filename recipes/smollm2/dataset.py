@@ -1,4 +1,4 @@
-"""Events problems as the files that a run starts from: of SFT, of RL and of evaluation."""
+"""Hand-over problems as the files that a run starts from: of SFT, of RL and of evaluation."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recipes.smollm2.events import KINDS, Kind, Problem, Split, draw, split_of
+from recipes.smollm2.handovers import KINDS, Kind, Problem, Split, draw, split_of
 from recipes.smollm2.wording import question, solution
 from tw_plugins.storage.parquet import write_parquet
 
 __all__ = ["FULL", "SMOKE", "Sizes", "make_dataset", "write_data"]
 
-DATA_SOURCE = "threadweaver_events"
+DATA_SOURCE = "threadweaver_handovers"
 Record = dict[str, Any]
 
 
@@ -25,7 +25,7 @@ class Sizes:
     Attributes:
         sft_rows, rl_prompts: of one run.
         eval_per_kind: held-out problems of each kind.
-        sft_decomposable, rl_decomposable: share of problems that can be forked; in RL only those teach when to.
+        sft_decomposable, rl_decomposable: share of problems that can be forked; in RL only they teach when.
         p_parallel: share of SFT's decomposable problems that are solved in threads.
     """
 
@@ -94,7 +94,7 @@ def _record(problem: Problem, index: int, in_threads: bool) -> Record:
         "data_source": DATA_SOURCE,
         "ability": "planning",
         "reward_model": {"style": "rule", "ground_truth": problem.answer},
-        "extra_info": {"kind": problem.kind, "index": index, "groups": len(problem.events)},
+        "extra_info": {"kind": problem.kind, "index": index, "groups": len(problem.things)},
     }
 
 

@@ -2,8 +2,8 @@
 
 The package holds the model as one GGUF file, its weights rounded to four bits (Q4_1). transformers turns that
 into a Llama; the tokenizer is made here from what the file says. transformers' own conversion takes the file
-for a GPT-2, which loses the tokenizer's digits (each is a token), its end of turn and its padding, and leaves a
-decoder that replaces characters.
+for a GPT-2, which loses the tokenizer's digits (each is a token), its end of turn and its padding, and leaves
+a decoder that replaces characters.
 """
 
 from __future__ import annotations

@@ -1,94 +1,96 @@
-"""An events problem as text: the question, in one of many wordings, and its worked solution."""
+"""A hand-over problem as text: the question, in one of many wordings, and its worked solution."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 
-from recipes.smollm2.events import Event, Problem
+from recipes.smollm2.handovers import Problem, Thing
 
 __all__ = ["question", "solution"]
 
 NUMBERS = ("zero", "one", "two", "three", "four")
-OWNERS = ("Mia", "Tom", "Anna", "Leo", "Sara", "Ben", "Nora", "Max", "Emma", "Sam", "Lucy", "Jack")
+ORDINALS = ("First", "Second", "Third", "Fourth")
 INTROS = (
-    "{owner} keeps a calendar of {count} events.",
-    "{owner} plans {count} events.",
-    "There are {count} events in {owner}'s week.",
-    "{owner} has to move {count} events.",
+    "Among friends, {count} things go round.",
+    "Some friends pass {count} things around.",
+    "In a game, {count} things go from hand to hand.",
+    "There are {count} things that people hand on.",
 )
-STARTS = (
-    "The {event} was planned for {day}",
-    "The {event} was first set for {day}",
-    "The {event} was meant to be on {day}",
+HAND_OVER = "{giver} hands it to {taker}."
+RULES = (
+    "{giver} always hands things to {taker}.",
+    "{giver} hands everything to {taker}.",
+    "{giver} gives things to {taker}.",
+    "{giver} passes things to {taker}.",
 )
-CHAINED = ("the last day of the {before}", "the day the {before} ends up on", "the final day of the {before}")
-"""In the place of a day."""
-THEN = (", then moved {moves}.", " and was moved {moves}.", " but moved {moves}.")
+STARTS = ("The {thing} starts with {holder}.", "At first, the {thing} is with {holder}.")
+CHAINED = ("whoever ends up with the {before}", "whoever has the {before} in the end")
+"""In the place of a holder."""
+TIMES = (
+    "Each thing is handed on {times} times.",
+    "Each of them changes hands {times} times.",
+    "All of them are handed on {times} times.",
+)
 QUESTIONS = (
-    "On which day is each of them in the end?",
-    "Which day does each event end up on?",
-    "What is the last day of each event?",
-    "When does each of them take place?",
+    "Who has each thing in the end?",
+    "Where does each thing end up?",
+    "With whom does each of them end?",
 )
 
 
 def question(problem: Problem) -> str:
-    """As a user asks it; the same for the same problem."""
+    """As a user asks it, who hands to whom in a random order; the same for the same problem."""
     rng = random.Random(problem.voice)
-    intro = rng.choice(INTROS).format(owner=rng.choice(OWNERS), count=NUMBERS[len(problem.events)])
-    start, chained, then = rng.choice(STARTS), rng.choice(CHAINED), rng.choice(THEN)
-    told = [intro]
+    rule, start, chained = rng.choice(RULES), rng.choice(STARTS), rng.choice(CHAINED)
+    hands = list(zip(problem.ring, problem.ring[1:] + problem.ring[:1], strict=True))
+    rng.shuffle(hands)
+    told = [rng.choice(INTROS).format(count=NUMBERS[len(problem.things)])]
+    told += [rule.format(giver=giver, taker=taker) for giver, taker in hands]
     before = ""
-    for event, days in zip(problem.events, problem.days, strict=True):
-        day = days[0] if event.start is not None else chained.format(before=before)
-        moves = _listed([_move(move) for move in event.moves])
-        told.append(start.format(event=event.name, day=day) + then.format(moves=moves))
-        before = event.name
-    told.append(rng.choice(QUESTIONS))
+    for thing in problem.things:
+        told.append(start.format(thing=thing.name, holder=thing.start or chained.format(before=before)))
+        before = thing.name
+    told += [rng.choice(TIMES).format(times=NUMBERS[problem.times]), rng.choice(QUESTIONS)]
     return " ".join(told)
 
 
 def solution(problem: Problem, parallel: bool) -> str:
     r"""The response text, from ``<think>`` to ``\boxed{…}``, without an end-of-sequence token.
 
-    With ``parallel`` every event is a thread of one block (grammar: P4).
+    With ``parallel`` every thing is a thread of one block (grammar: P4).
 
     Raises:
-        ValueError: ``parallel`` for a chain, whose events need one another.
+        ValueError: ``parallel`` for a chain, whose things need one another.
     """
     if parallel and problem.kind == "chain":
-        raise ValueError("a chain has no parallel solution: its events need one another's days")
+        raise ValueError("a chain has no parallel solution: where a thing starts is where another ends")
     lines = _lines(problem)
-    working = _block(problem.events, lines) if parallel else "".join(f"{line}\n" for line in lines)
+    working = _block(problem.things, lines) if parallel else "".join(f"{line}\n" for line in lines)
     return f"<think>\n{working}</think>\n\\boxed{{{problem.answer}}}"
 
 
 def _lines(problem: Problem) -> list[str]:
-    """``The wedding is on Monday. It is moved two days later: Wednesday. … The wedding ends on Friday.``"""
+    """``The key starts with Ben. First Ben hands it to Amy. … The key ends with Carl.``
+
+    The ordinals make when to stop a matter of one look at the question instead of counting.
+    """
     lines = []
     before = ""
-    for event, (first, *after) in zip(problem.events, problem.days, strict=True):
-        day = first if event.start is not None else f"the day of the {before}, {first}"
-        moves = (f"It is moved {_move(move)}: {day}." for move, day in zip(event.moves, after, strict=True))
-        lines.append(
-            " ".join([f"The {event.name} is on {day}.", *moves, f"The {event.name} ends on {after[-1]}."])
+    for thing, holders in zip(problem.things, problem.holders, strict=True):
+        first = holders[0] if thing.start is not None else f"whoever has the {before}, {holders[0]}"
+        steps = zip(ORDINALS, pairwise(holders), strict=False)
+        handed = (
+            f"{ordinal} {HAND_OVER.format(giver=giver, taker=taker)}" for ordinal, (giver, taker) in steps
         )
-        before = event.name
+        start, end = f"The {thing.name} starts with {first}.", f"The {thing.name} ends with {holders[-1]}."
+        lines.append(" ".join([start, *handed, end]))
+        before = thing.name
     return lines
 
 
-def _block(events: Sequence[Event], lines: Sequence[str]) -> str:
-    outlines = "".join(f"<Outline>{i}: the {event.name}</Outline>\n" for i, event in enumerate(events, 1))
+def _block(things: Sequence[Thing], lines: Sequence[str]) -> str:
+    outlines = "".join(f"<Outline>{i}: the {thing.name}</Outline>\n" for i, thing in enumerate(things, 1))
     threads = "".join(f"<Thread>\n{i}: {line}\n</Thread>" for i, line in enumerate(lines, 1))
     return f"<Parallel>\n<Outlines>\n{outlines}</Outlines>\n{threads}\n</Parallel>\n"
-
-
-def _move(days: int) -> str:
-    plural = "" if abs(days) == 1 else "s"
-    return f"{NUMBERS[abs(days)]} day{plural} {'later' if days > 0 else 'earlier'}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    """``a, b and c``"""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
