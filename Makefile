@@ -39,7 +39,7 @@ test: ## everything CI checks, in both environments: lint, types, unit and integ
 	$(MAKE) --no-print-directory -j2 lint types; \
 	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory unit-$$framework; done; \
 	$(MAKE) --no-print-directory side-by-side; \
-	.venv/$(firstword $(FRAMEWORKS))/bin/python -m tests.support.sandbox; \
+	for what in sandbox smollm2; do .venv/$(firstword $(FRAMEWORKS))/bin/python -m tests.support.$$what; done; \
 	echo "make test: lint, types, unit, integration and runs of $(FRAMEWORKS) passed in $$((SECONDS - start)) s"
 
 test-fast: setup ## the unit tests of FRAMEWORK, all of the core among them
