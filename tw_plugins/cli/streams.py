@@ -57,6 +57,13 @@ class _Stream(io.TextIOWrapper):
 
     hung_up = False
 
+    @property
+    def encoding(self) -> str:
+        """As it is shown, never ASCII: for that typer would take a stream of its own, which writes UTF-8 and
+        knows nothing of the above. Whoever asks wants to know whether it is UTF-8."""
+        name = super().encoding
+        return "latin-1" if codecs.lookup(name).name == "ascii" else name
+
     def write(self, text: str) -> int:
         with self._ending():
             return super().write(text)

@@ -171,6 +171,16 @@ def test_a_real_terminal_of_each_kind(folder: Path, environment: dict[str, str])
     assert out.isascii() == ("TERM" not in environment)
 
 
+@pytest.mark.parametrize("command", ["eval run", "plan", "data check", "bench rollout"])
+def test_help_is_of_the_terminals_encoding_too(folder: Path, command: str) -> None:
+    """typer writes it, with a stream of its own where it can."""
+    environment = {"PYTHONIOENCODING": "ascii", "COLUMNS": "40"}
+    out, error = started(folder, *COMPARE[:2], *command.split(), "--help", **environment).communicate(
+        timeout=60
+    )
+    assert not error and b"--" in out and out.isascii()
+
+
 @pytest.mark.parametrize("arguments", [COMPARE, [*COMPARE[:2], "--help"], ["-c", WITH_A_BAR]])
 def test_a_closed_pipe_is_a_quiet_end(folder: Path, arguments: list[str]) -> None:
     process = started(folder, *arguments)
@@ -194,14 +204,18 @@ def test_without_standard_output(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"") and (folder / "a.md").exists()
 
 
-def test_a_full_disk_behind_standard_output(folder: Path) -> None:
+@pytest.mark.parametrize("arguments", [COMPARE, [*COMPARE[:2], "plan", "--help"]])
+@pytest.mark.parametrize("environment", [{}, {"PYTHONIOENCODING": "ascii", "COLUMNS": "40"}])
+def test_a_full_disk_behind_standard_output(
+    folder: Path, arguments: list[str], environment: dict[str, str]
+) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, *COMPARE],
+            [sys.executable, *arguments],
             cwd=folder,
             stdout=full,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             check=False,
         )
     assert done.returncode == 2
