@@ -58,7 +58,7 @@ class _Stream(io.TextIOWrapper):
     hung_up = False
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # type: ignore[override]
         """As it is shown, never ASCII: for that typer would take a stream of its own, which writes UTF-8 and
         knows nothing of the above. Whoever asks wants to know whether it is UTF-8."""
         name = super().encoding
