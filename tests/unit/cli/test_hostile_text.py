@@ -31,7 +31,7 @@ EVIL = f"{MARKUP}{ORDERS}|`c`<b>"
 NAME = EVIL.replace("/", "|").replace("\x00", "").replace("\ud800", "\udcff")  # what a file can be called
 SHOWN = "[red]a[/red][/][link=http://evil]b[/link]:smile:\\x1b]0;title\\x07\\x1b[2J\\r\\x9b1m\\u202e\\u2066\\u2028"
 SHOWN_NAME = SHOWN.replace("/", "|")
-WIDE = {"COLUMNS": "3000", "TERM": "dumb", "NO_COLOR": "1"}
+WIDE = {"COLUMNS": "3000", "TERM": "dumb", "NO_COLOR": "1", "FORCE_COLOR": ""}  # else a dumb terminal has 80
 
 
 def run(*arguments: object) -> Result:

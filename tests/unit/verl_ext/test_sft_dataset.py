@@ -78,9 +78,9 @@ def test_a_row_that_is_none_is_left_out_with_its_reason(
 ) -> None:
     row, reason = NO_EXAMPLES[name]
     source = written(tmp_path / "sft.jsonl", TAUGHT["two columns"], row)
-    assert len(dataset(toy, source)) == 1
+    assert len(dataset(toy, source, "data.threadweaver.strict=false")) == 1
     assert f"1 left out, {reason}" in caplog.text and f"{source}, line 2" in caplog.text
-    with pytest.raises(ValueError, match=rf"sft\.jsonl, line 2: {reason}"):
+    with pytest.raises(SystemExit, match=rf"sft\.jsonl, line 2: {reason}"):
         dataset(toy, source, "data.threadweaver.strict=true")
 
 
