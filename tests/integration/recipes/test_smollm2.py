@@ -20,8 +20,7 @@ from tw_plugins.collator import TrieCollator
 from tw_plugins.data.add_tokens import add_tokens
 from tw_plugins.rollout import Completion, Limits, fork_join
 from tw_plugins.trajectory import ControlTokens, encode_trajectory
-from tw_plugins.trie import TrieRow, row_from_ids
-from tw_plugins.trie.row import row_from_rollout
+from tw_plugins.trie import TrieRow, row_from_ids, row_from_rollout
 
 pytestmark = needs_smollm2
 
