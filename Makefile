@@ -49,11 +49,14 @@ unit-%:
 	@echo "== unit tests, $*"
 	@.venv/$*/bin/python -m pytest tests/unit $(call once,$*) -n 2 --dist loadfile --durations=10
 
-# A start of Ray or vLLM leaves a core idle half of its time: two of these run beside one another, the longest first,
-# whatever their framework. What failed is said again at the end, where the other one's lines do not hide it.
+# A start of Ray or vLLM leaves a core idle half of its time: two of these run beside one another, whatever their
+# framework, the long ones first and the quickstarts, of two trainings each, far apart. What failed is said again
+# at the end, where the other one's lines do not hide it.
 LANES ?= 2
-BESIDE := $(foreach tests,runs/%/test_rl_loop.py integration runs/test_quickstart.py runs/%/test_upstream_kit.py,\
-    $(foreach framework,$(FRAMEWORKS),beside-$(framework)@tests/$(subst %,$(framework),$(tests))))
+BESIDE := $(addprefix beside-,$(filter $(addsuffix @%,$(FRAMEWORKS)),\
+    verl@runs/test_quickstart.py openrlhf@runs/openrlhf/test_rl_loop.py \
+    verl@runs/verl/test_rl_loop.py openrlhf@runs/test_quickstart.py verl@integration \
+    openrlhf@runs/openrlhf/test_upstream_kit.py verl@runs/verl/test_upstream_kit.py openrlhf@integration))
 side-by-side:
 	@logs=$$(mktemp -d); trap 'rm -rf "$$logs"' EXIT; \
 	$(MAKE) --no-print-directory -k -j$(LANES) $(BESIDE) LOGS="$$logs" || failed=1; \
@@ -61,7 +64,7 @@ side-by-side:
 	    echo "== what failed"; grep -hE "^[a-z]+: (E  |FAILED|ERROR)" "$$logs"/*.failed | tail -n 80 || true; exit 1; fi
 
 $(BESIDE): beside-%:
-	@framework=$(firstword $(subst @, ,$*)); tests=$(lastword $(subst @, ,$*)); log=$$(mktemp "$(LOGS)/XXXXXX"); \
+	@framework=$(firstword $(subst @, ,$*)); tests=tests/$(lastword $(subst @, ,$*)); log=$$(mktemp "$(LOGS)/XXXXXX"); \
 	echo "== $$tests, $$framework"; \
 	.venv/$$framework/bin/python -m pytest $$tests $(call once,$(firstword $(subst @, ,$*))) -v --durations=10 2>&1 \
 	    | sed -u "s/^/$$framework: /" | tee "$$log" || { mv "$$log" "$$log.failed"; exit 1; }
