@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import tests.support.no_terminal  # noqa: F401 (before what reads it)
 from tests.support.eval_server import data, model, server
 from tests.support.hostile_grading import pool
 from tw_plugins.adapter.versions import installed

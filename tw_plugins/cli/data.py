@@ -118,11 +118,10 @@ def selftrain(
 ) -> None:
     """Sample trajectories in parallel mode and make an SFT set of the right, well-formed ones (stage 2).
 
-    Broken off, the same command goes on where it was; other constraints sift the same samples again. On two
-    nodes of eight GPUs, four engines of four:
+    Broken off, the same command goes on where it was; other constraints sift the same samples again. With
+    several engines, of which one may be lost:
 
-    RAY_ADDRESS=head:6379 threadweaver data selftrain --model M --prompts P --out O --samples 8 --replicas 4
-    --tensor-parallel-size 4
+    RAY_ADDRESS=head:6379 threadweaver data selftrain --model M --prompts P --out O --replicas 8
     """
     from tw_plugins.cli.decoding import decoding
     from tw_plugins.cli.selftrain import run

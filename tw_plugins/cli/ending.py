@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import typer
 from rich.text import Text
+from typer import rich_utils
 from typer.core import TyperCommand, TyperGroup
 
 from tw_plugins.cli.console import PlainConsole
@@ -21,7 +21,7 @@ from tw_plugins.errors import UserError, visible
 
 __all__ = ["OneLineCommand", "OneLineErrors", "is_explained", "one_line"]
 
-NARROW = 60  # columns of a terminal
+NARROW = 110  # columns that typer's table needs for the longest names of options, and room for their help
 _UsageError: Any = typer.BadParameter.__base__  # typer brings its own click, or takes the installed one
 
 
@@ -97,7 +97,7 @@ class _Ending:
     """Of a typer command or group."""
 
     def main(self, *rest: Any, **more: Any) -> Any:
-        if shutil.get_terminal_size().columns < NARROW:
+        if PlainConsole(width=rich_utils.MAX_WIDTH).width < NARROW:
             _show_plainly(self)
         with terminal(), terminable():
             return super().main(*rest, **more)  # type: ignore[misc]
