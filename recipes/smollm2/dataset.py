@@ -34,10 +34,10 @@ class Sizes:
     eval_per_kind: int
     sft_decomposable: float = 0.6
     rl_decomposable: float = 0.6
-    p_parallel: float = 0.5
+    p_parallel: float = 0.9
 
 
-FULL = Sizes(sft_rows=384, rl_prompts=96, eval_per_kind=50)
+FULL = Sizes(sft_rows=512, rl_prompts=48, eval_per_kind=50)
 SMOKE = Sizes(sft_rows=4, rl_prompts=2, eval_per_kind=2)
 
 

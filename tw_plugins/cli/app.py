@@ -50,6 +50,15 @@ def doctor(
     ray: Annotated[
         bool, typer.Option(help="Look inside a Ray worker too (starts a small local Ray).")
     ] = True,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:N: check attention there thoroughly, with times.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="With --device: bfloat16, float16 or float32; the usual one there.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="With --device: whose heads; Qwen3-0.6B's when not given.")
+    ] = None,
 ) -> None:
     """Say whether this machine is ready: versions, plug-in, seams, attention.
 
@@ -57,10 +66,16 @@ def doctor(
     """
     from tw_plugins.cli.doctor_output import show
     from tw_plugins.doctor import all_checks, is_healthy
+    from tw_plugins.doctor.attention import DTYPES, thorough_checks
 
+    if device is None and (dtype or model):
+        raise typer.BadParameter("they are of a device: give --device too", param_hint="--dtype, --model")
+    if dtype is not None and dtype not in DTYPES:
+        raise typer.BadParameter(f"choose of {', '.join(DTYPES)}", param_hint="--dtype")
     console = PlainConsole()
     with console.working("looking"):
-        checks = list(all_checks(with_ray=ray))
+        attention = None if device is None else list(thorough_checks(device, dtype, model))
+        checks = list(all_checks(ray, attention))
     show(checks, console)
     raise typer.Exit(0 if is_healthy(checks) else 1)
 

@@ -21,12 +21,16 @@ __all__ = ["GROUP", "all_checks", "is_healthy"]
 GROUP = "tw_plugins.doctors"
 
 
-def all_checks(with_ray: bool) -> Iterator[Check]:
-    """The core's checks, then those of every installed framework."""
+def all_checks(with_ray: bool, attention: Iterable[Check] | None = None) -> Iterator[Check]:
+    """The core's checks, then those of every installed framework.
+
+    Args:
+        attention: checks of it in the place of the quick ones.
+    """
     from tw_plugins.doctor.attention import attention_checks
 
     yield from _machine()
-    yield from attention_checks()
+    yield from attention_checks() if attention is None else attention
     doctors = list(entry_points(group=GROUP))
     found = {doctor.name: list(_framework(doctor, with_ray)) for doctor in doctors}
     for name, checks in found.items():

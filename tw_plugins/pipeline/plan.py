@@ -10,7 +10,7 @@ folders of their own, so that both can be had.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, get_args
@@ -158,8 +158,11 @@ class Plan:
 
     def add(self, name: str, title: str, jobs: Sequence[Sequence[Job]], reads: Sequence[Any] = ()) -> None:
         """A stage; its jobs are run side by side only where the file says so."""
-        apart = [[job] for each in jobs for job in each]
-        rounds = jobs if self.asked.hardware.side_by_side else apart
+        section = self.asked.section(name)
+        own = section.environment if section else {}
+        rounds = [[replace(job, env={**job.env, **own}) for job in each] for each in jobs]
+        if not self.asked.side_by_side(name):
+            rounds = [[job] for each in rounds for job in each]
         there = [Path(one) for one in reads if one is not None]
         outside = [one for one in there if self.folder not in one.parents and one.exists()]
         self.stages.append(Planned(name, title, self.path(name), rounds, outside))

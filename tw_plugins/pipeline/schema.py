@@ -10,7 +10,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
@@ -20,7 +20,8 @@ from tw_plugins.verifiers.names import MATH
 
 __all__ = ["STAGES", "Asked", "Context", "Evaluation", "Options", "Training"]
 
-STAGES = ("data", "add-tokens", "stage1", "sft", "selftrain", "rl", "eval")
+StageName = Literal["data", "add-tokens", "stage1", "sft", "selftrain", "rl", "eval"]
+STAGES: tuple[StageName, ...] = get_args(StageName)
 """In their order; `report` follows."""
 
 
@@ -106,6 +107,7 @@ MaybePlace = Annotated[str | None, BeforeValidator(_place), BeforeValidator(_for
 Recipe = Annotated[Path, BeforeValidator(_recipe), BeforeValidator(_for_framework)]
 MaybeRecipe = Annotated[Path | None, BeforeValidator(_recipe), BeforeValidator(_for_framework)]
 Words = Annotated[list[str], BeforeValidator(_words), BeforeValidator(_for_framework)]
+Environment = dict[str, Annotated[str, BeforeValidator(_text)]]
 Value = str | int | float | bool
 Options = dict[str, Value | list[Value]]
 """Of a command of `threadweaver`, by their names without dashes; a list gives an option several times."""
@@ -118,9 +120,15 @@ class Section(BaseModel):
 
 
 class StageSection(Section):
-    """A stage; `skip` leaves it out as if it did not stand there."""
+    """A stage.
+
+    Attributes:
+        skip: leaves it out as if it did not stand there.
+        environment: variables of its commands, in the place of the file's own.
+    """
 
     skip: bool = False
+    environment: Environment = {}
 
 
 class Hardware(Section):
@@ -130,14 +138,14 @@ class Hardware(Section):
         device: `cpu` runs everything without an accelerator.
         gpu: for `threadweaver plan`.
         gpus, nodes: those that training takes; the recipes' own when not given.
-        side_by_side: what does not need each other runs at once.
+        side_by_side: what does not need each other runs at once; or the stages of which that is so.
     """
 
     device: Literal["cpu", "cuda"] = "cuda"
     gpu: str = "h100"
     gpus: int | None = Field(default=None, ge=1)
     nodes: int | None = Field(default=None, ge=1)
-    side_by_side: bool = False
+    side_by_side: bool | list[StageName] = False
 
 
 class Commands(StageSection):
@@ -242,7 +250,7 @@ class Asked(Section):
     seed: int = Field(default=0, ge=0)
     verifier: Annotated[str, BeforeValidator(_verifier)] = MATH
     hardware: Hardware = Hardware()
-    environment: dict[str, Annotated[str, BeforeValidator(_text)]] = {}
+    environment: Environment = {}
     stall_minutes: float | None = Field(default=None, gt=0)
     data: Commands | None = None
     add_tokens: AddTokens | None = Field(default=None, alias="add-tokens")
@@ -264,8 +272,17 @@ class Asked(Section):
 
     def has(self, stage: str) -> bool:
         """Whether a stage is to be run."""
-        section: StageSection | None = getattr(self, stage.replace("-", "_"))
+        section = self.section(stage)
         return section is not None and not section.skip
+
+    def section(self, stage: str) -> StageSection | None:
+        """What the file says of a stage."""
+        return cast("StageSection | None", getattr(self, stage.replace("-", "_")))
+
+    def side_by_side(self, stage: str) -> bool:
+        """Whether what does not need each other runs at once there."""
+        asked = self.hardware.side_by_side
+        return asked if isinstance(asked, bool) else stage in asked
 
     def with_settings(self, more: Mapping[str, Sequence[str]]) -> Asked:
         """The same with further settings of its training stages, by their names."""

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
+from transformers import AutoConfig
+from typer.testing import CliRunner
 
 from tw_plugins import doctor
 from tw_plugins.adapter.check import Check, first_line
+from tw_plugins.attention import self_check
+from tw_plugins.attention.self_check import Heads
+from tw_plugins.cli.app import app
 from tw_plugins.cli.doctor_output import show
 from tw_plugins.doctor import GROUP, all_checks, is_healthy
+from tw_plugins.doctor.attention import thorough_checks
 
 OK, NOTE, FAIL = (Check("a", status, status, "[detail]") for status in ("ok", "note", "fail"))
 
@@ -62,6 +71,45 @@ def test_attention_that_gives_a_wrong_gradient_fails(monkeypatch: pytest.MonkeyP
     sdpa, trie = attention.attention_checks()
     assert (sdpa.status, trie.status) == ("fail", "note")  # of the others there is a choice
     assert "computes rows with branches wrongly" in sdpa.detail
+
+
+def test_a_device_is_checked_with_the_heads_of_a_model(toy: dict[str, Path]) -> None:
+    pytest.importorskip("torch")
+    done = CliRunner().invoke(app, ["doctor", "--no-ray", "--device", "cpu", "--model", str(toy["model"])])
+    shown = " ".join(done.output.split())
+    heads = str(Heads.of(AutoConfig.from_pretrained(toy["model"])))
+    assert "sdpa on cpu, float32" in shown and "trie on cpu, float32" in shown and heads in shown
+    assert shown.count("again") == 2, done.output
+
+
+def test_attention_that_is_wrong_for_one_length_fails_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NaN gradients of some kernels at lengths that are no multiple of 128 are."""
+    pytest.importorskip("torch")
+    right = self_check.deviation
+
+    def wrong(attention: str, positions: list[int], *rest: Any) -> Any:
+        found = right(attention, positions, *rest)
+        return replace(found, gradient=math.nan) if len(positions) == 601 else found
+
+    monkeypatch.setattr(self_check, "deviation", wrong)
+    sdpa, trie = thorough_checks("cpu")
+    assert (sdpa.status, trie.status) == ("fail", "note")
+    assert "wrongly" in sdpa.detail and "of 601 tokens" in sdpa.detail and "gradients by nan" in sdpa.detail
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--device", "cuda:77"], "there is no device cuda:77 here"),
+        (["--device", "gpu"], "there is no device gpu here"),
+        (["--device", "cpu", "--dtype", "int8"], "choose of bfloat16"),
+        (["--dtype", "float16"], "give --device too"),
+    ],
+)
+def test_a_device_that_is_not_there_is_one_line(given: list[str], said: str) -> None:
+    pytest.importorskip("torch")
+    done = CliRunner().invoke(app, ["doctor", "--no-ray", *given])
+    assert done.exit_code == 2 and said in " ".join(done.output.split()), done.output
 
 
 @pytest.mark.parametrize(("path", "status"), [("/usr/bin/chromium", "ok"), (None, "note")])

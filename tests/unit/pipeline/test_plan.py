@@ -85,6 +85,18 @@ def test_one_after_the_other_unless_side_by_side(tmp_path: Path) -> None:
     together = plan_of(write(tmp_path, TEXT + "hardware: {side_by_side: true}\n"))
     assert all(len(each) == 1 for stage in apart.stages for each in stage.rounds)
     assert [len(each) for each in together.stages[-1].rounds] == [4, 4, 1, 1]
+    some = plan_of(write(tmp_path, TEXT + "hardware: {side_by_side: [eval]}\n"))
+    assert {s.name: max(map(len, s.rounds)) for s in some.stages if max(map(len, s.rounds)) > 1} == {
+        "eval": 4
+    }
+
+
+def test_a_stage_has_variables_of_its_own(tmp_path: Path) -> None:
+    text = TEXT.replace("\nrl:\n", "\nrl:\n  environment: {OMP_NUM_THREADS: 2, A: b}\n")
+    plan = plan_of(write(tmp_path, text + "environment: {OMP_NUM_THREADS: 1, C: 3}\n"))
+    found = {stage.name: stage.rounds[0][0].env for stage in plan.stages}
+    assert (found["sft"]["OMP_NUM_THREADS"], found["rl"]["OMP_NUM_THREADS"]) == ("1", "2")
+    assert found["rl"]["A"] == "b" and found["rl"]["C"] == "3" and "A" not in found["sft"]
 
 
 @pytest.mark.parametrize(
