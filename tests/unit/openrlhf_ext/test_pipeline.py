@@ -22,6 +22,7 @@ from tw_plugins.pipeline.plan import Plan
 
 RUN = Path("/run")
 QWEN = ROOT / "recipes" / "pipelines" / "qwen3_8b_openrlhf.yaml"
+SMOLLM2, OPENRLHF = ROOT / "recipes" / "smollm2" / "smollm2.yaml", {"framework": "openrlhf"}
 
 
 def parsed(command: Sequence[str]) -> tuple[Any, Any]:
@@ -61,6 +62,14 @@ def test_the_quickstarts_commands_are_parsed() -> None:
     rl = found["P-GRPO, fork-join"][1]
     assert rl.train.batch_size == rl.rollout.batch_size * rl.rollout.n_samples_per_prompt == 96
     assert found["SFT with threads"][1].adam.lr == 2e-3
+
+
+def test_smollm2s_commands_are_parsed() -> None:
+    found = {name: parsed(command) for name, command in commands(read_plan(SMOLLM2, RUN, OPENRLHF)).items()}
+    assert len(found) == 4
+    rl = found["P-GRPO, fork-join"][1]
+    assert rl.train.batch_size == rl.rollout.batch_size * rl.rollout.n_samples_per_prompt
+    assert rl.actor.model_name_or_path.startswith(str(RUN / "sft" / "threads"))
 
 
 @pytest.mark.parametrize(("accelerator", "device"), [(True, "cuda"), (False, "cpu")])

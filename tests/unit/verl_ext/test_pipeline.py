@@ -24,6 +24,7 @@ from verl_ext.pipeline import TRAINER
 
 RUN = Path("/run")
 QWEN = ROOT / "recipes" / "pipelines" / "qwen3_8b_verl.yaml"
+SMOLLM2 = ROOT / "recipes" / "smollm2" / "smollm2.yaml"
 
 
 def composed(job: Job) -> Any:
@@ -84,6 +85,14 @@ def test_every_command_of_qwen3_8b_composes() -> None:
         assert model.startswith(str(RUN)) and config.trainer.n_gpus_per_node == 8
     assert composed(jobs["SFT on own samples"]).trainer.total_epochs == 1
     assert composed(jobs["P-GRPO, fork-join"]).trainer.total_training_steps == 350
+
+
+def test_every_command_of_smollm2_composes() -> None:
+    configs = {name: composed(job) for name, job in trainings(read_plan(SMOLLM2, RUN, {})).items()}
+    assert len(configs) == 4
+    rl = configs["P-GRPO, fork-join"].actor_rollout_ref.rollout
+    assert rl.checkpoint_engine.update_weights_bucket_megabytes * 2**20 > 49216 * 576 * 4, "its embedding"
+    assert configs["SFT with threads"].data.max_length >= 545, "its longest row"
 
 
 def test_plan_takes_it() -> None:
