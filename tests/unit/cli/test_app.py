@@ -96,7 +96,7 @@ def test_which_errors_explain_themselves() -> None:
 def test_doctors_exit_status(monkeypatch: pytest.MonkeyPatch, healthy: bool, status: int) -> None:
     asked: list[bool] = []
 
-    def checks(with_ray: bool) -> list[doctor.Check]:
+    def checks(with_ray: bool, attention: None) -> list[doctor.Check]:
         asked.append(with_ray)
         return [doctor.Check("machine", "torch", "ok" if healthy else "fail", "2.13 [cpu]")]
 
