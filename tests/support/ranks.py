@@ -20,11 +20,17 @@ def free_port() -> int:
 
 def run_ranks(module: str, *files: Path, ranks: int = 2) -> None:
     """Runs ``python -m module FILES`` on each rank; fails with the end of what they say when one fails."""
-    launcher = ["torch.distributed.run", f"--nproc-per-node={ranks}", f"--master-port={free_port()}"]
+    launcher = ["torch.distributed.run", f"--nproc-per-node={ranks}", f"--master-port={free_port()}", "-m"]
+    _run([*launcher, module, *map(str, files)])
+
+
+def run_module(module: str, *files: Path) -> None:
+    """The same for a module that starts its ranks itself."""
+    _run([module, *map(str, files)])
+
+
+def _run(command: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", *launcher, "-m", module, *map(str, files)],
-        capture_output=True,
-        text=True,
-        timeout=TIME_LIMIT_S,
+        [sys.executable, "-m", *command], capture_output=True, text=True, timeout=TIME_LIMIT_S
     )
     assert done.returncode == 0, done.stderr[-4000:]
