@@ -1,4 +1,4 @@
-"""Four helpers of flash-attn, which cannot be installed without CUDA, while OpenRLHF imports them.
+"""Five helpers of flash-attn, which cannot be installed without CUDA, while OpenRLHF imports them.
 
 Works around `openrlhf/models/ring_attn_utils.py:3-4`, imported by every model. The stand-ins exist only
 during that import: other libraries ask whether `flash_attn` is there and would believe it.
@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.distributed.nn.functional import all_gather as gather_with_gradient
 
 IMPORTER = "openrlhf.models.ring_attn_utils"
 
@@ -42,8 +43,9 @@ def pad_input(hidden: torch.Tensor, indices: torch.Tensor, batch: int, length: i
     return out.index_put((indices,), hidden).unflatten(0, (batch, length))
 
 
-def _all_gather(*_: Any, **__: Any) -> Any:
-    raise NotImplementedError("ring attention needs flash-attn, and so CUDA")
+def all_gather(mine: torch.Tensor, group: Any) -> torch.Tensor:
+    """(N/R, …) of each rank → (N, …); a rank's gradient is the sum of what all ranks' results ask of it."""
+    return torch.cat(gather_with_gradient(mine.contiguous(), group))
 
 
 def _contents() -> dict[str, dict[str, Any]]:
@@ -54,7 +56,7 @@ def _contents() -> dict[str, dict[str, Any]]:
         "flash_attn": {},
         "flash_attn.utils": {},
         "flash_attn.bert_padding": {**padding, "rearrange": rearrange},
-        "flash_attn.utils.distributed": {"all_gather": _all_gather},
+        "flash_attn.utils.distributed": {"all_gather": all_gather},
     }
 
 
