@@ -16,8 +16,9 @@ from types import ModuleType
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
-from torch.distributed.nn.functional import all_gather as gather_with_gradient
+from torch.autograd.function import once_differentiable
 
 IMPORTER = "openrlhf.models.ring_attn_utils"
 
@@ -44,8 +45,25 @@ def pad_input(hidden: torch.Tensor, indices: torch.Tensor, batch: int, length: i
 
 
 def all_gather(mine: torch.Tensor, group: Any) -> torch.Tensor:
-    """(N/R, …) of each rank → (N, …); a rank's gradient is the sum of what all ranks' results ask of it."""
-    return torch.cat(gather_with_gradient(mine.contiguous(), group))
+    """(N/R, …) of each rank → (N, …); differentiable once."""
+    found: torch.Tensor = _AllGather.apply(mine, group)
+    return found
+
+
+class _AllGather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, mine: torch.Tensor, group: Any) -> torch.Tensor:  # type: ignore[override]
+        ctx.group = group
+        parts = [torch.empty_like(mine) for _ in range(group.size())]
+        dist.all_gather(parts, mine.contiguous(), group=group)
+        return torch.cat(parts)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        grad = grad.clone()
+        dist.all_reduce(grad, group=ctx.group)  # every rank's loss has a part in every rank's tokens
+        return grad.chunk(ctx.group.size())[ctx.group.rank()], None
 
 
 def _contents() -> dict[str, dict[str, Any]]:

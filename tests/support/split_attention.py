@@ -15,12 +15,11 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import start_processes
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from tests.support.branch import SMALL
 from tests.support.masks import random_row
-from tests.support.ranks import free_port
+from tests.support.ranks import fork_ranks
 from tw_plugins.attention import mask_for
 from tw_plugins.attention.sequence_parallel import split_over
 from tw_plugins.attention.trie_attention import register
@@ -98,10 +97,8 @@ def on_ranks(case: Case) -> Found:
     return torch.cat(parts, 1), gradients
 
 
-def _rank(rank: int, cases: list[Case], port: int, result: Path) -> None:
-    torch.set_num_threads(1)
-    ranks = cases[0].ranks
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=ranks)
+def _rank(rank: int, cases: list[Case], result: Path) -> None:
+    dist.init_process_group("gloo")
     found = [on_ranks(case) for case in cases]
     if rank == 0:
         torch.save(found, result)
@@ -113,7 +110,7 @@ def main(result: Path) -> None:
     found: list[Found] = []
     for ranks in (2, 4):
         cases = [case for case in CASES if case.ranks == ranks]
-        start_processes(_rank, (cases, free_port(), result), ranks, start_method="fork")
+        fork_ranks(ranks, _rank, cases, result)
         found += torch.load(result)
     torch.save(found, result)
 

@@ -7,7 +7,6 @@ TASKS is a list of `Task`s that `torch.save` wrote; RESULT gets what rank 0 has 
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -16,12 +15,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch.multiprocessing.spawn import start_processes
 from transformers import Qwen3ForCausalLM
 from verl.utils.distributed import destroy_global_process_group, initialize_global_process_group
 from verl.workers.engine.fsdp.transformer_impl import EngineRegistry, FSDPEngineWithLMHead
 
-from tests.support.ranks import free_port
+from tests.support.ranks import fork_ranks
 from tests.support.verl.configs import compose
 from tests.support.verl.engines import RECIPE, make_worker, policy_gradient, response_log_probs
 
@@ -53,15 +51,12 @@ def main(tasks: Path, result: Path) -> None:
     found: list[Found] = []
     compose(RECIPE)  # once, and not on each rank
     for ranks, group in groupby(torch.load(tasks, weights_only=False), lambda task: task.ranks):
-        os.environ.update(WORLD_SIZE=str(ranks), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
-        start_processes(_rank, (list(group), result), ranks, start_method="fork")
+        fork_ranks(ranks, _rank, list(group), result)
         found += torch.load(result, weights_only=False)
     torch.save(found, result)
 
 
 def _rank(rank: int, tasks: list[Task], result: Path) -> None:
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
-    torch.set_num_threads(1)
     initialize_global_process_group(60)
     found = [_found(task, rank) for task in tasks]
     if rank == 0:
