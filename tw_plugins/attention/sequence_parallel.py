@@ -10,8 +10,8 @@ time and needs no more than its slice. Attention looks at one head at a time, an
     (B, N/R, H, D)   all heads of a rank's tokens
 
 So nothing that makes masks or plans knows of ranks, as long as it is given the positions of whole rows, and
-each attention implementation is computed by the same code as on one rank. Key heads that R does not divide
-are repeated R / gcd(R, G) times, the least with which each rank has those of its queries.
+each attention implementation is computed by the same code as on one rank. G key heads that R does not divide
+are repeated R / gcd(R, G) times, the least with which all ranks have as many, and those of their queries.
 
 :func:`split_over` gives one model an attention implementation of its own, which knows the group; other models
 of the process stay as they are. Source: arXiv 2309.14509, §3. Seam: ``transformers.AttentionInterface``
@@ -44,10 +44,10 @@ _ROPE_OF_LENGTH = {"dynamic", "longrope"}
 _NOT_SPLIT = "its rows cannot be split over these ranks, set another number, or 1"
 
 
-def attention_of(config: Any) -> str:
+def attention_of(config: Any) -> str | None:
     """The attention implementation of a Hugging Face model's config, whether rows are split or not."""
-    implementation: str = config._attn_implementation
-    return implementation.partition(_OVER)[0]
+    implementation: str | None = config._attn_implementation
+    return implementation and implementation.partition(_OVER)[0]
 
 
 def split_over(model: Any, group: dist.ProcessGroup) -> None:
@@ -99,7 +99,7 @@ def check_split(config: Any, ranks: int) -> None:
 
 
 def _attention_forward(
-    attention: str,
+    attention: str | None,
     group: dist.ProcessGroup,
     module: Any,
     query: Tensor,
@@ -120,11 +120,11 @@ def _attention_forward(
     return _all_heads(out, group), None
 
 
-def _implementation(attention: str, module: Any) -> Callable[..., tuple[Tensor, Any]]:
+def _implementation(attention: str | None, module: Any) -> Callable[..., tuple[Tensor, Any]]:
     """transformers' function; "eager" is each model's own."""
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    eager = unwrap(type(module).forward).__globals__.get("eager_attention_forward")
+    eager = getattr(unwrap(type(module).forward), "__globals__", {}).get("eager_attention_forward")
     found: Callable[..., tuple[Tensor, Any]] = ALL_ATTENTION_FUNCTIONS.get_interface(attention, eager)
     return found
 

@@ -122,7 +122,9 @@ def test_rows_can_be_split(rl: Any, caplog: pytest.LogCaptureFixture) -> None:
     set_flag(rl, "ds.ring_attn_size", 16)
     with pytest.raises(UserError) as error:
         check(rl)
-    assert_message(error.value, r"ring_attn_size 16: qwen3 has \d attention heads, which 16 ranks do not divide")
+    assert_message(
+        error.value, r"ring_attn_size 16: qwen3 has \d attention heads, which 16 ranks do not divide"
+    )
 
 
 def test_all_problems_are_said_at_once(rl: Any) -> None:
