@@ -404,10 +404,8 @@ def test_rows_split_over_ranks(
     advantages, lengths = advantages_of_verl(rows), [len(row["input_ids"]) for row in rows]
     assert sum(lengths) % 4 and any(length % 2 for length in lengths)  # filled up to a multiple of the ranks
     halves = [rows[::2], rows[1::2]], [advantages[::2], advantages[1::2]]
-    one_each, dynamic = (
-        {"micro_batch_size_per_gpu": 1},
-        {"use_dynamic_bsz": True, "max_token_len_per_gpu": 300},
-    )
+    one_each = {"micro_batch_size_per_gpu": 1}
+    dynamic = {"use_dynamic_bsz": True, "max_token_len_per_gpu": 300}  # on each rank
     ((plain_rollout, outputs),) = stories(model, GROUPS[:1], "rows")
     plain_rows = [as_stored(output) for output in outputs]
 
@@ -415,31 +413,30 @@ def test_rows_split_over_ranks(
         settings = [f"{ATTENTION}={attention}", *([FUSED] if fused else [])]
         return rank_split.Task(ranks, ulysses, model, settings, *rest, **more)
 
+    differ = "two, plain rows, verl's own"  # once this is right, verl exchanges heads around SDPA too
     tasks = {
         "two": task(2, 2, "trie", [rows], [advantages]),
         "two, dense mask, one row each": task(2, 2, "sdpa", [rows], [advantages], one_each),
         "two, eager": task(2, 2, "eager", [rows], [advantages]),
         "two, flex": task(2, 2, "flex_attention", [half]),
         "two, plain rows": task(2, 2, "sdpa", [plain_rows]),
-        "two, plain rows, verl's own": task(2, 2, "sdpa", [plain_rows], ours=False),
+        differ: task(2, 2, "sdpa", [plain_rows], ours=False),
         "four": task(4, 4, "trie", [rows], [advantages], {"use_fused_kernels": True}, fused=True),
         "four, dense mask": task(4, 4, "sdpa", [rows], [advantages], dynamic),
         "two pairs": task(4, 2, "trie", *halves, one_each),
     }
     torch.save([*tasks.values()], tmp_path / "tasks")
     run_module(rank_split.__name__, tmp_path / "tasks", tmp_path / "result")
-    found = dict(zip(tasks, torch.load(tmp_path / "result"), strict=True))
     with torch.no_grad():
-        plain_wanted = request_logprobs(reference, plain_rollout)
-    for name, (log_probs_, gradient_) in found.items():
-        if "plain" not in name:
-            want = wanted[::2] if name == "two pairs" else wanted[: len(log_probs_)]
-            torch.testing.assert_close(log_probs_, want, atol=1e-5, rtol=0, msg=name)
-        if gradient_:
-            assert distance(gradient_, paper) <= 1e-5, name
-    torch.testing.assert_close(found["two, plain rows"][0], plain_wanted, atol=1e-5, rtol=0)
-    apart = torch.cat(found["two, plain rows, verl's own"][0]) - torch.cat(plain_wanted)
-    assert apart.abs().max() > 0.1  # once this fails, verl exchanges heads around SDPA too
+        of_requests = request_logprobs(reference, plain_rollout)
+    right = {"two, flex": wanted[:2], "two pairs": wanted[::2], "two, plain rows": of_requests}
+    for name, (got, by_name) in zip(tasks, torch.load(tmp_path / "result"), strict=True):
+        if name == differ:
+            assert (torch.cat(got) - torch.cat(of_requests)).abs().max() > 0.1
+        else:
+            torch.testing.assert_close(got, right.get(name, wanted), atol=1e-5, rtol=0, msg=name)
+        if by_name:
+            assert distance(by_name, paper) <= 1e-5, name
 
 
 # ---------------------------------------------------------------- refused
