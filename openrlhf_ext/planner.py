@@ -25,6 +25,7 @@ BOTH: dict[str, Any] = {
     "--data.max_len": 2048,
     "--ds.zero_stage": 2,
     "--ds.adam_offload": False,
+    "--ds.ring_attn_size": 1,
 }
 RL: dict[str, Any] = {
     **BOTH,
@@ -144,9 +145,10 @@ def _rl(flags: dict[str, Any], ours: RLSettings) -> dict[str, Any]:
     engines, width = int(flags["--vllm.num_engines"] or 0), flags["--vllm.tensor_parallel_size"]
     longest = ours.limits(int(flags["--rollout.max_new_tokens"] or flags["--data.max_len"])).max_tokens
     row = flags["--data.max_len"] + longest
-    at_once = row * flags["--train.micro_batch_size"]
+    ranks = flags["--ds.ring_attn_size"]
+    at_once = -(-row * flags["--train.micro_batch_size"] // ranks)
     if flags["--train.dynamic_batch_enable"]:
-        at_once = max(flags["--train.max_tokens_per_gpu"], row)
+        at_once = max(flags["--train.max_tokens_per_gpu"], -(-row // ranks))
     colocated = flags["--train.colocate_all"]
     beside = 0 if colocated else engines * width
     return {
@@ -187,7 +189,7 @@ def _sft(flags: dict[str, Any], ours: SFTSettings, gpus: int) -> dict[str, Any]:
             gpus=gpus,
             state=_state(flags, gpus),
             row_tokens=row,
-            at_once=row * flags["--train.micro_batch_size"],
+            at_once=-(-row * flags["--train.micro_batch_size"] // flags["--ds.ring_attn_size"]),
             checkpointing=flags["--model.gradient_checkpointing_enable"],
             chunk=ours.logits_chunk or None,
         ),

@@ -25,7 +25,8 @@ from openrlhf_ext.planner import job_of_run
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
 from tw_plugins.adapter.deviations import CUT_SOFTMAX, FROZEN_TAGS
 from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary, warn_of_ends
-from tw_plugins.attention import usable_attention
+from tw_plugins.attention import UnsupportedAttention, usable_attention
+from tw_plugins.attention.sequence_parallel import check_split
 from tw_plugins.attention.span import check_span
 from tw_plugins.errors import in_one_line
 from tw_plugins.planning.here import check_memory
@@ -78,8 +79,8 @@ def _attention_problems(args: Any) -> Iterator[str]:
             f"trie rows need attention that takes a mask, not {args.ds.attn_implementation}: set "
             "--ds.attn_implementation trie"
         )
-    if args.ds.ring_attn_size > 1:
-        yield "ring attention cannot split a trie row over ranks: set --ds.ring_attn_size 1"
+    if args.ds.ring_attn_size > 1 and args.ds.ring_attn_head_stride > 1:
+        yield "--ds.ring_attn_head_stride is of upstream's ring, and rows are split without one: leave it out"
 
 
 def _frozen_tags(args: Any) -> Iterator[str]:
@@ -95,6 +96,9 @@ def _rl_problems(args: Any, settings: RLSettings) -> Iterator[str]:
         )
     if args.data.max_images_per_prompt > 0:
         yield "--data.max_images_per_prompt: ThreadWeaver is for text, set it to 0"
+    gpus, ranks = args.actor.num_nodes * args.actor.num_gpus_per_node, args.ds.ring_attn_size
+    if gpus % ranks:
+        yield f"--ds.ring_attn_size {ranks} does not divide the actor's {gpus} GPUs: set one that does, or 1"
     room, longest = args.rollout.max_new_tokens, args.data.max_len
     if room and room >= longest:
         yield f"--rollout.max_new_tokens {room} leaves no prompt in --data.max_len {longest}: raise it"
@@ -165,6 +169,11 @@ def _check_model(path: str, args: Any, settings: RLSettings | SFTSettings) -> An
         return None
     warn_of_ends(tokenizer)
     check_span(config, args.data.max_len)
+    if (ranks := args.ds.ring_attn_size) > 1:
+        try:
+            check_split(config, ranks)
+        except UnsupportedAttention as error:
+            raise SettingsError(f"--ds.ring_attn_size {ranks}: {error}") from error
     for warning in check_memory(job_of_run(args, settings), config):
         logger.warning(warning)
     return tokenizer
@@ -191,13 +200,14 @@ def keep_padding(args: Any, argv: list[str]) -> None:
     """Undo what `--train.dynamic_batch_enable` switches on by itself: packing, and with it flash-attention.
 
     `cli/train_ppo_ray.py:689-705` forces both; dynamic batches work on padded rows too. Packing that was
-    asked for stays, with the attention that was asked for: rows are packed under their mask.
+    asked for stays, and what rows are cut from that are split over ranks, with the attention that was asked
+    for: rows are packed under their mask.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--ds.packing_samples", dest="packing", action="store_true")
     parser.add_argument("--ds.attn_implementation", dest="attention", default=args.ds.attn_implementation)
     asked, _ = parser.parse_known_args(argv)
-    args.ds.packing_samples &= asked.packing
+    args.ds.packing_samples &= asked.packing or args.ds.ring_attn_size > 1
     args.ds.attn_implementation = asked.attention
 
 

@@ -65,6 +65,10 @@ SEAMS = (
         "Actor.__init__", "unpad_and_slice_tensor", "log_probs_from_logits", "compute_entropy",
     ),
     wrapper(
+        "openrlhf.utils.deepspeed.deepspeed", "DeepspeedStrategy.setup_ring_attn", "rows split over ranks",
+        "openrlhf_ext.split_rows:register", "get_ring_attn_group", "set_ring_attn_group",
+    ),
+    wrapper(
         SAMPLES, "SamplesGenerator._process_response_into_experience", "rows into Experience",
         "openrlhf_ext.experience:register",
     ),

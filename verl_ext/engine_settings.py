@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tw_plugins.attention import usable_attention
+from tw_plugins.attention import UnsupportedAttention, usable_attention
+from tw_plugins.attention.self_check import Heads
+from tw_plugins.attention.sequence_parallel import check_split
 
 STRATEGIES = ("fsdp", "fsdp2")
 """Those that `verl_ext.trie_engine` is registered for."""
@@ -31,7 +33,7 @@ def engine_problems(strategy: str, model: Any, ulysses: int, keys: EngineKeys) -
 
     Args:
         model: verl's `model` section.
-        ulysses: ranks that a sequence is split over.
+        ulysses: ranks that a row is split over.
     """
     from verl.utils.device import get_device_name  # of the platform that verl has fixed
 
@@ -46,5 +48,27 @@ def engine_problems(strategy: str, model: Any, ulysses: int, keys: EngineKeys) -
             f"trie rows need attention that takes a mask, not {attention}: set "
             f"{keys.model}.override_config.attn_implementation=trie{keys.otherwise}"
         )
-    if ulysses > 1:
-        yield f"trie rows cannot be split over ranks: set {keys.ulysses}=1{keys.otherwise}"
+    if ulysses > 1 and not model.get("use_remove_padding", True):
+        name = f"{keys.model.removeprefix('+')}.use_remove_padding"
+        yield f"{keys.ulysses}={ulysses} splits rows that are packed: set {name}=True, or {keys.ulysses}=1"
+
+
+def split_problems(config: Any, ulysses: int, keys: EngineKeys) -> Iterator[str]:
+    """Why a model's rows cannot be split over so many ranks.
+
+    Args:
+        config: the model's, of `transformers`.
+    """
+    if ulysses == 1:
+        return
+    try:
+        check_split(config, ulysses)
+    except UnsupportedAttention as error:
+        yield f"{keys.ulysses}={ulysses}: {error}"
+        return
+    heads = Heads.of(config).key
+    if heads % ulysses and ulysses % heads:  # an assert of `apply_monkey_patch` (`models/transformers`)
+        yield (
+            f"{keys.ulysses}={ulysses}: verl wants it to divide the model's {heads} key heads, or to be a "
+            "multiple of them: set it so, or to 1"
+        )

@@ -12,7 +12,7 @@ from tw_plugins.planning.job import Job, Remedy, Rollout, State, Training
 from tw_plugins.planning.remedies import combinations
 from verl_ext.separate import has_hybrid_replicas, is_separate
 from verl_ext.settings import KEY, settings_from
-from verl_ext.verl_settings import uses_threadweaver
+from verl_ext.verl_settings import ulysses_of, uses_threadweaver
 
 FUSED_CHUNK = 512  # tokens; `verl/utils/experimental/torch_functional.py`, FusedLinearForPPO
 FSDP = "actor_rollout_ref.actor.fsdp_config"
@@ -118,7 +118,7 @@ def _rl(config: Any, name: str) -> dict[str, Any]:
     if actor.use_dynamic_bsz:
         at_once = actor.ppo_max_token_len_per_gpu
     else:
-        at_once = row * (actor.ppo_micro_batch_size_per_gpu or 1)
+        at_once = -(-row * (actor.ppo_micro_batch_size_per_gpu or 1) // ulysses_of(config))
     offloaded = bool(actor.fsdp_config.param_offload and actor.fsdp_config.optimizer_offload)
     return {
         "model": part.model.path,
@@ -150,14 +150,17 @@ def _rl(config: Any, name: str) -> dict[str, Any]:
 
 def _sft(config: Any) -> dict[str, Any]:
     data, gpus = config.data, config.trainer.nnodes * config.trainer.n_gpus_per_node
-    at_once = data.max_token_len_per_gpu if data.use_dynamic_bsz else None
+    if data.use_dynamic_bsz:
+        at_once = data.max_token_len_per_gpu
+    else:
+        at_once = -(-data.max_length * data.micro_batch_size_per_gpu // ulysses_of(config))
     return {
         "model": config.model.path,
         "training": Training(
             gpus=gpus,
             state=_state(config.engine, gpus),
             row_tokens=data.max_length,
-            at_once=at_once or data.max_length * data.micro_batch_size_per_gpu,
+            at_once=at_once,
             checkpointing=config.model.enable_gradient_checkpointing,
             kept_offloaded=config.model.enable_activation_offload,
             chunk=FUSED_CHUNK if config.model.use_fused_kernels else None,

@@ -19,16 +19,30 @@ from tw_plugins.errors import in_one_line
 from tw_plugins.planning.here import check_memory
 from tw_plugins.verifiers import check_verifier
 from tw_plugins.verifiers.names import from_anywhere
-from verl_ext.engine_settings import STRATEGIES, EngineKeys, engine_problems
+from verl_ext.engine_settings import STRATEGIES, EngineKeys, engine_problems, split_problems
 from verl_ext.files import check_prompt_files
 from verl_ext.planner import job_of_config
 from verl_ext.recomputing import bypasses
 from verl_ext.seams import SUPPORTED
 from verl_ext.settings import KEY, REWARD_KEY, SettingsError, prompt_settings, reward_settings, settings_from
-from verl_ext.verl_settings import ESTIMATOR, NAME, run_deviations, run_problems, uses_threadweaver
+from verl_ext.verl_settings import (
+    ESTIMATOR,
+    NAME,
+    run_deviations,
+    run_problems,
+    ulysses_of,
+    uses_threadweaver,
+)
 from verl_ext.weight_bucket import bucket_problems
 
 logger = logging.getLogger(__name__)
+
+KEYS = EngineKeys(
+    "actor.strategy",
+    "+actor_rollout_ref.model",
+    "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+    f"; or {KEY}.layout=rows",
+)
 
 
 def check(config: Any) -> None:
@@ -56,7 +70,10 @@ def check(config: Any) -> None:
     tokenizer, model_config = check_vocabulary(model.path, model.get("trust_remote_code", False))
     tokenizer.chat_template = model.get("custom_chat_template") or tokenizer.chat_template
     warn_of_ends(tokenizer)
-    if found := list(bucket_problems(config, model_config)):
+    found = list(bucket_problems(config, model_config))
+    if settings.layout == "trie":
+        found += split_problems(model_config, ulysses_of(config), KEYS)
+    if found:
         raise SettingsError("\n".join(found))
     sources = check_prompt_files(config.data, tokenizer)
     if reward := reward_settings(config):
@@ -80,15 +97,10 @@ def _row_problems(config: Any, layout: str) -> Iterator[str]:
                 "which knows several: algorithm.adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo=False"
             )
         return
-    places = (actor, actor.get("fsdp_config") or {})
-    ulysses = max(int(place.get("ulysses_sequence_parallel_size") or 1) for place in places)
-    keys = EngineKeys(
-        "actor.strategy",
-        "+actor_rollout_ref.model",
-        "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
-        f"; or {KEY}.layout=rows",
-    )
-    yield from engine_problems(actor.strategy, model, ulysses, keys)
+    ulysses, gpus = ulysses_of(config), config.trainer.nnodes * config.trainer.n_gpus_per_node
+    yield from engine_problems(actor.strategy, model, ulysses, KEYS)
+    if gpus % ulysses:
+        yield f"{KEYS.ulysses}={ulysses} does not divide the {gpus} GPUs that train: set one that does, or 1"
 
 
 def _length_problems(config: Any, layout: str, max_tokens: int) -> Iterator[str]:
@@ -102,11 +114,14 @@ def _length_problems(config: Any, layout: str, max_tokens: int) -> Iterator[str]
         )
     if layout == "trie" and actor.use_dynamic_bsz:
         # Threads 2..n are in a row twice, on the main path and as branches.
-        room, need = actor.ppo_max_token_len_per_gpu, prompt.max_prompt_length + 2 * max_tokens
-        if room < need:
+        ranks, need = ulysses_of(config), prompt.max_prompt_length + 2 * max_tokens
+        room = actor.ppo_max_token_len_per_gpu
+        if room * ranks < need:
+            shared = f", over {ranks} ranks" if ranks > 1 else ""
             yield (
                 f"actor_rollout_ref.actor.ppo_max_token_len_per_gpu={room} is less than a trie row can have, "
-                f"data.max_prompt_length + 2 · {KEY}.max_tokens = {need}: raise it, or verl stops there"
+                f"data.max_prompt_length + 2 · {KEY}.max_tokens = {need}{shared}: raise it, or verl stops "
+                "there"
             )
 
 

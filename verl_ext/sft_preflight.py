@@ -42,16 +42,20 @@ def check(config: Any) -> None:
     from tw_plugins.planning.here import check_memory
     from tw_plugins.planning.sizes import config_of
     from tw_plugins.settings import SettingsError
-    from verl_ext.engine_settings import EngineKeys, engine_problems
+    from verl_ext.engine_settings import EngineKeys, engine_problems, split_problems
     from verl_ext.planner import job_of_config
+    from verl_ext.verl_settings import ulysses_of
 
     engine = config.engine
-    ulysses = int(engine.get("ulysses_sequence_parallel_size") or 1)
+    ulysses = ulysses_of(config)
     keys = EngineKeys("engine=fsdp engine.strategy", "+model", "engine.ulysses_sequence_parallel_size")
     if found := list(engine_problems(engine.strategy, config.model, ulysses, keys)):
         raise SettingsError("\n".join(found))
     if Path(config.model.path, "config.json").is_file():
-        for warning in check_memory(job_of_config(config, "this run"), config_of(config.model.path)):
+        model_config = config_of(config.model.path)
+        if found := list(split_problems(model_config, ulysses, keys)):
+            raise SettingsError("\n".join(found))
+        for warning in check_memory(job_of_config(config, "this run"), model_config):
             logger.warning(warning)
         remote = config.model.get("trust_remote_code", False)
         tokenizer = AutoTokenizer.from_pretrained(config.model.path, trust_remote_code=remote)

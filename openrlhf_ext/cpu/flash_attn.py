@@ -1,4 +1,4 @@
-"""Four helpers of flash-attn, which cannot be installed without CUDA, while OpenRLHF imports them.
+"""Five helpers of flash-attn, which cannot be installed without CUDA, while OpenRLHF imports them.
 
 Works around `openrlhf/models/ring_attn_utils.py:3-4`, imported by every model. The stand-ins exist only
 during that import: other libraries ask whether `flash_attn` is there and would believe it.
@@ -16,7 +16,9 @@ from types import ModuleType
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
 
 IMPORTER = "openrlhf.models.ring_attn_utils"
 
@@ -42,8 +44,26 @@ def pad_input(hidden: torch.Tensor, indices: torch.Tensor, batch: int, length: i
     return out.index_put((indices,), hidden).unflatten(0, (batch, length))
 
 
-def _all_gather(*_: Any, **__: Any) -> Any:
-    raise NotImplementedError("ring attention needs flash-attn, and so CUDA")
+def all_gather(mine: torch.Tensor, group: Any) -> torch.Tensor:
+    """(N/R, …) of each rank → (N, …); differentiable once."""
+    found: torch.Tensor = _AllGather.apply(mine, group)
+    return found
+
+
+class _AllGather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, mine: torch.Tensor, group: Any) -> torch.Tensor:  # type: ignore[override]
+        ctx.group = group
+        parts = [torch.empty_like(mine) for _ in range(group.size())]
+        dist.all_gather(parts, mine.contiguous(), group=group)
+        return torch.cat(parts)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+        grad = grad.clone()
+        dist.all_reduce(grad, group=ctx.group)  # every rank's loss has a part in every rank's tokens
+        return grad.chunk(ctx.group.size())[ctx.group.rank()], None
 
 
 def _contents() -> dict[str, dict[str, Any]]:
@@ -54,7 +74,7 @@ def _contents() -> dict[str, dict[str, Any]]:
         "flash_attn": {},
         "flash_attn.utils": {},
         "flash_attn.bert_padding": {**padding, "rearrange": rearrange},
-        "flash_attn.utils.distributed": {"all_gather": _all_gather},
+        "flash_attn.utils.distributed": {"all_gather": all_gather},
     }
 
 

@@ -34,6 +34,7 @@ import torch
 from tw_plugins.attention.block_table import block_table, ordered
 from tw_plugins.attention.kernels import KERNELS
 from tw_plugins.attention.segments import NotDepthFirst, ends_of
+from tw_plugins.attention.sequence_parallel import attention_of
 from tw_plugins.attention.span import UnsupportedAttention, attention_span, check_span
 from tw_plugins.attention.trie_attention import TRIE_ATTENTION, trie_plan
 
@@ -66,9 +67,7 @@ def usable_attention(device: str) -> tuple[str, ...]:
 
 def masks_every_row(config: Any) -> bool:
     """Whether rows without branches should have `mask_for` too: transformers would ask about N² pairs."""
-    return (
-        config._attn_implementation in ("flex_attention", TRIE_ATTENTION) and attention_span(config) is None
-    )
+    return attention_of(config) in ("flex_attention", TRIE_ATTENTION) and attention_span(config) is None
 
 
 def has_branches(position_ids: Tensor) -> bool:
@@ -86,7 +85,7 @@ def mask_for(config: Any, position_ids: Tensor) -> Tensor | BlockMask:
 
     Args:
         config: the model's; its ``_attn_implementation`` says what the mask has to be.
-        position_ids: (B, N) padded or (1, ΣN) packed rows.
+        position_ids: (B, N) padded or (1, ΣN) packed rows, whole ones where a rank has a slice of each.
 
     Returns:
         (B, 1, N, N) bool for "sdpa", float32, 0 or −∞, for "eager", which adds it to the scores; a BlockMask
@@ -97,7 +96,7 @@ def mask_for(config: Any, position_ids: Tensor) -> Tensor | BlockMask:
             the model does not see all of a trajectory.
         NotDepthFirst: a row has lost its beginning, or its branches are in another order.
     """
-    attention = config._attn_implementation
+    attention = attention_of(config)
     usable = usable_attention(position_ids.device.type)
     if attention not in usable:
         raise UnsupportedAttention(

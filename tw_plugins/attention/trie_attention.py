@@ -137,13 +137,17 @@ def trie_attention(query: Tensor, key: Tensor, value: Tensor, plan: Tensor, scal
 
     Raises:
         UnsupportedAttention: there is no kernel for this device, dtype or size of heads.
+        ValueError: the plan is of other rows.
     """
+    products = _products(plan, query.device)
+    if products.segments.at[-1] != len(query):  # or the rest would be whatever stands in memory
+        raise ValueError(f"a plan of {products.segments.at[-1]} tokens, and {len(query)} queries")
     kernel = kernel_of(query)
     if not kernel.grouped:  # repeated out here, autograd sums a group's gradients
         key, value = (x.repeat_interleave(query.shape[1] // x.shape[1], 1) for x in (key, value))
     # The kernels take the last stride for 1 without looking.
     query, key, value = (x if x.stride(-1) == 1 else x.contiguous() for x in (query, key, value))
-    out: Tensor = _TrieAttention.apply(query, key, value, kernel, _products(plan, query.device), scale)
+    out: Tensor = _TrieAttention.apply(query, key, value, kernel, products, scale)
     return out
 
 

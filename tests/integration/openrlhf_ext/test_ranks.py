@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from tests.support.openrlhf import rank_gradient
+from tests.support.openrlhf import rank_gradient, rank_split
 from tests.support.openrlhf.experiences import shared_samples, with_advantages
-from tests.support.openrlhf.models import TAGS, plain, tiny_model
+from tests.support.openrlhf.models import TAGS, actor, plain, tiny_model
 from tests.support.openrlhf.rank_gradient import Task
-from tests.support.ranks import run_ranks
+from tests.support.openrlhf.rank_split import SplitTask
+from tests.support.ranks import run_module, run_ranks
 from tests.support.same_on_both import TRAJECTORIES, distance, expected_gradient
 
 ROWS = len(TRAJECTORIES)
@@ -66,3 +67,33 @@ def test_two_ranks_have_the_gradient_of_one(tmp_path: Path) -> None:
             assert not got, name  # no update
         else:
             assert distance(got, wanted[task.model]) <= 1e-5, name
+
+
+def test_rows_split_over_ranks(tmp_path: Path) -> None:
+    """With two key heads each rank of two has one, and each of four shares one with another."""
+    tied, own = (tiny_model(tmp_path / str(kind), kind) for kind in (True, False))
+    batches = with_advantages(shared_samples(), micro_batch=2)
+    lengths = [int((batch.attention_mask > 0).sum()) for batch in batches]
+    assert any(length % 2 for length in lengths) and any(length % 4 for length in lengths)  # filled up
+
+    def task(ranks: int, shared: int, stage: int, attention: str, *more: str, model: Path = tied) -> Any:
+        split = ["--ds.ring_attn_size", str(shared), "--ds.attn_implementation", attention]
+        return SplitTask(model, [*flags(stage, ROWS), *split, *more], batches, ranks)
+
+    tasks = {
+        "two, ZeRO 2": task(2, 2, 2, "trie"),
+        "two, dense mask, dynamic, ZeRO 3": task(2, 2, 3, "sdpa", *DYNAMIC, model=own),
+        "four, dense mask, ZeRO 3": task(4, 4, 3, "sdpa"),
+        "two pairs, dynamic, ZeRO 2": task(4, 2, 2, "trie", *DYNAMIC, model=own),
+    }
+    torch.save([*tasks.values()], tmp_path / "tasks")
+    run_module(rank_split.__name__, tmp_path / "tasks", tmp_path / "result")
+    wanted = {model: expected_gradient(plain(model, torch.float64), TAGS)[1] for model in (tied, own)}
+    alone = actor(tied)
+    with torch.no_grad():
+        want = [alone(b.sequences, b.action_mask, b.attention_mask) for b in batches]
+    results = torch.load(tmp_path / "result")
+    for (name, split), (log_probs, gradient) in zip(tasks.items(), results, strict=True):
+        assert distance(gradient, wanted[split.model]) <= 1e-5, name
+        if "dynamic" not in name:  # which orders rows anew
+            torch.testing.assert_close(log_probs, want, atol=1e-5, rtol=0, msg=name)

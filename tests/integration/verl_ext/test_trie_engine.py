@@ -19,15 +19,14 @@ from verl.utils import tensordict_utils as tu
 from verl.utils.dataset.dataset_utils import DatasetPadMode, SFTTensorCollator
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.utils.losses import sft_loss
-from verl.workers.utils.padding import response_from_nested
 
 from tests.support.agents import agent, depth_of
 from tests.support.agents import wanted as log_probs_of
 from tests.support.masks import lose_branches, record_masks
-from tests.support.ranks import run_ranks
+from tests.support.ranks import run_module, run_ranks
 from tests.support.reference import in_row_order, request_logprobs
 from tests.support.same_on_both import distance
-from tests.support.verl import rank_gradient
+from tests.support.verl import rank_gradient, rank_split
 from tests.support.verl.engines import (
     as_stored,
     batch_of,
@@ -37,6 +36,7 @@ from tests.support.verl.engines import (
     plain,
     policy_gradient,
     process_group,
+    response_log_probs,
     stories,
     tiny_model,
 )
@@ -127,13 +127,6 @@ def row_log_probs(model: Any, row: TrieRow) -> torch.Tensor:
             if row.loss_mask[start + place - first]:
                 found.append(logits[place - 1, ids[place]])
     return torch.stack(found)
-
-
-def response_log_probs(worker: Any, rows: list[dict[str, Any]], **how: Any) -> list[torch.Tensor]:
-    """Per row the engine's log-probs of the trained tokens."""
-    batch = batch_of(rows, **how)
-    values = response_from_nested(log_probs(worker, batch), batch["response_mask"])
-    return [value[row["response_mask"].bool()] for value, row in zip(values.unbind(), rows, strict=True)]
 
 
 def rows_of(made: list[tuple[Rollout, list[Any]]]) -> list[dict[str, Any]]:
@@ -400,6 +393,52 @@ def test_the_sft_loss_is_the_mean_over_all_trained_tokens(worker: Any, reference
     assert got == pytest.approx(want.item(), abs=1e-5)
 
 
+# ---------------------------------------------------------------- rows split over ranks
+
+
+def test_rows_split_over_ranks(
+    tmp_path: Path, model: Path, trie: Any, wanted: Any, paper: Any, reference: Any
+) -> None:
+    """Ulysses: with two key heads each rank of two has one, and each of four shares one with another."""
+    rows, half = rows_of(trie), rows_of(trie)[:2]
+    advantages, lengths = advantages_of_verl(rows), [len(row["input_ids"]) for row in rows]
+    assert sum(lengths) % 4 and any(length % 2 for length in lengths)  # filled up to a multiple of the ranks
+    halves = [rows[::2], rows[1::2]], [advantages[::2], advantages[1::2]]
+    one_each = {"micro_batch_size_per_gpu": 1}
+    dynamic = {"use_dynamic_bsz": True, "max_token_len_per_gpu": 300}  # on each rank
+    ((plain_rollout, outputs),) = stories(model, GROUPS[:1], "rows")
+    plain_rows = [as_stored(output) for output in outputs]
+
+    def task(ranks: int, ulysses: int, attention: str, *rest: Any, fused: bool = False, **more: Any) -> Any:
+        settings = [f"{ATTENTION}={attention}", *([FUSED] if fused else [])]
+        return rank_split.Task(ranks, ulysses, model, settings, *rest, **more)
+
+    differ = "two, plain rows, verl's own"  # once this is right, verl exchanges heads around SDPA too
+    tasks = {
+        "two": task(2, 2, "trie", [rows], [advantages]),
+        "two, dense mask, one row each": task(2, 2, "sdpa", [rows], [advantages], one_each),
+        "two, eager": task(2, 2, "eager", [rows], [advantages]),
+        "two, flex": task(2, 2, "flex_attention", [half]),
+        "two, plain rows": task(2, 2, "sdpa", [plain_rows]),
+        differ: task(2, 2, "sdpa", [plain_rows], ours=False),
+        "four": task(4, 4, "trie", [rows], [advantages], {"use_fused_kernels": True}, fused=True),
+        "four, dense mask": task(4, 4, "sdpa", [rows], [advantages], dynamic),
+        "two pairs": task(4, 2, "trie", *halves, one_each),
+    }
+    torch.save([*tasks.values()], tmp_path / "tasks")
+    run_module(rank_split.__name__, tmp_path / "tasks", tmp_path / "result")
+    with torch.no_grad():
+        of_requests = request_logprobs(reference, plain_rollout)
+    right = {"two, flex": wanted[:2], "two pairs": wanted[::2], "two, plain rows": of_requests}
+    for name, (got, by_name) in zip(tasks, torch.load(tmp_path / "result"), strict=True):
+        if name == differ:
+            assert (torch.cat(got) - torch.cat(of_requests)).abs().max() > 0.1
+        else:
+            torch.testing.assert_close(got, right.get(name, wanted), atol=1e-5, rtol=0, msg=name)
+        if by_name:
+            assert distance(by_name, paper) <= 1e-5, name
+
+
 # ---------------------------------------------------------------- refused
 
 
@@ -409,11 +448,3 @@ def test_attention_without_a_mask_is_refused(worker: Any, trie: Any, monkeypatch
         UnsupportedEngine, match=r"need attn_implementation=sdpa .*flash_attention_2.*layout=rows"
     ):
         response_log_probs(worker, rows_of(trie))
-
-
-def test_ulysses_is_refused(worker: Any) -> None:
-    positions = torch.tensor([[0, 1, 2, 1]])
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(worker.engine, "use_ulysses_sp", True)
-        with pytest.raises(UnsupportedEngine, match="no Ulysses sequence parallelism"):
-            worker.engine._ancestor_mask(positions)

@@ -63,12 +63,19 @@ def share_of(batches: list[Any], args: Any, rank: int, ranks: int) -> list[Any]:
 
     if args.train.dynamic_batch_enable:
         batches = balance_experiences(batches, args)
-    size = ceil(len(batches) / ranks)
-    return batches[rank * size : (rank + 1) * size]
+    shared = args.ds.ring_attn_size
+    size = ceil(len(batches) / (ranks // shared))
+    return batches[rank // shared * size : (rank // shared + 1) * size]
 
 
-def gradient_of(task: Task, rank: int, ranks: int) -> dict[str, torch.Tensor]:
-    """Of the step's loss, before it is applied; a collective call."""
+def gradient_of(
+    task: Task, rank: int, ranks: int, log_probs: list[torch.Tensor] | None = None
+) -> dict[str, torch.Tensor]:
+    """Of the step's loss, before it is applied; a collective call.
+
+    Args:
+        log_probs: gets those of the rank's batches.
+    """
     from deepspeed.utils import safe_get_full_grad
 
     made = made_actor(task, rank, ranks)
@@ -86,6 +93,8 @@ def gradient_of(task: Task, rank: int, ranks: int) -> dict[str, torch.Tensor]:
     for batch in share_of(deepcopy(task.experience), strategy.args, rank, ranks):
         batch.action_log_probs = made.forward(batch.sequences, batch.action_mask, batch.attention_mask)
         made.append(batch)
+        if log_probs is not None:
+            log_probs.append(batch.action_log_probs)
     made.fit(kl_ctl=0.0)
     return found
 

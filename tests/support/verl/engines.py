@@ -31,6 +31,7 @@ from tests.support.verl.loops import TAGS, TOKENIZER, Client, run
 from tw_plugins.rollout import Rollout, fork_join
 
 Toy = Mapping[str, Path]
+RECIPE = "toy_p_grpo"
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def make_worker(model: Path, *settings: str) -> TrainingWorker:
     """The actor's TrainingWorker, from the toy recipe as `ActorRolloutRefWorker.init_model` makes it."""
     # fused kernels replace the forward of transformers' class, and so of the tests' reference models
     plain_forward = "actor_rollout_ref.model.use_fused_kernels=false"
-    config = rl_config({"model": model, "rl": model, "eval": model}, plain_forward, *settings)
+    config = rl_config({"model": model, "rl": model, "eval": model}, plain_forward, *settings, name=RECIPE)
     OmegaConf.resolve(config)
     actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
     actor.optim.total_training_steps = 1
@@ -120,9 +121,21 @@ def batch_of(rows: list[dict[str, Any]], **settings: Any) -> Any:
 
 
 def log_probs(worker: TrainingWorker, batch: Any) -> torch.Tensor:
-    """Log-probs (B, j) of the engine, forward only, without a loss."""
+    """Log-probs (B, j) of the engine, forward only, without a loss; on every rank that has the rows."""
     tu.assign_non_tensor(batch, compute_loss=False)
-    return worker.infer_batch(batch)["log_probs"]
+    found = worker.infer_batch(batch)
+    if (group := worker.engine.ulysses_parallel_group) is None:
+        return found["log_probs"]
+    shared = [None if found is None else found["log_probs"]]  # verl collects them from the first rank
+    torch.distributed.broadcast_object_list(shared, group=group, group_src=0)
+    return shared[0]
+
+
+def response_log_probs(worker: Any, rows: list[dict[str, Any]], **how: Any) -> list[torch.Tensor]:
+    """Per row the engine's log-probs of the trained tokens."""
+    batch = batch_of(rows, **how)
+    values = response_from_nested(log_probs(worker, batch), batch["response_mask"])
+    return [value[row["response_mask"].bool()] for value, row in zip(values.unbind(), rows, strict=True)]
 
 
 def plain(model: Path, dtype: torch.dtype = torch.float32) -> Any:

@@ -29,6 +29,9 @@ PARAMETERS = {
     ("openrlhf.models.actor", "unpad_and_slice_tensor"): "sequences attention_mask ring_attn_group",
     ("openrlhf.models.actor", "log_probs_from_logits"): "logits labels temperature",
     ("openrlhf.models.actor", "compute_entropy"): "logits",
+    ("openrlhf.utils.deepspeed.deepspeed", "DeepspeedStrategy.setup_ring_attn"): "self ds_device_mesh",
+    ("openrlhf.utils.deepspeed.deepspeed", "get_ring_attn_group"): "",
+    ("openrlhf.utils.deepspeed.deepspeed", "set_ring_attn_group"): "group",
     (SAMPLES, "SamplesGenerator._process_response_into_experience"): "self response generate_kwargs",
     (SAMPLES, "SamplesGenerator._generate_vllm"): (
         "self dataloader_iter num_prompts dynamic_filtering generate_kwargs"

@@ -42,6 +42,16 @@ def test_flags_on_top_of_a_script() -> None:
     assert (toy.gpus_per_node, toy.rollout.colocated, toy.rollout.sleeps) == (2, False, False)
 
 
+def test_of_a_row_split_over_ranks_each_has_its_part() -> None:
+    for script in ("train_qwen3_8b_p_grpo.sh", "train_qwen3_8b_sft.sh"):
+        whole, split = (job_of(RECIPES / script, flags, 8) for flags in ([], ["--ds.ring_attn_size 4"]))
+        assert whole is not None and split is not None
+        assert 4 * split.training.at_once == whole.training.at_once
+    dynamic = ["--ds.ring_attn_size 4 --train.dynamic_batch_enable --train.max_tokens_per_gpu 1"]
+    job = job_of(RECIPES / "train_qwen3_8b_p_grpo.sh", dynamic, 8)
+    assert job is not None and 4 * job.training.at_once == job.training.row_tokens
+
+
 @pytest.mark.parametrize("script", PAPER)
 def test_a_recipe_fits_a_node_of_eight(script: str) -> None:
     job = job_of(RECIPES / script, [], 8)

@@ -67,7 +67,7 @@ def test_a_model_that_disagrees_on_its_end_is_named(
             "flash_attention_2",
             "needs? attention that takes a mask.*attn_implementation trie",
         ),
-        ("ds.ring_attn_size", 2, "set --ds.ring_attn_size 1"),
+        ("ds.ring_attn_size", 2, "ring_attn_size 2 does not divide the actor's 1 GPUs: set one that does"),
         ("algo.advantage.estimator", "gae", "gae needs a critic.*estimator p_grpo"),
         ("data.max_images_per_prompt", 1, "max_images_per_prompt: .* set it to 0"),
         ("data.max_len", 512, "max_new_tokens 512 leaves no prompt in --data.max_len 512"),
@@ -107,6 +107,24 @@ def test_a_checkpoint_that_was_not_finished(rl: Any, tmp_path: Path) -> None:
     assert_message(error.value, "no checkpoint in .*_actor is whole .no file latest.: remove the folder")
     (tmp_path / "_actor" / "latest").write_text("global_step1")
     check(rl)
+
+
+def test_rows_can_be_split(rl: Any, caplog: pytest.LogCaptureFixture) -> None:
+    rl.actor.num_gpus_per_node = 16
+    set_flag(rl, "ds.ring_attn_size", 2)
+    check(rl)
+    assert caplog.messages == []
+    set_flag(rl, "ds.ring_attn_head_stride", 2)
+    with pytest.raises(UserError) as error:
+        check(rl)
+    assert_message(error.value, "ring_attn_head_stride is of upstream's ring, .*leave it out")
+    set_flag(rl, "ds.ring_attn_head_stride", 1)
+    set_flag(rl, "ds.ring_attn_size", 16)
+    with pytest.raises(UserError) as error:
+        check(rl)
+    assert_message(
+        error.value, r"ring_attn_size 16: qwen3 has \d attention heads, which 16 ranks do not divide"
+    )
 
 
 def test_all_problems_are_said_at_once(rl: Any) -> None:
@@ -268,6 +286,13 @@ def test_of_a_flag_given_twice_the_last_counts() -> None:
     )
     preflight.keep_padding(args, asked)
     assert args.ds.attn_implementation == "sdpa"
+
+
+def test_what_is_split_stays_packed() -> None:
+    asked = ["--ds.ring_attn_size", "2", "--ds.attn_implementation", "trie", "--vllm.num_engines", "1"]
+    args = namespace("openrlhf.cli.train_ppo_ray", *asked, "--reward.remote_url", "agent")
+    preflight.keep_padding(args, asked)
+    assert (args.ds.packing_samples, args.ds.attn_implementation) == (True, "trie")
 
 
 def test_packing_that_was_asked_for_stays() -> None:

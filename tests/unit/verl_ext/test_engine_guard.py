@@ -119,6 +119,9 @@ def test_no_engine_of_verls_goes_round_what_is_guarded() -> None:
                 assert own.isdisjoint(engine_guard.GUARDED), f"{path}: {kind.name}"
 
 
+ULYSSES = "engine.ulysses_sequence_parallel_size"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     {
@@ -131,8 +134,8 @@ def test_no_engine_of_verls_goes_round_what_is_guarded() -> None:
             r"not flash_attention_2: set \+model\.override_config\.attn_implementation=trie",
         ),
         "verl's own attention": ("model.override_config=null", "mask, not flash_attention_2"),
-        "a sequence over ranks": (
-            "engine.ulysses_sequence_parallel_size=2", "set engine.ulysses_sequence_parallel_size=1"
+        "a padded row over ranks": (
+            f"{ULYSSES}=2", "=2 splits rows that are packed: set model.use_remove_padding=True"
         ),
     }.values(),
 )  # fmt: skip
@@ -141,6 +144,13 @@ def test_settings_of_sft_that_lose_the_mask(toy: Toy, change: str, said: str) ->
         verl_device.auto_set_device(sft_config(toy, change))
     assert_message(str(stopped.value), f"^error: .*{said}")
     verl_device.auto_set_device(sft_config(toy, change, "data.custom_cls.name=null"))  # not ours
+
+
+def test_of_sft_rows_can_be_split(toy: Toy) -> None:
+    packed = "model.use_remove_padding=true"
+    verl_device.auto_set_device(sft_config(toy, packed, f"{ULYSSES}=2"))
+    with pytest.raises(SystemExit, match=rf"{ULYSSES}=64: qwen3 has \d+ attention heads, which 64 ranks"):
+        verl_device.auto_set_device(sft_config(toy, packed, f"{ULYSSES}=64"))
 
 
 def test_of_sft_a_model_that_disagrees_on_its_end_is_named(

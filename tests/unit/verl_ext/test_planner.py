@@ -72,6 +72,22 @@ def test_settings_on_top_of_a_recipe() -> None:
     assert (job.rollout.engines, job.rollout.state_stays) == (4, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "part", "fixed", "place"),
+    [
+        ("qwen3_8b_p_grpo", "actor_rollout_ref.actor", "ppo_micro_batch_size_per_gpu=1", FSDP),
+        ("qwen3_8b_sft", "data", "micro_batch_size_per_gpu=1", "engine"),
+    ],
+)
+def test_of_a_row_split_over_ranks_each_has_its_part(name: str, part: str, fixed: str, place: str) -> None:
+    settings = [f"{part}.use_dynamic_bsz=false", f"{part}.{fixed}"]
+    split = [*settings, f"{place}.ulysses_sequence_parallel_size=4"]
+    jobs = [job_of(recipe(name), given, 1) for given in (settings, split)]
+    whole, shared = [job.training for job in jobs if job]
+    assert (whole.at_once, shared.row_tokens) == (whole.row_tokens, whole.row_tokens)
+    assert 4 * shared.at_once == whole.at_once
+
+
 @pytest.mark.parametrize("name", WRITTEN_FOR)
 def test_a_recipe_fits_what_it_is_written_for(name: str) -> None:
     model, gpu = WRITTEN_FOR[name]

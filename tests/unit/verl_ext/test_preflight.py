@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import verl.utils.config as verl_config
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, Qwen3Config
 
 from tests.support.fakes import char_tokenizer
 from tests.support.messages import assert_message
@@ -21,12 +21,16 @@ from tw_plugins.adapter.vocabulary import VocabularyError
 from tw_plugins.storage.parquet import DataFileError
 from tw_plugins.trajectory import TAGS, ControlTokenError
 from verl_ext import preflight
+from verl_ext.engine_settings import split_problems
 from verl_ext.seams import SUPPORTED
 from verl_ext.settings import KEY, REWARD_KEY, SettingsError
 from verl_ext.weight_bucket import KEY as BUCKET
 
 Toy = dict[str, Path]
 ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
+
+ULYSSES = "actor_rollout_ref.actor.ulysses_sequence_parallel_size"
+PACKED = "actor_rollout_ref.model.use_remove_padding=true"
 
 WRONG_SETTINGS = {
     "unknown key": (["{key}.max_thread=3"], "has no setting max_thread; the settings are .*max_threads"),
@@ -45,9 +49,21 @@ WRONG_SETTINGS = {
         ["actor_rollout_ref.model.override_config=null"],
         "not flash_attention_2: set .*=trie",
     ),
-    "ulysses": (
-        ["actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"],
-        "cannot be split over ranks: set .*ulysses_sequence_parallel_size=1; or .*layout=rows",
+    "rows split over more GPUs than there are": (
+        [f"{ULYSSES}=2", PACKED],
+        "ulysses_sequence_parallel_size=2 does not divide the 1 GPUs that train: set one that does, or 1",
+    ),
+    "padded rows split": (
+        [f"{ULYSSES}=2", "trainer.n_gpus_per_node=2", "actor_rollout_ref.model.use_remove_padding=false"],
+        "=2 splits rows that are packed: set actor_rollout_ref.model.use_remove_padding=True, or .*size=1",
+    ),
+    "heads that cannot be dealt out": (
+        [f"{ULYSSES}=8", PACKED, "trainer.n_gpus_per_node=8"],
+        r"=8: qwen3 has \d attention heads, which 8 ranks do not divide.*another number, or 1",
+    ),
+    "flash attention on split rows": (
+        [f"{ULYSSES}=2", PACKED, "trainer.n_gpus_per_node=2", f"{ATTENTION}=flash_attention_2"],
+        "not flash_attention_2: set .*=trie",
     ),
     "megatron": (
         ["actor_rollout_ref.actor.strategy=megatron"],
@@ -66,7 +82,17 @@ WRONG_SETTINGS = {
             "actor_rollout_ref.actor.use_dynamic_bsz=true",
             "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=1700",
         ],
-        "ppo_max_token_len_per_gpu=1700 is less than .* = 1792",
+        "ppo_max_token_len_per_gpu=1700 is less than .* = 1792: raise",
+    ),
+    "dynamic batch too small for its ranks": (
+        [
+            f"{ULYSSES}=2",
+            PACKED,
+            "trainer.n_gpus_per_node=2",
+            "actor_rollout_ref.actor.use_dynamic_bsz=true",
+            "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=895",
+        ],
+        "ppo_max_token_len_per_gpu=895 is less than .* = 1792, over 2 ranks: raise",
     ),
     "unknown reward setting": (
         ["reward.custom_reward_function.reward_kwargs.roh=1"],
@@ -129,6 +155,22 @@ def test_all_problems_come_at_once(toy: Toy) -> None:
     with pytest.raises(SettingsError) as error:
         preflight.check(config)
     assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("place", [ULYSSES, ULYSSES.replace("actor.uly", "actor.fsdp_config.uly")])
+def test_rows_can_be_split(toy: Toy, place: str) -> None:
+    """A rank needs room for its part of a row only."""
+    dynamic = "actor_rollout_ref.actor.use_dynamic_bsz=true"
+    room = "actor_rollout_ref.actor.ppo_max_token_len_per_gpu=896"
+    preflight.check(rl_config(toy, f"{place}=2", PACKED, "trainer.n_gpus_per_node=2", dynamic, room))
+
+
+def test_of_key_heads_verl_wants_more_than_we_do() -> None:
+    """An assert of its `apply_monkey_patch`, which is made whatever the attention."""
+    config = Qwen3Config(num_attention_heads=12, num_key_value_heads=6)
+    (problem,) = split_problems(config, 4, preflight.KEYS)
+    assert_message(problem, f"^{ULYSSES}=4: verl wants it to divide the model's 6 key heads, or .*or to 1")
+    assert not [*split_problems(config, 3, preflight.KEYS), *split_problems(config, 12, preflight.KEYS)]
 
 
 def test_rows_are_fine_with_verls_own_estimator(toy: Toy) -> None:
