@@ -160,7 +160,6 @@ class JSONServer:
     async def _received(
         self, body: Mapping[str, Any], headers: Mapping[str, str] | None
     ) -> tuple[httpx.Response, bytes]:
-        import httpx
 
         async with self._client.stream("POST", self._url, json=body, headers=headers) as answer:
             return answer, b"".join([piece async for piece in self._pieces(answer)])

@@ -16,7 +16,7 @@ from tw_plugins.engines.sampling import Sampler, Sampling
 from tw_plugins.rollout import Completion, Engine, EngineError, Piece
 from tw_plugins.rollout.streaming import pieces_of
 
-__all__ = ["Spread"]
+__all__ = ["PAUSE_S", "Spread"]
 
 logger = logging.getLogger(__name__)
 
