@@ -90,10 +90,8 @@ class VLLMEngine:
             EngineError: called from a second event loop, or vLLM reports an error for the request.
         """
         asked = self._outputs(prompt_ids, stop_token_ids, max_tokens, request_id, stream=False)
-        last = None
-        async for last in asked:
-            pass
-        return Completion([], [], "length") if last is None else completion_of(last)
+        outputs = [output async for output in asked]
+        return completion_of(outputs[-1]) if outputs else Completion([], [], "length")
 
     async def stream(
         self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
@@ -134,7 +132,7 @@ class VLLMEngine:
         request_id: str,
         stream: bool,
     ) -> AsyncGenerator[Any, None]:
-        """vLLM's ``RequestOutput``: one, or with `stream` one for every piece; none where nothing has room."""
+        """vLLM's ``RequestOutput``: one, or with `stream` one for each piece; none without room."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
         self._check_loop()

@@ -51,7 +51,7 @@ class Answers:
         async def read() -> list[ServedPrompt]:
             return [await self._prompts.of_messages(asked.messages)]
 
-        return await self._give(asked, request, 1, read, ChatReply(self._served.name, asked.logprobs))
+        return await self._give(asked, request, 1, read, ChatReply(self._served.name, asked.wants_logprobs))
 
     async def completions(self, asked: CompletionRequest, request: HTTPRequest) -> Response:
         """
@@ -62,7 +62,7 @@ class Answers:
         async def read() -> list[ServedPrompt]:
             return [await self._prompts.of_text(prompt, "prompt") for prompt in asked.prompt]
 
-        reply = CompletionReply(self._served.name, asked.logprobs is not None)
+        reply = CompletionReply(self._served.name, asked.wants_logprobs)
         return await self._give(asked, request, len(asked.prompt), read, reply)
 
     async def _give(
@@ -102,7 +102,7 @@ class Answers:
                 thinking=prompt.thinking if isinstance(asked, ChatRequest) else None,
                 streams=asked.stream,
                 threads=asked.stream_options.threads,
-                logprobs=asked.logprobs not in (None, False),
+                logprobs=asked.wants_logprobs,
             )
             for prompt in prompts
             for number in range(asked.n)

@@ -78,11 +78,14 @@ def of_validation(faults: Sequence[Mapping[str, Any]]) -> RequestError:
     if faults[0]["type"] == "json_invalid":
         why = faults[0].get("ctx", {}).get("error", "")
         return RequestError(400, f"the body is no JSON: {why} at character {faults[0]['loc'][-1]}")
-    said = [
-        f"{_path(fault['loc']) or 'the body'}: {fault['msg'].removeprefix('Value error, ')}"
-        for fault in faults[:3]
-    ]
-    return RequestError(400, "; ".join(said), param=_path(faults[0]["loc"]) or None)
+    named = [(_param(fault), fault["msg"].removeprefix("Value error, ")) for fault in faults[:3]]
+    said = [text if text.startswith(f"{name} ") else f"{name or 'the body'}: {text}" for name, text in named]
+    return RequestError(400, "; ".join(said), named[0][0] or None)
+
+
+def _param(fault: Mapping[str, Any]) -> str:
+    """The path of the field; that of one that is refused as a whole stands in the context."""
+    return str(fault.get("ctx", {}).get("param") or _path(fault["loc"]))
 
 
 def _path(loc: Sequence[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Before a request is read: who asks, how much they send, and how long they take. After: what was answered."""
+"""Before a request is read: who asks, how much they send, how long they take; after it, what was answered."""
 
 from __future__ import annotations
 

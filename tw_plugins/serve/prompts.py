@@ -1,4 +1,4 @@
-"""Messages or a text → ids, in one thread of its own: a megabyte takes a second, which nobody else waits for."""
+"""Messages or a text → ids, in a thread of their own: a megabyte takes a second, which nobody waits for."""
 
 from __future__ import annotations
 

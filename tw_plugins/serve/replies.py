@@ -129,10 +129,9 @@ class ChatReply(_Reply):
             yield self._head(self.CHUNK, [{"index": index, **begun}])
 
     def _content(self, parts: Sequence[Part]) -> dict[str, Any]:
-        text = {
-            kind: "".join(part.text for part in parts if part.kind == kind)
-            for kind in ("reasoning", "content")
-        }
+        text = {"reasoning": "", "content": ""}
+        for part in parts:
+            text[part.kind] += part.text
         thought = text["reasoning"] or None
         return {
             "message": {

@@ -6,9 +6,11 @@ fields of OpenAI's and vLLM's that clients send with the value that changes noth
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from tw_plugins.rollout import Mode
 from tw_plugins.trajectory.grammar import MAX_THREADS
@@ -16,18 +18,10 @@ from tw_plugins.trajectory.grammar import MAX_THREADS
 __all__ = ["NO_EFFECT", "ONLY", "ChatRequest", "CompletionRequest", "Request", "StreamOptions"]
 
 NO_EFFECT = frozenset(
-    [
-        "user",
-        "metadata",
-        "store",
-        "service_tier",
-        "safety_identifier",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "priority",
-        "request_id",
-        "parallel_tool_calls",
-    ]
+    (
+        *("user", "metadata", "store", "service_tier", "safety_identifier", "priority", "request_id"),
+        *("prompt_cache_key", "prompt_cache_retention", "parallel_tool_calls"),
+    )
 )
 ONLY: dict[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,),
@@ -75,6 +69,15 @@ def _prompts(value: Any) -> Any:
     return value
 
 
+def _same(value: Any, one: Any) -> bool:
+    """0 is not false."""
+    return isinstance(value, bool) == isinstance(one, bool) and bool(value == one)
+
+
+def _refused(name: str, why: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{param} {why}", {"param": name[:60], "why": why})
+
+
 class StreamOptions(BaseModel):
     """Of OpenAI: `include_usage`. Ours: `threads`, an event for whatever any thread says."""
 
@@ -106,6 +109,11 @@ class Request(BaseModel):
     max_blocks: int | None = Field(None, ge=0)
     answer_reserve: int | None = Field(None, ge=0)
 
+    @property
+    def wants_logprobs(self) -> bool:
+        """Whether each token is sent with its log-prob."""
+        raise NotImplementedError
+
     @model_validator(mode="before")
     @classmethod
     def _without_what_changes_nothing(cls, given: Any) -> Any:
@@ -115,16 +123,15 @@ class Request(BaseModel):
         for name, value in given.items():
             if value is None or name in NO_EFFECT:
                 continue
-            if name not in cls.model_fields and name in ONLY:
-                if not any((type(value) is not bool and value == one) or value is one for one in ONLY[name]):
-                    allowed = " or ".join(map(repr, ONLY[name]))
-                    raise ValueError(f"{name} is not served with another value than {allowed}: leave it out")
-                continue
-            kept[name] = value
-        if unknown := [name for name in kept if name not in cls.model_fields]:
-            raise ValueError(f"{unknown[0][:60]!r} is no field of this server: leave it out")
+            if name in cls.model_fields:
+                kept[name] = value
+            elif name not in ONLY:
+                raise _refused(name, "is no field of this server: leave it out")
+            elif not any(_same(value, one) for one in ONLY[name]):
+                allowed = " or ".join(map(json.dumps, ONLY[name]))
+                raise _refused(name, f"is not served with another value than {allowed}: leave it out")
         if "stream_options" in kept and not kept.get("stream"):
-            raise ValueError("stream_options: only with stream true")
+            raise _refused("stream_options", "go with stream true only")
         return kept
 
 
@@ -135,11 +142,15 @@ class ChatRequest(Request):
     max_completion_tokens: int | None = Field(None, ge=1)
     logprobs: bool = False
 
+    @property
+    def wants_logprobs(self) -> bool:
+        return self.logprobs
+
     @model_validator(mode="after")
     def _one_length(self) -> ChatRequest:
         both = {self.max_tokens, self.max_completion_tokens} - {None}
         if len(both) > 1:
-            raise ValueError("max_tokens and max_completion_tokens differ: give one")
+            raise _refused("max_completion_tokens", "and max_tokens differ: give one")
         return self
 
 
@@ -147,4 +158,8 @@ class CompletionRequest(Request):
     """``/v1/completions``: text or ids as they are, no chat template."""
 
     prompt: Annotated[list[str | list[int]], BeforeValidator(_prompts)] = Field(min_length=1, max_length=128)
-    logprobs: Literal[0] | None = None
+    logprobs: Literal[0] | None = None  # the sampled token's alone, which is what engines return
+
+    @property
+    def wants_logprobs(self) -> bool:
+        return self.logprobs is not None

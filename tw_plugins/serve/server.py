@@ -1,4 +1,4 @@
-"""Uvicorn around the app: an address that is ours before a model is loaded, and an end that breaks nothing off."""
+"""Uvicorn around the app: an address that is ours before a model loads, an end that breaks nothing off."""
 
 from __future__ import annotations
 
