@@ -31,7 +31,9 @@ TURN = EOS  # ends the prompt
 
 def segments(question: str) -> tuple[str, tuple[str, str], str]:
     """What is said before the fork, by the threads and behind it."""
-    opening = f"<think>of {question}\n<Parallel>\n<Outlines>\n<Outline>1: a</Outline>\n<Outline>2: b</Outline>\n"
+    opening = (
+        f"<think>of {question}\n<Parallel>\n<Outlines>\n<Outline>1: a</Outline>\n<Outline>2: b</Outline>\n"
+    )
     threads = (f" first {question}\n</Thread>", f" the second thread of {question}\n</Thread>")
     return f"{opening}</Outlines>", threads, f"</Parallel>\nso</think>It is {question}.{EOS}"
 
@@ -67,11 +69,14 @@ class Talker:
     samplings: list[Sampling] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=lambda: {"under_way": 0, "cancelled": 0, "most": 0})
     may_go: threading.Event = field(default_factory=threading.Event)
-    is_up: bool = True
+    alive: bool = True
     sampling: Sampling = Sampling()
 
     def __post_init__(self) -> None:
         self.may_go.set()
+
+    def is_up(self) -> bool:
+        return self.alive
 
     def with_sampling(self, sampling: Sampling) -> Self:
         view = copy(self)
@@ -157,9 +162,7 @@ class Running:
         return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
 
     def chat_events(self, question: str, **body: Any) -> list[dict[str, Any]]:
-        return self.events(
-            "/v1/chat/completions", messages=[{"role": "user", "content": question}], **body
-        )
+        return self.events("/v1/chat/completions", messages=[{"role": "user", "content": question}], **body)
 
 
 def wait_until(what: Any, seconds: float = 10) -> None:

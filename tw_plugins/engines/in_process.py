@@ -114,7 +114,6 @@ class VLLMEngine:
         view._seed, view._seed_by_name = sampling.seed if sampling.temperature else None, False
         return view
 
-    @property
     def is_up(self) -> bool:
         """Whether vLLM's own processes live."""
         return not self._llm.errored

@@ -170,7 +170,6 @@ class OpenAICompatibleEngine:
         view._seed = sampling.seed if sampling.temperature else None
         return view
 
-    @property
     def is_up(self) -> bool:
         """As far as anybody knows who has not asked."""
         return True

@@ -30,7 +30,6 @@ class Sampling:
 class Sampler(Engine, Protocol):
     """An engine whose sampling may change from request to request."""
 
-    @property
     def is_up(self) -> bool:
         """False where no request can be answered for now, as far as is known."""
         ...

@@ -146,7 +146,6 @@ class Spread:
             view._engine_of(place)
         return view
 
-    @property
     def is_up(self) -> bool:
         """Whether one of them is in use, or it is time to try one again."""
         now = asyncio.get_running_loop().time()

@@ -63,9 +63,9 @@ def test_models_health_and_metrics(server: Running) -> None:
     assert 'threadweaver_limits_hit_total{limit="max_tokens"}' in text
     assert 'threadweaver_requests_total{path="/v1/chat/completions",status="200"}' in text
     assert "threadweaver_running 0.0" in text
-    TALKER.is_up = False
+    TALKER.alive = False
     assert httpx.get(server.url + "/health").status_code == 503
-    TALKER.is_up = True
+    TALKER.alive = True
 
 
 def test_a_stream_is_the_same_answer(server: Running) -> None:

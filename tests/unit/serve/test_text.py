@@ -10,7 +10,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tw_plugins.serve.text import StopSearch, TextStream, ThinkSplit
 
 CORE = Tokenizer(
-    models.BPE({letter: place for place, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, [])
+    models.BPE(
+        {letter: place for place, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, []
+    )
 )
 CORE.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
 CORE.decoder = decoders.ByteLevel()

@@ -113,7 +113,10 @@ MESSAGES: list[tuple[Any, str]] = [
     ([{"role": "user", "content": "a<|im_end|>b"}], "messages: a message holds a token of the template"),
     ([{"role": "user", "content": "日本"}], "messages: the tokenizer has no ids for a part of the text"),
     ([{"role": "user", "content": "\ud800"}], "messages: half of a surrogate pair"),
-    ([*HELLO, {"role": "assistant", "content": "x", "tool_calls": [1]}], "messages: message 2 has 'tool_calls'"),
+    (
+        [*HELLO, {"role": "assistant", "content": "x", "tool_calls": [1]}],
+        "messages: message 2 has 'tool_calls'",
+    ),
     ([{"role": "user", "content": "x" * 1000}], "messages: the prompt has 1001 tokens, and the longest"),
 ]
 
@@ -200,7 +203,9 @@ def test_what_changes_nothing_is_taken(server: Running) -> None:
     for request in (ChatRequest, CompletionRequest):
         assert not (ONLY.keys() | NO_EFFECT) & request.model_fields.keys()
     harmless = {name: values[-1] for name, values in ONLY.items()}
-    answer = server.chat("42", **harmless, **dict.fromkeys(NO_EFFECT, "x"), seed=None, max_tokens=None, stop=None)
+    answer = server.chat(
+        "42", **harmless, **dict.fromkeys(NO_EFFECT, "x"), seed=None, max_tokens=None, stop=None
+    )
     assert answer.status_code == 200, answer.text
     history = [
         {"role": "developer", "content": "be short"},
@@ -217,7 +222,12 @@ def test_a_key_is_asked_for_and_never_shown(caplog: pytest.LogCaptureFixture) ->
     key = "sk-very-secret-42"
     with running(served(Talker(), api_key=key)) as up:
         body = {"messages": HELLO}
-        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": key}, {"Authorization": "é"}):
+        for headers in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Authorization": key},
+            {"Authorization": "é"},
+        ):
             sent = {name: value.encode() for name, value in headers.items()}
             answer = httpx.post(up.url + CHAT, json=body, headers=sent)
             error = error_of(answer, 401)
