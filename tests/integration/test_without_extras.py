@@ -17,7 +17,7 @@ from tw_plugins.pages.report import write_report
 
 EXTRAS_BRING = (
     "torch transformers tokenizers safetensors pyarrow datasets vllm ray psutil wrapt verl openrlhf yaml "
-    "fastapi uvicorn prometheus_client pydantic starlette"
+    "fastapi uvicorn prometheus_client"
 )
 WITHOUT = f"""
 import sys

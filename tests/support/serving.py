@@ -70,7 +70,7 @@ class Talker:
     counts: dict[str, int] = field(default_factory=lambda: {"under_way": 0, "cancelled": 0, "most": 0})
     may_go: threading.Event = field(default_factory=threading.Event)
     alive: bool = True
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
 
     def __post_init__(self) -> None:
         self.may_go.set()

@@ -26,7 +26,13 @@ CHAT = "/v1/chat/completions"
 def begun(up: Running, **body: Any) -> socket.socket:
     """A connection on which a request has been sent, and nothing is read."""
     sent = json.dumps({"messages": [{"role": "user", "content": "42"}], **body})
-    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(sent)}\r\n\r\n"
+    lines = [
+        f"POST {CHAT} HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        f"Content-Length: {len(sent)}",
+    ]
+    head = "\r\n".join([*lines, "", ""])
     connection = socket.create_connection(("127.0.0.1", int(up.url.rsplit(":", 1)[1])), timeout=10)
     connection.sendall((head + sent).encode())
     return connection
@@ -216,8 +222,8 @@ def test_the_address_is_known_to_be_free_before_anything_is_loaded(tmp_path: Pat
         port = taken.getsockname()[1]
         with pytest.raises(ServeError, match=f"port {port} of 127.0.0.1 is taken: give another --port"):
             bound("127.0.0.1", port)
-    with pytest.raises(ServeError, match="--host no.such.host.invalid is no address"):
-        bound("no.such.host.invalid", 0)
+    with pytest.raises(ServeError, match="--host nohost is no address"):
+        bound("nohost", 0)
     with pytest.raises(ServeError, match="cannot be used"):
         bound("192.0.2.1", 0)
     assert [is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "me")] == [
