@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ from tw_plugins.serve.answers import Answers
 from tw_plugins.serve.errors import RequestError, of_engine, of_validation, shape
 from tw_plugins.serve.guard import Guard
 from tw_plugins.serve.metrics import CONTENT_TYPE_LATEST, Metrics
+from tw_plugins.serve.page import FILES, page_file
 from tw_plugins.serve.prompts import Prompts
 from tw_plugins.serve.requests import ChatRequest, CompletionRequest
 from tw_plugins.serve.served import Served
@@ -64,6 +66,9 @@ def make_app(served: Served) -> FastAPI:
     async def figures() -> Response:
         return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
 
+    for path in FILES:
+        app.add_api_route(path, partial(_file, path), include_in_schema=False)
+
     paths = {getattr(route, "path", None) for route in app.routes}
 
     def answered(path: str, status: int) -> None:
@@ -72,6 +77,10 @@ def make_app(served: Served) -> FastAPI:
     app.add_middleware(Guard, api_key=served.api_key, answered=answered)
     _tell_errors(app)
     return app
+
+
+async def _file(path: str) -> Response:
+    return page_file(path)
 
 
 def _tell_errors(app: FastAPI) -> None:

@@ -11,12 +11,13 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tw_plugins.serve.errors import RequestError
+from tw_plugins.serve.page import FILES
 
 __all__ = ["LARGEST", "OPEN", "Guard"]
 
 LARGEST = 16 << 20  # bytes of a body
 BODY_S = 60.0  # for a body to come
-OPEN = ("/", "/health")
+OPEN = ("/health", *FILES)
 """Paths that need no key: they say nothing of anybody's."""
 
 

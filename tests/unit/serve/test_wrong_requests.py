@@ -1,4 +1,4 @@
-"""What cannot be answered is one error in OpenAI's form that names the field, and never a fault of the server."""
+"""What cannot be answered is one error in OpenAI's form that names the field, and never a fault of ours."""
 
 from __future__ import annotations
 
@@ -209,7 +209,8 @@ def test_what_changes_nothing_is_taken(server: Running) -> None:
     assert answer.status_code == 200, answer.text
     history = [
         {"role": "developer", "content": "be short"},
-        {"role": "user", "content": [{"type": "text", "text": "4"}, {"type": "text", "text": "1"}], "name": "me"},
+        {"role": "user", "content": [{"type": "text", "text": "4"}, {"type": "text", "text": "1"}],
+         "name": "me"},
         {"role": "assistant", "content": "41", "reasoning": "well", "reasoning_content": "well",
          "refusal": None, "tool_calls": None},
         {"role": "user", "content": "42"},
