@@ -159,7 +159,7 @@ class _Reader(InOrder):
         if self._wanted.threads and place.thread is None and place not in self._threads:
             self._tell(place, "began", "")
         self._counts[place] += len(ids)
-        if self._wanted.threads and (text := self._threads[place].push(ids)):
+        if self._wanted.threads and (text := self._threads[place].push(self._without_end(ids))):
             self._tell(place, "text", text)
         super().sampled(place, ids, logprobs)
 
@@ -177,8 +177,8 @@ class _Reader(InOrder):
     def _next(self, ids: Sequence[int], logprobs: Sequence[float | None]) -> None:
         if self._stops.found:
             return
-        if ids[-1] in self._tags.eos_ids:  # the end of the answer, no part of its text
-            ids, logprobs = ids[:-1], logprobs[:-1]
+        ids = self._without_end(ids)
+        logprobs = logprobs[: len(ids)]
         if self._wanted.logprobs:
             self._tokens += [
                 Token(self._tags.decode([one]), logprob) for one, logprob in zip(ids, logprobs, strict=True)
@@ -189,6 +189,10 @@ class _Reader(InOrder):
         self._say(self._split_up(self._stops.push(self._text.push(ids))))
         if self._stops.found:
             self.stopped.set()
+
+    def _without_end(self, ids: Sequence[int]) -> Sequence[int]:
+        """What ends an answer is no part of its text."""
+        return ids[:-1] if ids[-1] in self._tags.eos_ids else ids
 
     def _split_up(self, text: str) -> list[tuple[Kind, str]]:
         if self._split:
