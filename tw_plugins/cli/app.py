@@ -87,7 +87,7 @@ def rollout(
 ) -> None:
     """Decode one prompt and watch it: sequential text, and threads side by side as they grow.
 
-    On a server a text is shown when it is whole. A server's key is read from OPENAI_API_KEY.
+    A server's key is read from OPENAI_API_KEY.
     """
     from tw_plugins.cli.decoding import decoding
     from tw_plugins.cli.rollout import run

@@ -13,7 +13,7 @@ from typing import Self
 
 from tw_plugins.engines.gone import EngineGone
 from tw_plugins.engines.sampling import Sampler, Sampling
-from tw_plugins.rollout import Completion, Engine, EngineError, Piece
+from tw_plugins.rollout import Completion, Engine, Piece
 from tw_plugins.rollout.streaming import pieces_of
 
 __all__ = ["PAUSE_S", "Spread"]
@@ -77,7 +77,7 @@ class Spread:
         """See :class:`tw_plugins.rollout.Engine`.
 
         Raises:
-            EngineError: no engine is left that has not lost this request; else what the engine raised.
+            EngineGone: no engine is left that has not lost this request; else what the engine raised.
         """
         tried: list[_Place] = []
         while True:
@@ -167,7 +167,7 @@ class Spread:
         """Where a request goes that these engines have lost.
 
         Raises:
-            EngineError: nowhere.
+            EngineGone: nowhere.
         """
         now = asyncio.get_running_loop().time()
         place = self._place_of.get(request_id)
@@ -191,7 +191,7 @@ class Spread:
         ]
         if not usable:
             said = "; ".join(f"{one.name}: {one.last_words}" for one in self._places)
-            raise EngineError(
+            raise EngineGone(
                 f"none of {len(self._places)} engines is left ({said}): see their logs. Run the same command "
                 "again, it goes on where it was"
             )

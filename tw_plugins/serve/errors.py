@@ -67,7 +67,7 @@ def _kind(status: int) -> str:
 
 def of_engine(error: EngineError) -> RequestError:
     """503 where the engine may be back, 502 where it answers with what cannot be used."""
-    gone = isinstance(error, EngineGone) or "engines is left" in str(error)
+    gone = isinstance(error, EngineGone)
     return RequestError(
         503 if gone else 502, str(error), code="engine_unavailable" if gone else "engine_error"
     )

@@ -46,6 +46,7 @@ class Prompts:
     def __init__(self, tokenizer: Any, context: int) -> None:
         self._tokenizer, self._context = tokenizer, context
         self._vocabulary = len(tokenizer)
+        self._most = context * max(map(len, tokenizer.get_vocab()))  # characters that so many ids can be
         self._thread = ThreadPoolExecutor(1, "prompts")  # tokenizers are not made for several at once
 
     async def of_messages(self, messages: Sequence[Mapping[str, Any]]) -> ServedPrompt:
@@ -66,6 +67,7 @@ class Prompts:
             RequestError: it is empty, too long, or has an id that the model lacks.
         """
         if isinstance(prompt, str):
+            self._check_length(prompt, name)
             return await self._elsewhere(lambda: self._text(prompt, name))
         if odd := [one for one in prompt if not 0 <= one < self._vocabulary]:
             raise RequestError(400, f"{name}: {odd[0]} is no token id of this model", param=name)
@@ -81,6 +83,7 @@ class Prompts:
     def _chat(self, given: Sequence[Mapping[str, Any]]) -> ServedPrompt:
         try:
             messages = messages_of([_plain(message, number) for number, message in enumerate(given, 1)])
+            self._check_length("".join(message["content"] for message in messages), "messages")
             # A new one each time: it remembers every sequence of roles it has seen.
             prompt = ChatTemplate(self._tokenizer).prompt(messages)
         except BadRow as bad:
@@ -96,17 +99,25 @@ class Prompts:
             raise RequestError(400, f"{name}: the tokenizer cannot encode it: {error}", param=name) from error
         return self._checked(ServedPrompt(ids), name)
 
+    def _check_length(self, text: str, name: str) -> None:
+        """Before it is encoded, which takes a second for each megabyte."""
+        if len(text) > self._most:
+            raise self._too_long(name, f"{len(text)} characters")
+
+    def _too_long(self, name: str, size: str) -> RequestError:
+        return RequestError(
+            400,
+            f"{name}: the prompt has {size}, and the longest context of this model is {self._context} tokens "
+            "with its answer",
+            param=name,
+            code="context_length_exceeded",
+        )
+
     def _checked(self, prompt: ServedPrompt, name: str) -> ServedPrompt:
         if not prompt.ids:
             raise RequestError(400, f"{name}: it is empty", param=name)
         if len(prompt.ids) >= self._context:
-            raise RequestError(
-                400,
-                f"{name}: the prompt has {len(prompt.ids)} tokens, and the longest context of this model is "
-                f"{self._context} with its answer",
-                param=name,
-                code="context_length_exceeded",
-            )
+            raise self._too_long(name, f"{len(prompt.ids)} tokens")
         return prompt
 
 

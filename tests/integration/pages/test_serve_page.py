@@ -71,7 +71,8 @@ def test_narrow_dark_and_stopped(shown: Page) -> None:
           press("Escape");
           const status = () => document.getElementById("status").textContent;
           await until(() => status() === "stopped");
-          const [one, two] = [...document.querySelectorAll(".thread")].map((node) => node.getBoundingClientRect());
+          const threads = [...document.querySelectorAll(".thread")];
+          const [one, two] = threads.map((node) => node.getBoundingClientRect());
           return {
             status: status(), below: two.top >= one.bottom, again: !document.getElementById("run").disabled,
             fits: document.documentElement.scrollWidth <= innerWidth,
