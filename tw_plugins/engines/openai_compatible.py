@@ -113,12 +113,14 @@ class OpenAICompatibleEngine:
         if room < 1:
             yield Piece([], [], "length")
             return
+        begun = False
         if self._found["streams"]:
             body = {**self._asked(prompt_ids, stop_token_ids, room), "stream": True}
             async with aclosing(self._events(body, request_id)) as pieces:
                 async for piece in pieces:
+                    begun = True
                     yield piece
-        if not self._found["streams"]:
+        if not begun:
             whole = await self.generate(
                 prompt_ids, stop_token_ids=stop_token_ids, max_tokens=max_tokens, request_id=request_id
             )
