@@ -17,7 +17,8 @@ from tw_plugins.rollout import EngineError
 from tw_plugins.serve.admission import Admission
 from tw_plugins.serve.clients import EventStream, while_connected
 from tw_plugins.serve.errors import RequestError, of_engine, shape
-from tw_plugins.serve.generation import Ended, Event, Generation, Part, Wanted
+from tw_plugins.serve.events import Ended, Event, Part, Wanted
+from tw_plugins.serve.generation import Generation
 from tw_plugins.serve.metrics import Metrics
 from tw_plugins.serve.prompts import Prompts, ServedPrompt
 from tw_plugins.serve.replies import ChatReply, CompletionReply, Reply
@@ -96,7 +97,7 @@ class Answers:
             Wanted(
                 prompt_ids=prompt.ids,
                 engine=self._engine(asked, number),
-                mode=asked.mode or self._served.defaults.mode,
+                mode=self._served.mode(asked),
                 limits=self._served.limits(asked, len(prompt.ids)),
                 stops=asked.stop,
                 thinking=prompt.thinking if isinstance(asked, ChatRequest) else None,
@@ -125,7 +126,7 @@ class Answers:
                 silent = False
                 self._metrics.first.observe(time.perf_counter() - began)
             if isinstance(event, Ended):
-                self._metrics.ended(event, asked.mode or self._served.defaults.mode)
+                self._metrics.ended(event, self._served.mode(asked))
             yield event
         self._metrics.whole.observe(time.perf_counter() - began)
 

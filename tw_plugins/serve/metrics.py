@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from tw_plugins.serve.generation import Ended
+from tw_plugins.serve.events import Ended
 
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
 

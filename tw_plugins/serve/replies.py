@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from tw_plugins.serve.generation import Ended, Event, Part, ThreadEvent, Token
+from tw_plugins.serve.events import Ended, Event, Part, ThreadEvent, Token
 
 __all__ = ["ChatReply", "CompletionReply", "Reply", "usage"]
 
