@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import get_args
 
@@ -111,13 +112,13 @@ def _in_process(
     quiet_vllm()
     context = {} if max_model_len is None else {"max_model_len": max_model_len}
     arguments = {"seed": settings.seed, **context, **settings.engine_args}
-    with console.working(model), unheard_by_children():
-        engine = VLLMEngine(model, seedable=True, **arguments)
+    with ExitStack() as held:
+        with console.working(model), unheard_by_children():
+            engine = held.enter_context(VLLMEngine(model, seedable=True, **arguments))
 
-    async def go() -> None:
-        await work(engine, engine.max_model_len)
+        async def go() -> None:
+            await work(engine, engine.max_model_len)
 
-    with engine:
         asyncio.run(go())
 
 
