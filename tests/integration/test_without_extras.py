@@ -16,7 +16,8 @@ from tw_plugins.evaluation.records import write_records
 from tw_plugins.pages.report import write_report
 
 EXTRAS_BRING = (
-    "torch transformers tokenizers safetensors pyarrow datasets vllm ray psutil wrapt verl openrlhf yaml"
+    "torch transformers tokenizers safetensors pyarrow datasets vllm ray psutil wrapt verl openrlhf yaml "
+    "fastapi uvicorn prometheus_client"
 )
 WITHOUT = f"""
 import sys
@@ -79,6 +80,7 @@ def test_it_works(folder: Path, command: str, shown: str) -> None:
         ("data add-tokens --model m --out o", "torch"),
         ("data toy --out o", "data"),
         ("pipeline run p.yaml", "pipeline"),
+        ("serve --model m", "serve"),
         ("data stage1 t.jsonl --out s --base-url http://127.0.0.1:9/v1 --model m", "data"),
     ],
 )

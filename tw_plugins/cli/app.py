@@ -16,6 +16,8 @@ from tw_plugins.cli.options import (
     DEFAULTS,
     BaseUrl,
     EngineArg,
+    MaxBlocks,
+    MaxThreads,
     MaxThreadTokens,
     MaxTokens,
     ReplicaCount,
@@ -100,7 +102,7 @@ def rollout(
 ) -> None:
     """Decode one prompt and watch it: sequential text, and threads side by side as they grow.
 
-    On a server a text is shown when it is whole. A server's key is read from OPENAI_API_KEY.
+    A server's key is read from OPENAI_API_KEY.
     """
     from tw_plugins.cli.decoding import decoding
     from tw_plugins.cli.rollout import run
@@ -121,6 +123,68 @@ def rollout(
         max_thread_tokens=max_thread_tokens,
     )
     run(model, prompt, mode, settings, PlainConsole(), where)
+
+
+@app.command()
+def serve(
+    model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
+    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for every one.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8080,
+    api_key: Annotated[
+        str | None,
+        typer.Option(envvar="THREADWEAVER_API_KEY", help="What clients must send; better in the variable."),
+    ] = None,
+    max_concurrent: Annotated[
+        int, typer.Option(min=1, help="Answers decoded at a time; a client with more is told to come back.")
+    ] = 256,
+    mode: Annotated[
+        str, typer.Option(help="parallel or autoregressive, where a request does not say.")
+    ] = "parallel",
+    temperature: Temperature = 1.0,
+    top_p: TopP = DEFAULTS.top_p,
+    max_tokens: MaxTokens = DEFAULTS.max_tokens,
+    max_thread_tokens: MaxThreadTokens = DEFAULTS.max_thread_tokens,
+    max_threads: MaxThreads = DEFAULTS.max_threads,
+    max_blocks: MaxBlocks = DEFAULTS.max_blocks,
+    max_model_len: Annotated[
+        int | None, typer.Option(min=2, help="Tokens of the longest context; the model's when not given.")
+    ] = None,
+    base_url: BaseUrl = None,
+    served_model_name: Annotated[
+        str | None, typer.Option(help="Its name for clients (and on the servers); --model when not given.")
+    ] = None,
+    server: ServerKind = "openai",
+    seed: Seed = None,
+    engine_arg: EngineArg = None,
+    chat_template: Template = None,
+) -> None:
+    """Serve a model behind OpenAI's protocol, threads decoded at once (docs/serving.md).
+
+    With vLLM in this process, or in front of servers, whose key is read from OPENAI_API_KEY. Ctrl-C finishes
+    what runs.
+    """
+    from tw_plugins.cli.decoding import decoding
+    from tw_plugins.cli.serve import Listening, run
+
+    settings, where = decoding(
+        model,
+        base_url,
+        served_model_name,
+        server,
+        seed,
+        engine_arg,
+        None,
+        None,
+        chat_template=chat_template,
+        temperature=temperature,
+        top_p=top_p,
+        max_tokens=max_tokens,
+        max_thread_tokens=max_thread_tokens,
+        max_threads=max_threads,
+        max_blocks=max_blocks,
+    )
+    listening = Listening(host, port, api_key, max_concurrent)
+    run(model, served_model_name or model, mode, settings, where, max_model_len, listening, PlainConsole())
 
 
 @app.command()

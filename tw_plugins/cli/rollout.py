@@ -9,11 +9,10 @@ sequential text
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Protocol, get_args, runtime_checkable
+from typing import get_args
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
@@ -27,7 +26,7 @@ from tw_plugins.errors import visible
 from tw_plugins.evaluation.run import EvalSettings, prepare_prompt
 from tw_plugins.evaluation.scores import EvaluationError
 from tw_plugins.latency import measure
-from tw_plugins.rollout import Completion, Engine, Mode, Rollout, fork_join
+from tw_plugins.rollout import Engine, Mode, Place, Rollout, fork_join
 from tw_plugins.storage.jsonl import is_text
 from tw_plugins.trajectory import ControlTokens
 
@@ -38,69 +37,42 @@ TAIL_LINES = 12  # of a part, and
 TAIL_PARTS = 4  # while it is decoded: a terminal cannot redraw what has scrolled away
 
 
-@runtime_checkable
-class Streaming(Protocol):
-    """An engine that also says what it has so far."""
-
-    def stream(
-        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
-    ) -> AsyncIterator[Completion]:
-        """Completions that grow, the last one whole; as :meth:`tw_plugins.rollout.Engine.generate` else."""
-        ...
-
-
 @dataclass
 class Part:
-    """What one request has sampled so far; `block` counts the forks before it, `thread` is None outside."""
+    """What one request has sampled so far."""
 
-    block: int
-    thread: int | None
-    ids: Sequence[int] = ()
+    place: Place
+    ids: list[int] = field(default_factory=list)
     done: bool = False
 
 
 class LiveTrajectory:
-    """An engine for `fork_join` that can be drawn at any time."""
+    """A watch of `fork_join` that can be drawn at any time."""
 
-    def __init__(self, engine: Engine, tags: ControlTokens) -> None:
+    def __init__(self, tags: ControlTokens) -> None:
         self.parts: list[Part] = []
-        self._engine, self._tags = engine, tags
+        self._tags = tags
+        self._open: dict[Place, Part] = {}
 
-    async def generate(
-        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
-    ) -> Completion:
-        """See :class:`tw_plugins.rollout.Engine`."""
-        part = self._begun(list(prompt_ids))
-        completion = Completion([], None, "abort")
-        async for completion in self._growing(
-            prompt_ids, stop_token_ids=stop_token_ids, max_tokens=max_tokens, request_id=request_id
-        ):
-            part.ids = completion.token_ids
-        part.done = True
-        return completion
+    def injected(self, place: Place, ids: Sequence[int]) -> None:
+        """See :class:`tw_plugins.rollout.Watch`: threads begin with their headers."""
+        if place.thread is not None:
+            self._part(place)
 
-    async def _growing(self, prompt_ids: Sequence[int], **asked: Any) -> AsyncIterator[Completion]:
-        """From an engine that does not stream, the whole completion alone."""
-        if isinstance(self._engine, Streaming):
-            async for completion in self._engine.stream(prompt_ids, **asked):
-                yield completion
-        else:
-            yield await self._engine.generate(prompt_ids, **asked)
+    def sampled(self, place: Place, ids: Sequence[int], logprobs: Sequence[float] | None) -> None:
+        """See :class:`tw_plugins.rollout.Watch`."""
+        self._part(place).ids += ids
 
-    def _begun(self, prompt_ids: list[int]) -> Part:
-        number = self._thread_number(prompt_ids)
-        before = self.parts[-1] if self.parts else Part(0, None)
-        part = Part(before.block + (number is None), number)
-        self.parts.append(part)
-        return part
+    def closed(self, place: Place) -> None:
+        """See :class:`tw_plugins.rollout.Watch`."""
+        self._part(place).done = True
+        del self._open[place]
 
-    def _thread_number(self, prompt_ids: list[int]) -> int | None:
-        """A thread's prompt ends in its header, ``<Thread>\\n2:``, and no other prompt does."""
-        if self._tags.thread not in prompt_ids:
-            return None
-        last = len(prompt_ids) - 1 - prompt_ids[::-1].index(self._tags.thread)
-        header = re.fullmatch(r"\s*(\d+):\s*", self._tags.decode(prompt_ids[last + 1 :]))
-        return int(header[1]) if header else None
+    def _part(self, place: Place) -> Part:
+        if place not in self._open:
+            self._open[place] = Part(place)
+            self.parts.append(self._open[place])
+        return self._open[place]
 
     def __rich__(self) -> RenderableType:
         """The end of each of the last parts."""
@@ -109,10 +81,12 @@ class LiveTrajectory:
     def view(self, tail: bool = False) -> RenderableType:
         """All of it, or what is of interest while it grows."""
         drawn: list[RenderableType] = []
-        for _, group in groupby(self.parts, key=lambda part: (part.block, part.thread is None)):
-            parts = sorted(group, key=lambda part: part.thread or 0)
-            if parts[0].thread is None:
-                drawn.append(self._text(parts[0], tail))
+        for (_, sequential), group in groupby(
+            self.parts, key=lambda part: (part.place.block, part.place.thread is None)
+        ):
+            parts = list(group)
+            if sequential:
+                drawn += [self._text(part, tail) for part in parts]
             else:
                 drawn.append(Columns([self._panel(part, tail) for part in parts], equal=True, expand=True))
         return Group(*(drawn[-TAIL_PARTS:] if tail else drawn))
@@ -121,12 +95,12 @@ class LiveTrajectory:
         style = "green" if part.done else "yellow"
         count = f"{len(part.ids)} tokens"
         return Panel(
-            self._text(part, tail), title=f"thread {part.thread}", subtitle=count, border_style=style
+            self._text(part, tail), title=f"thread {part.place.thread}", subtitle=count, border_style=style
         )
 
     def _text(self, part: Part, tail: bool) -> Text:
         text = self._tags.decode(part.ids).strip()
-        if part.thread is not None:
+        if part.place.thread is not None:
             text = text.removesuffix("</Thread>").rstrip()  # the panel ends it
         if tail:
             text = "\n".join(text.splitlines()[-TAIL_LINES:])
@@ -165,9 +139,11 @@ def run(
 
         async def decode(engine: Engine) -> tuple[LiveTrajectory, Rollout]:
             starting.stop()
-            trajectory = LiveTrajectory(engine, tags)
+            trajectory = LiveTrajectory(tags)
             with Live(trajectory, console=console, transient=True, refresh_per_second=8):
-                return trajectory, await fork_join(trajectory, prompt_ids, tags, limits, mode=modes[mode])
+                return trajectory, await fork_join(
+                    engine, prompt_ids, tags, limits, mode=modes[mode], watch=trajectory
+                )
 
         trajectory, rollout = decode_with(model, engine_args, where, decode)
     console.print(trajectory.view())

@@ -16,11 +16,11 @@ from tw_plugins.engines.key import key_in_environment
 from tw_plugins.engines.openai_compatible import OpenAICompatibleEngine
 from tw_plugins.engines.replicas import Replicas
 from tw_plugins.engines.sglang import SGLangEngine
-from tw_plugins.engines.spread import Spread
+from tw_plugins.engines.spread import PAUSE_S, Spread
 from tw_plugins.errors import UserError
 from tw_plugins.rollout import Engine
 
-__all__ = ["Replicas", "Server", "Servers", "Where", "decode_with", "quiet_vllm", "where_of"]
+__all__ = ["Replicas", "Server", "Servers", "Where", "decode_with", "quiet_vllm", "vocabulary_of", "where_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,12 @@ class Server:
         key_in_environment()  # before a model is loaded for nothing
 
     def engine(
-        self, temperature: float, top_p: float, max_model_len: int, vocab_size: int | None = None
+        self,
+        temperature: float,
+        top_p: float,
+        max_model_len: int,
+        vocab_size: int | None = None,
+        retries: int = 4,
     ) -> OpenAICompatibleEngine:
         """An engine of it; its key comes from the environment (OPENAI_API_KEY) and is written nowhere."""
         made = SGLangEngine if self.kind == "sglang" else OpenAICompatibleEngine
@@ -64,6 +69,7 @@ class Server:
             top_p=top_p,
             max_model_len=max_model_len,
             vocab_size=vocab_size,
+            retries=retries,
             api_key=key_in_environment(),
         )
 
@@ -76,18 +82,26 @@ class Servers:
 
     @asynccontextmanager
     async def engine(
-        self, temperature: float, top_p: float, max_model_len: int, vocab_size: int | None = None
+        self,
+        temperature: float,
+        top_p: float,
+        max_model_len: int,
+        vocab_size: int | None = None,
+        retries: int = 4,
+        pause_s: float = PAUSE_S,
     ) -> AsyncIterator[Engine]:
-        """The one's, or one of all."""
+        """The one's, or one of all; see `OpenAICompatibleEngine` and `Spread`."""
         async with AsyncExitStack() as stack:
             made = [
-                await stack.enter_async_context(one.engine(temperature, top_p, max_model_len, vocab_size))
+                await stack.enter_async_context(
+                    one.engine(temperature, top_p, max_model_len, vocab_size, retries)
+                )
                 for one in self.all
             ]
             if len(made) == 1:
                 yield made[0]
                 return
-            spread = Spread([(f"server {number}", engine) for number, engine in enumerate(made, 1)])
+            spread = Spread([(f"server {number}", engine) for number, engine in enumerate(made, 1)], pause_s)
             try:
                 yield spread
             finally:
@@ -172,7 +186,7 @@ def decode_with(
     async def on_servers() -> T:
         names = ("temperature", "top_p", "max_model_len")
         asked = {name: engine_args[name] for name in names}
-        async with where.engine(**asked, vocab_size=_vocabulary(model)) as engine:
+        async with where.engine(**asked, vocab_size=vocabulary_of(model)) as engine:
             return await work(engine)
 
     return asyncio.run(on_servers())
@@ -192,7 +206,7 @@ def quiet_vllm() -> None:
         os.environ.setdefault(name, "ERROR")
 
 
-def _vocabulary(model: str) -> int | None:
+def vocabulary_of(model: str) -> int | None:
     """Ids that the model can sample, padding of its embedding too; None where its config does not say."""
     from transformers import AutoConfig
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import reprlib
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from tw_plugins.engines.address import address_of, basic, credentials_in, joined, shown
@@ -87,15 +89,48 @@ class JSONServer:
             try:
                 return await self._asked(body, headers)
             except ServerError as error:
-                if not error.may_pass or attempt == self._retries:
-                    raise
-                if (pause := pause_s(error.retry_after, attempt)) > LONGEST_ASKED_S:
-                    raise LongWait(
-                        f"{self.where} asks to wait {pause:.0f} s (Retry-After), more than "
-                        f"{LONGEST_ASKED_S:.0f}: run the same command again then"
-                    ) from error
+                pause = self._pause(error, attempt)
             await asyncio.sleep(pause)
             attempt += 1
+
+    async def events(
+        self, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[Any, None]:
+        """The JSON of each event (``data:`` of server-sent events) until ``[DONE]``; of an answer that is no
+        stream, its JSON alone. Asked again only where nothing has come yet.
+
+        Raises:
+            ServerError: see :meth:`post`; `Lost` where the stream ends before ``[DONE]``.
+        """
+        attempt, begun = 0, False
+        while True:
+            try:
+                async with aclosing(self._streamed(body, headers)) as found:
+                    async for data in found:
+                        begun = True
+                        yield data
+                return
+            except ServerError as error:
+                if begun:
+                    raise
+                pause = self._pause(error, attempt)
+            await asyncio.sleep(pause)
+            attempt += 1
+
+    def _pause(self, error: ServerError, attempt: int) -> float:
+        """Seconds until the next attempt.
+
+        Raises:
+            ServerError: there is none; the same, or `LongWait`.
+        """
+        if not error.may_pass or attempt == self._retries:
+            raise error
+        if (pause := pause_s(error.retry_after, attempt)) > LONGEST_ASKED_S:
+            raise LongWait(
+                f"{self.where} asks to wait {pause:.0f} s (Retry-After), more than "
+                f"{LONGEST_ASKED_S:.0f}: run the same command again then"
+            ) from error
+        return pause
 
     def excerpt(self, value: object, length: int = 200) -> str:
         """The beginning of something that the server sent, without secrets."""
@@ -125,22 +160,51 @@ class JSONServer:
     async def _received(
         self, body: Mapping[str, Any], headers: Mapping[str, str] | None
     ) -> tuple[httpx.Response, bytes]:
+
+        async with self._client.stream("POST", self._url, json=body, headers=headers) as answer:
+            return answer, b"".join([piece async for piece in self._pieces(answer)])
+
+    async def _pieces(self, answer: httpx.Response) -> AsyncIterator[bytes]:
         import httpx
 
-        content = bytearray()
-        async with self._client.stream("POST", self._url, json=body, headers=headers) as answer:
-            try:
-                async for piece in answer.aiter_bytes():
-                    content += piece
-                    if len(content) > LARGEST:
-                        raise BadAnswer(f"{self.where} answered with over {LARGEST >> 20} MiB: see its log")
-            except httpx.DecodingError as error:
-                if answer.status_code == 200:
-                    raise BadAnswer(
-                        f"{self.where} answered with what is not packed as its header says "
-                        f"({self.excerpt(str(error))}): see the server's Content-Encoding"
-                    ) from None
-        return answer, bytes(content)
+        size = 0
+        try:
+            async for piece in answer.aiter_bytes():
+                size += len(piece)
+                if size > LARGEST:
+                    raise BadAnswer(f"{self.where} answered with over {LARGEST >> 20} MiB: see its log")
+                yield piece
+        except httpx.DecodingError as error:
+            if answer.status_code == 200:
+                raise BadAnswer(
+                    f"{self.where} answered with what is not packed as its header says "
+                    f"({self.excerpt(str(error))}): see the server's Content-Encoding"
+                ) from None
+
+    async def _streamed(
+        self, body: Mapping[str, Any], headers: Mapping[str, str] | None
+    ) -> AsyncGenerator[Any, None]:
+        """Once."""
+        import httpx
+
+        deadline = time.monotonic() + self._timeout
+        try:
+            async with self._client.stream("POST", self._url, json=body, headers=headers) as answer:
+                pieces = self._pieces(answer)
+                if answer.status_code != 200:
+                    raise self._status(answer, b"".join([piece async for piece in pieces]))
+                if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+                    yield json_of(b"".join([piece async for piece in pieces]), self.where, self._secrets)
+                    return
+                async for data in _data_of(pieces):
+                    if data == b"[DONE]":
+                        return
+                    if time.monotonic() > deadline:  # httpx's own is for each piece that comes
+                        raise Late(f"{self.where} did not answer in time: raise timeout")
+                    yield json_of(data, self.where, self._secrets)
+        except httpx.TransportError as error:
+            raise self._not_sent(error) from None  # whose text may repeat what the server sent
+        raise Lost(f"{self.where} broke its stream off: see its log")
 
     def _status(self, answer: httpx.Response, content: bytes) -> BadStatus:
         status, words = answer.status_code, self.excerpt(words_of(content), 300)
@@ -169,3 +233,17 @@ class JSONServer:
         if isinstance(error, httpx.TimeoutException | TimeoutError):
             return Late(f"{self.where} did not answer in time ({reason}): raise timeout")
         return Lost(f"cannot reach {self.where} to the end ({reason}). Is the server up? See its log")
+
+
+async def _data_of(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What stands behind each ``data:``; only a line feed ends a line (JSON may hold U+2028 as it is)."""
+    rest = bytearray()
+    async for piece in pieces:
+        rest += piece
+        if b"\n" not in piece:
+            continue
+        *lines, rest = rest.split(b"\n")
+        for line in lines:
+            name, _, value = line.partition(b":")
+            if name == b"data" and value.strip():
+                yield bytes(value.strip())

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from copy import copy
 from dataclasses import fields
 from types import TracebackType
 from typing import Any, Self
 
 from tw_plugins.engines.cache_hits import CacheHits
 from tw_plugins.engines.cpu_args import cpu_args
-from tw_plugins.engines.request import completion_of, request_params, request_seed, room_for
-from tw_plugins.rollout import Completion, EngineError
+from tw_plugins.engines.gone import EngineGone
+from tw_plugins.engines.request import completion_of, piece_of, request_params, request_seed, room_for
+from tw_plugins.engines.sampling import Sampling
+from tw_plugins.rollout import Completion, EngineError, Piece
 
 __all__ = ["VLLMEngine"]
 
@@ -32,6 +36,7 @@ class VLLMEngine:
         top_p: nucleus, 1 takes all.
         seed_requests: each request is sampled with a seed of its own, see `request_seed`, made of the
             engine's ``seed``.
+        seedable: :meth:`with_sampling` may be given seeds.
         engine_args: further fields of vLLM's ``AsyncEngineArgs``, e.g. ``max_model_len`` or ``seed``; they
             win over ours, see `cpu_args`.
 
@@ -46,6 +51,7 @@ class VLLMEngine:
         temperature: float = 1.0,
         top_p: float = 1.0,
         seed_requests: bool = False,
+        seedable: bool = False,
         **engine_args: Any,
     ) -> None:
         try:
@@ -66,7 +72,8 @@ class VLLMEngine:
             )
         self._temperature, self._top_p = temperature, top_p
         self._seed: int | None = engine_args.get("seed", 0) if seed_requests and temperature else None
-        defaults |= cpu_args(engine_args, seed_requests)
+        self._seed_by_name = True
+        defaults |= cpu_args(engine_args, seed_requests or seedable)
         args = AsyncEngineArgs(model=model, **(defaults | engine_args))
         self._hits = None if args.disable_log_stats else CacheHits()
         self._llm = AsyncLLM.from_engine_args(args, stat_loggers=[self._hits] if self._hits else None)
@@ -79,45 +86,76 @@ class VLLMEngine:
         """See :class:`tw_plugins.rollout.Engine`. A full context is a completion of finish reason "length".
 
         Raises:
+            EngineGone: vLLM's own processes have died.
             EngineError: called from a second event loop, or vLLM reports an error for the request.
         """
-        asked = self._completions(prompt_ids, stop_token_ids, max_tokens, request_id, stream=False)
-        return [completion async for completion in asked][-1]
+        asked = self._outputs(prompt_ids, stop_token_ids, max_tokens, request_id, stream=False)
+        outputs = [output async for output in asked]
+        return completion_of(outputs[-1]) if outputs else Completion([], [], "length")
 
-    def stream(
+    async def stream(
         self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
-    ) -> AsyncIterator[Completion]:
-        """What :meth:`generate` returns in the end, as it grows; raises as that does."""
-        return self._completions(prompt_ids, stop_token_ids, max_tokens, request_id, stream=True)
+    ) -> AsyncGenerator[Piece, None]:
+        """See :class:`tw_plugins.rollout.Streaming`; raises as :meth:`generate`."""
+        ended = False
+        outputs = self._outputs(prompt_ids, stop_token_ids, max_tokens, request_id, stream=True)
+        async with aclosing(outputs):
+            async for output in outputs:
+                piece = piece_of(output)
+                ended = piece.finish_reason is not None
+                yield piece
+        if not ended:
+            yield Piece([], [], "length")
 
-    async def _completions(
+    def with_sampling(self, sampling: Sampling) -> Self:
+        """The same engine, sampling otherwise; see `tw_plugins.engines.sampling`. Not to be shut down."""
+        view = copy(self)
+        view._temperature, view._top_p = sampling.temperature, sampling.top_p
+        view._seed, view._seed_by_name = sampling.seed if sampling.temperature else None, False
+        return view
+
+    def is_up(self) -> bool:
+        """Whether vLLM's own processes live."""
+        return not self._llm.errored
+
+    @property
+    def max_model_len(self) -> int:
+        """Tokens of the longest context."""
+        return int(self._llm.model_config.max_model_len)
+
+    async def _outputs(
         self,
         prompt_ids: Sequence[int],
         stop_token_ids: Sequence[int],
         max_tokens: int,
         request_id: str,
         stream: bool,
-    ) -> AsyncIterator[Completion]:
-        """At least one."""
+    ) -> AsyncGenerator[Any, None]:
+        """vLLM's ``RequestOutput``: one, or with `stream` one for each piece; none without room."""
+        from vllm.v1.engine.exceptions import EngineDeadError
+
         self._check_loop()
-        room = room_for(prompt_ids, max_tokens, self._llm.model_config.max_model_len)
+        room = room_for(prompt_ids, max_tokens, self.max_model_len)
         if room < 1:
-            yield Completion([], [], "length")
             return
         # Siblings share the trajectory's id, vLLM wants one per request.
         name = f"{request_id}-{next(self._serial)}"
+        seeded_by = request_id if self._seed_by_name else ""
         params = request_params(
             temperature=self._temperature,
             top_p=self._top_p,
             stop_token_ids=stop_token_ids,
             max_tokens=room,
             stream=stream,
-            seed=None if self._seed is None else request_seed(self._seed, request_id, prompt_ids),
+            seed=None if self._seed is None else request_seed(self._seed, seeded_by, prompt_ids),
         )
         answered = False
-        async for output in self._llm.generate({"prompt_token_ids": list(prompt_ids)}, params, name):
-            answered = True
-            yield completion_of(output)
+        try:
+            async for output in self._llm.generate({"prompt_token_ids": list(prompt_ids)}, params, name):
+                answered = True
+                yield output
+        except EngineDeadError as error:
+            raise EngineGone(f"vLLM has died: {error}", for_good=True) from None
         if not answered:
             raise EngineError(f"vLLM ended request {name} without an output")
 

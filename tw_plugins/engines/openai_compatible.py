@@ -1,12 +1,16 @@
 """Any OpenAI-compatible server, which others may share or which runs on other machines. Token ids in and out.
 
-No seed is set per request: it can kill a vLLM on the CPU, see `tw_plugins.engines.cpu_args`. Seed the server.
+No seed is set per request unless one is asked for (`with_sampling`): it can kill a vLLM on the CPU, see
+`tw_plugins.engines.cpu_args`. Seed the server.
 """
 
 from __future__ import annotations
 
+import logging
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from copy import copy
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -14,11 +18,14 @@ from tw_plugins.engines.completions import checked_completion
 from tw_plugins.engines.endings import first_choice
 from tw_plugins.engines.gone import EngineGone
 from tw_plugins.engines.http import JSONServer
-from tw_plugins.engines.request import room_for
+from tw_plugins.engines.request import request_seed, room_for
+from tw_plugins.engines.sampling import Sampling
 from tw_plugins.engines.server_errors import LongWait, ServerError
-from tw_plugins.rollout import Completion, EngineError
+from tw_plugins.rollout import Completion, EngineError, Piece
 
 __all__ = ["OpenAICompatibleEngine"]
+
+logger = logging.getLogger(__name__)
 
 # A server may take other values from the model's generation_config.json when these are not given.
 _PLAIN_SAMPLING = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -51,6 +58,8 @@ class OpenAICompatibleEngine:
     """
 
     PATH: ClassVar[str] = "/completions"
+    STREAMS: ClassVar[bool] = True
+    SEEDS: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -76,6 +85,8 @@ class OpenAICompatibleEngine:
         self.max_model_len, self.vocab_size = max_model_len, vocab_size
         self._body: dict[str, Any] = {"model": model, "temperature": temperature, "top_p": top_p}
         self._body |= {**_PLAIN_SAMPLING, "logprobs": 1, "return_token_ids": True, **(extra_body or {})}
+        self._seed: int | None = None
+        self._found = {"streams": self.STREAMS}  # of the server, so that all views learn of it
 
     async def generate(
         self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
@@ -89,15 +100,92 @@ class OpenAICompatibleEngine:
         room = room_for(prompt_ids, max_tokens, self.max_model_len)
         if room < 1:
             return Completion([], [], "length")
+        return self._read(await self._post(self._asked(prompt_ids, stop_token_ids, room), request_id))
+
+    async def stream(
+        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
+    ) -> AsyncGenerator[Piece, None]:
+        """See :class:`tw_plugins.rollout.Streaming`; raises as :meth:`generate`.
+
+        A server that streams text without its ids is asked for whole completions from then on.
+        """
+        room = room_for(prompt_ids, max_tokens, self.max_model_len)
+        if room < 1:
+            yield Piece([], [], "length")
+            return
+        begun = False
+        if self._found["streams"]:
+            body = {**self._asked(prompt_ids, stop_token_ids, room), "stream": True}
+            async with aclosing(self._events(body, request_id)) as pieces:
+                async for piece in pieces:
+                    begun = True
+                    yield piece
+        if not begun:
+            whole = await self.generate(
+                prompt_ids, stop_token_ids=stop_token_ids, max_tokens=max_tokens, request_id=request_id
+            )
+            yield Piece(whole.token_ids, whole.logprobs, whole.finish_reason)
+
+    async def _events(self, body: dict[str, Any], request_id: str) -> AsyncGenerator[Piece, None]:
+        """Pieces of a stream; none, with a note in `_found`, where it has no ids."""
+        has_ids = ended = False
+        try:
+            async with aclosing(self._server.events(body, {"X-Request-Id": request_id})) as events:
+                async for event in events:
+                    choice = first_choice(event) or {}  # none beside figures of usage
+                    has_ids = has_ids or choice.get("token_ids") is not None
+                    if not has_ids and (choice.get("text") or choice.get("finish_reason")):
+                        logger.warning("%s streams no token ids: text comes a request at a time", self.url)
+                        self._found["streams"] = False
+                        return
+                    if choice.get("token_ids") or choice.get("finish_reason"):
+                        piece = self._piece(choice)
+                        ended = piece.finish_reason is not None
+                        yield piece
+        except ServerError as error:
+            raise self._gone(error) from error
+        if not ended:
+            raise EngineGone(f"{self.url} ended its stream without a finish reason: see its log")
+
+    def _piece(self, choice: dict[str, Any]) -> Piece:
+        reason = choice.get("finish_reason")
+        # What more comes after is read as if it were the end.
+        read = {**choice, "token_ids": choice.get("token_ids") or [], "finish_reason": reason or "stop"}
+        whole = self._read({"choices": [read]})
+        return Piece(whole.token_ids, whole.logprobs, None if reason is None else whole.finish_reason)
+
+    def _asked(self, prompt_ids: Sequence[int], stop_token_ids: Sequence[int], room: int) -> dict[str, Any]:
         body = {"prompt": list(prompt_ids), "stop_token_ids": list(stop_token_ids), "max_tokens": room}
-        return self._read(await self._post(self._body | body, request_id))
+        seed = {} if self._seed is None else {"seed": request_seed(self._seed, "", prompt_ids)}
+        return self._body | body | seed
+
+    def with_sampling(self, sampling: Sampling) -> Self:
+        """The same server, asked for other sampling; see `tw_plugins.engines.sampling`.
+
+        Raises:
+            EngineError: this kind of server takes no seeds.
+        """
+        if sampling.seed is not None and not self.SEEDS:
+            raise EngineError("seed: this kind of server (--server sglang) takes none with a request")
+        view = copy(self)
+        view._body = {**self._body, "temperature": sampling.temperature, "top_p": sampling.top_p}
+        view._seed = sampling.seed if sampling.temperature else None
+        return view
+
+    def is_up(self) -> bool:
+        """As far as anybody knows who has not asked."""
+        return True
 
     async def _post(self, body: dict[str, Any], request_id: str) -> Any:
         try:
             return await self._server.post(body, {"X-Request-Id": request_id})
         except ServerError as error:
-            passing = error.may_pass or isinstance(error, LongWait)
-            raise (EngineGone if passing else EngineError)(str(error)) from error
+            raise self._gone(error) from error
+
+    @staticmethod
+    def _gone(error: ServerError) -> EngineError:
+        passing = error.may_pass or isinstance(error, LongWait)
+        return (EngineGone if passing else EngineError)(str(error))
 
     def _read(self, answer: Any) -> Completion:
         if (choice := first_choice(answer)) is None:

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from tw_plugins.engines.gone import EngineGone
 from tw_plugins.engines.in_process import VLLMEngine
 from tw_plugins.rollout import Completion
 
@@ -44,20 +43,11 @@ class Replica:
     async def generate(
         self, prompt_ids: Sequence[int], stop_token_ids: Sequence[int], max_tokens: int, request_id: str
     ) -> Completion:
-        """As `VLLMEngine.generate`.
-
-        Raises:
-            EngineGone: vLLM's own processes have died.
-        """
-        from vllm.v1.engine.exceptions import EngineDeadError
-
+        """As `VLLMEngine.generate`."""
         assert self._engine is not None, "start comes first"
-        try:
-            return await self._engine.generate(
-                prompt_ids, stop_token_ids=stop_token_ids, max_tokens=max_tokens, request_id=request_id
-            )
-        except EngineDeadError as error:
-            raise EngineGone(f"vLLM has died: {error}", for_good=True) from None
+        return await self._engine.generate(
+            prompt_ids, stop_token_ids=stop_token_ids, max_tokens=max_tokens, request_id=request_id
+        )
 
     async def shutdown(self) -> None:
         """Ends vLLM's processes."""

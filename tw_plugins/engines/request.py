@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
-from tw_plugins.rollout import Completion, EngineError, FinishReason
+from tw_plugins.rollout import Completion, EngineError, FinishReason, Piece
 
 
 def room_for(prompt_ids: Sequence[int], max_tokens: int, max_model_len: int | None) -> int:
@@ -49,7 +49,7 @@ def request_params(
     stream: bool = False,
     seed: int | None = None,
 ) -> Any:
-    """vLLM's ``SamplingParams`` of one request: ids and log-probs, at the end or as they grow."""
+    """vLLM's ``SamplingParams`` of one request: ids and log-probs, at the end or in pieces."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -63,7 +63,7 @@ def request_params(
         ignore_eos=not stop_token_ids,  # asked for no stop, it samples all that was asked for
         logprobs=0,  # of the sampled id alone
         detokenize=False,
-        output_kind=RequestOutputKind.CUMULATIVE if stream else RequestOutputKind.FINAL_ONLY,
+        output_kind=RequestOutputKind.DELTA if stream else RequestOutputKind.FINAL_ONLY,
     )
 
 
@@ -73,9 +73,20 @@ def completion_of(output: Any) -> Completion:
     Raises:
         EngineError: vLLM reports an error for the request.
     """
+    ids, logprobs, reason = _read(output)
+    return Completion(ids, logprobs, finish_reason_of(reason, "vLLM"))
+
+
+def piece_of(output: Any) -> Piece:
+    """The same of one that holds what is new; raises as that."""
+    ids, logprobs, reason = _read(output)
+    return Piece(ids, logprobs, None if reason is None else finish_reason_of(reason, "vLLM"))
+
+
+def _read(output: Any) -> tuple[list[int], list[float] | None, str | None]:
     answer = output.outputs[0]
     ids = list(answer.token_ids)
     logprobs = None
     if answer.logprobs is not None:
         logprobs = [step[token].logprob for token, step in zip(ids, answer.logprobs, strict=True)]
-    return Completion(ids, logprobs, finish_reason_of(answer.finish_reason, "vLLM"))
+    return ids, logprobs, answer.finish_reason

@@ -21,6 +21,8 @@ class SGLangEngine(OpenAICompatibleEngine):
     """As `OpenAICompatibleEngine`, with ``base_url`` up to the port, e.g. ``http://localhost:30000``."""
 
     PATH: ClassVar[str] = "/generate"
+    STREAMS: ClassVar[bool] = False
+    SEEDS: ClassVar[bool] = False
 
     def __init__(self, base_url: str, model: str, **settings: Any) -> None:
         address, mark, query = base_url.partition("?")

@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from copy import copy
 from dataclasses import dataclass
+from typing import Self
 
 from tw_plugins.engines.gone import EngineGone
-from tw_plugins.rollout import Completion, Engine, EngineError
+from tw_plugins.engines.sampling import Sampler, Sampling
+from tw_plugins.rollout import Completion, Engine, Piece
+from tw_plugins.rollout.streaming import pieces_of
 
-__all__ = ["Spread"]
+__all__ = ["PAUSE_S", "Spread"]
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +64,7 @@ class Spread:
         self._pause_s = pause_s
         self._place_of: OrderedDict[str, _Place] = OrderedDict()  # the longest unused first
         self._moved: set[str] = set()
+        self._sampling: Sampling | None = None
 
     @property
     def losses(self) -> int:
@@ -71,28 +77,79 @@ class Spread:
         """See :class:`tw_plugins.rollout.Engine`.
 
         Raises:
-            EngineError: no engine is left that has not lost this request; else what the engine raised.
+            EngineGone: no engine is left that has not lost this request; else what the engine raised.
         """
         tried: list[_Place] = []
         while True:
-            place = self._for(request_id, tried)
-            trial = place.trying = place.back_at is not None
-            place.under_way += 1
-            try:
-                answer = await place.engine.generate(
+            with self._asked(request_id, tried) as engine:
+                return await engine.generate(
                     prompt_ids, stop_token_ids=stop_token_ids, max_tokens=max_tokens, request_id=request_id
                 )
-            except EngineGone as gone:
-                self._lose(place, gone, trial)
-                tried.append(place)
-                continue
-            finally:
-                place.under_way -= 1
-                place.trying = place.trying and not trial
+
+    async def stream(
+        self, prompt_ids: Sequence[int], *, stop_token_ids: Sequence[int], max_tokens: int, request_id: str
+    ) -> AsyncGenerator[Piece, None]:
+        """See :class:`tw_plugins.rollout.Streaming`; raises as :meth:`generate`.
+
+        Where an engine is lost in the middle of an answer another one goes on behind the last id that came.
+        """
+        tried: list[_Place] = []
+        got: list[int] = []
+        while True:
+            stopped = bool(got) and got[-1] in stop_token_ids
+            if stopped or len(got) >= max_tokens:
+                yield Piece([], [], "stop" if stopped else "length")  # all was there but its end
+                return
+            wanted = {"stop_token_ids": stop_token_ids, "max_tokens": max_tokens - len(got)}
+            with self._asked(request_id, tried) as engine:
+                pieces = pieces_of(engine, [*prompt_ids, *got], **wanted, request_id=request_id)
+                async with aclosing(pieces):
+                    async for piece in pieces:
+                        got += piece.token_ids
+                        yield piece
+                return
+
+    @contextmanager
+    def _asked(self, request_id: str, tried: list[_Place]) -> Iterator[Engine]:
+        """The engine that a request goes to; one that is lost meanwhile is added to `tried`, and no error."""
+        place = self._for(request_id, tried)
+        trial = place.trying = place.back_at is not None
+        place.under_way += 1
+        try:
+            yield self._engine_of(place)
+        except EngineGone as gone:
+            self._lose(place, gone, trial)
+            tried.append(place)
+        else:
             if trial:
                 place.back_at = None
                 logger.warning("%s is back", place.name)
-            return answer
+        finally:
+            place.under_way -= 1
+            place.trying = place.trying and not trial
+
+    def _engine_of(self, place: _Place) -> Engine:
+        if self._sampling is None:
+            return place.engine
+        assert isinstance(place.engine, Sampler), "with_sampling is for engines that have it"
+        return place.engine.with_sampling(self._sampling)
+
+    def with_sampling(self, sampling: Sampling) -> Self:
+        """The same engines, each sampling so; see `tw_plugins.engines.sampling`.
+
+        Raises:
+            EngineError: one cannot be seeded.
+        """
+        view = copy(self)  # which shares what is known of the engines
+        view._sampling = sampling
+        for place in self._places:
+            view._engine_of(place)
+        return view
+
+    def is_up(self) -> bool:
+        """Whether one of them is in use, or it is time to try one again."""
+        now = asyncio.get_running_loop().time()
+        return any(place.back_at is None or place.back_at <= now for place in self._places)
 
     def said(self) -> str | None:
         """What was lost and done again, in a line; None where nothing was."""
@@ -110,7 +167,7 @@ class Spread:
         """Where a request goes that these engines have lost.
 
         Raises:
-            EngineError: nowhere.
+            EngineGone: nowhere.
         """
         now = asyncio.get_running_loop().time()
         place = self._place_of.get(request_id)
@@ -134,7 +191,7 @@ class Spread:
         ]
         if not usable:
             said = "; ".join(f"{one.name}: {one.last_words}" for one in self._places)
-            raise EngineError(
+            raise EngineGone(
                 f"none of {len(self._places)} engines is left ({said}): see their logs. Run the same command "
                 "again, it goes on where it was"
             )

@@ -27,6 +27,7 @@ __all__ = [
     "EvalSettings",
     "Prepared",
     "Progress",
+    "context_of",
     "evaluate_model",
     "load_tokenizer",
     "prepare",
@@ -203,8 +204,12 @@ def load_tokenizer(model: str) -> Any:
         raise EvaluationError(f"cannot load the tokenizer of {model}: {reason}") from error
 
 
-def _context(model: str, longest_prompt: int) -> int:
-    """Tokens that the model's context leaves for a response."""
+def context_of(model: str) -> int:
+    """Tokens of a model's longest context, as its config says.
+
+    Raises:
+        EvaluationError: there is none.
+    """
     from transformers import AutoConfig
 
     try:
@@ -214,6 +219,12 @@ def _context(model: str, longest_prompt: int) -> int:
         raise EvaluationError(
             f"cannot load the config of {model}: {reason} Give the folder of a Hugging Face model."
         ) from error
+    return positions
+
+
+def _context(model: str, longest_prompt: int) -> int:
+    """Tokens that the model's context leaves for a response."""
+    positions = context_of(model)
     if positions <= longest_prompt:
         raise EvaluationError(
             f"the longest prompt has {longest_prompt} tokens, the context of {model} is {positions}: "

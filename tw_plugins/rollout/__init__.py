@@ -3,6 +3,7 @@
 from tw_plugins.rollout.limits import Limits
 from tw_plugins.rollout.settings import RolloutSettings
 from tw_plugins.rollout.state_machine import fork_join
+from tw_plugins.rollout.streaming import Piece, Streaming
 from tw_plugins.rollout.types import (
     Call,
     Completion,
@@ -12,6 +13,7 @@ from tw_plugins.rollout.types import (
     Mode,
     Rollout,
 )
+from tw_plugins.rollout.watch import InOrder, Place, Watch
 from tw_plugins.trajectory import ControlTokens
 
 __all__ = [
@@ -21,9 +23,14 @@ __all__ = [
     "Engine",
     "EngineError",
     "FinishReason",
+    "InOrder",
     "Limits",
     "Mode",
+    "Piece",
+    "Place",
     "Rollout",
     "RolloutSettings",
+    "Streaming",
+    "Watch",
     "fork_join",
 ]

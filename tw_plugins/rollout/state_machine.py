@@ -23,12 +23,14 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 from tw_plugins.rollout.concurrency import all_or_raise
 from tw_plugins.rollout.limits import Limits
 from tw_plugins.rollout.path import Context
+from tw_plugins.rollout.streaming import watched
 from tw_plugins.rollout.types import Call, Completion, Engine, Mode, Rollout
+from tw_plugins.rollout.watch import Place, Watch
 from tw_plugins.trajectory import ControlTokens, outline_numbers
 
 __all__ = ["fork_join"]
@@ -42,6 +44,7 @@ async def fork_join(
     mode: Mode = "parallel",
     request_id: str | None = None,
     request_id_per_thread: bool = False,
+    watch: Watch | None = None,
 ) -> Rollout:
     """Decodes one trajectory.
 
@@ -54,6 +57,8 @@ async def fork_join(
         request_id: names the trajectory to the engine; a fresh one when None.
         request_id_per_thread: gives every thread a request id of its own, ``{request_id}-{block}-{thread}``:
             a router may then spread threads over replicas. By default all requests share one, and so a cache.
+        watch: is told of the trajectory while it is decoded, as often as the engine has something to say (see
+            :class:`tw_plugins.rollout.Streaming`).
 
     Raises:
         ValueError: the mode is unknown.
@@ -62,7 +67,7 @@ async def fork_join(
     if mode not in get_args(Mode):
         raise ValueError(f"mode is {mode!r}, must be one of {get_args(Mode)}")
     trajectory = _Trajectory(
-        engine, prompt_ids, tags, limits, request_id or uuid.uuid4().hex, request_id_per_thread
+        engine, prompt_ids, tags, limits, request_id or uuid.uuid4().hex, request_id_per_thread, watch
     )
     if mode == "autoregressive":
         await trajectory.sequential(forking=False)
@@ -89,9 +94,11 @@ class _Trajectory:
         limits: Limits,
         request_id: str,
         request_id_per_thread: bool,
+        watch: Watch | None,
     ) -> None:
         self.engine, self.tags, self.limits = engine, tags, limits
         self.request_id, self.request_id_per_thread = request_id, request_id_per_thread
+        self.watch = watch
         self.path = list(prompt_ids)  # prompt + joined path so far; contexts refer to it, so it only grows
         self.prompt_length = len(self.path)
         self.calls: list[Call] = []
@@ -125,14 +132,18 @@ class _Trajectory:
             return False
         # Past the last fork </Outlines> is a token like others, or each one would end a request.
         stops = [self.tags.outlines_end, *self.tags.eos_ids] if forking else list(self.tags.eos_ids)
-        call = await self._ask(Context(self.path), stops, room, self.request_id)
+        place = Place(self._blocks)
+        call = await self._ask(Context(self.path), stops, room, self.request_id, place)
         self._record(call)
         # Before the path grows: places in the completion are counted from the end of the path.
         self._find_opening(call.completion.token_ids)
         self.path += call.completion.token_ids
         cut = self._cut_short(call.completion, stops, room, "max_tokens")
         # A cut segment is not asked: a list of outlines that looks complete may have had another to come.
-        return forking and not cut and self._at_fork(call.completion, stops)
+        at_fork = forking and not cut and self._at_fork(call.completion, stops)
+        if self.watch:
+            self.watch.closed(place)
+        return at_fork
 
     def _count_missed(self, calls: Sequence[Call]) -> None:
         """Forks written after the last that may be made; there is no call where nothing had room."""
@@ -151,6 +162,7 @@ class _Trajectory:
             return False  # it was EOS that was left out
         # In the path only, not in the call: what was not returned has no log-prob and is not trained.
         self.path.append(self.tags.outlines_end)
+        self._injected(Place(self._blocks), [self.tags.outlines_end])
         return True
 
     def _find_opening(self, ids: Sequence[int]) -> None:
@@ -184,6 +196,9 @@ class _Trajectory:
         budget = min(share, self.limits.max_thread_tokens)
         # A thread that is cut counts under the tighter of its two bounds.
         limit = "answer_reserve" if share < self.limits.max_thread_tokens else "max_thread_tokens"
+        for number in range(1, count + 1):
+            header = self.tags.header(number, first=number == 1)
+            self._injected(Place(self._blocks, number), header)
         calls = await all_or_raise(self._thread(number, budget) for number in range(1, count + 1))
         going = True
         # In outline order, whichever ended first; all of them, also where one was aborted.
@@ -196,13 +211,19 @@ class _Trajectory:
                 *self._closed(call.completion.token_ids),
             ]
         self.path += self.tags.join_newline
+        self._injected(Place(self._blocks), self.tags.join_newline)
         return going
 
     async def _thread(self, number: int, budget: int) -> Call:
         # Every thread is asked as if it stood first (P5); in the joined path only thread 1 does.
         context = Context(self.path, self.tags.header(number, first=True))
         name = f"{self.request_id}-{self._blocks}-{number}" if self.request_id_per_thread else self.request_id
-        call = await self._ask(context, self._thread_stops, budget, name)
+        place = Place(self._blocks, number)
+        call = await self._ask(context, self._thread_stops, budget, name, place)
+        if self.watch:
+            ids = call.completion.token_ids
+            self._injected(place, self._closed(ids)[len(ids) - self._ends(ids) :])
+            self.watch.closed(place)
         return replace(call, block=self._blocks, thread=number)
 
     @property
@@ -213,8 +234,16 @@ class _Trajectory:
         """A thread as it stands in the joined path: without a trailing EOS, with ``</Thread>``."""
         # An EOS in the middle of the path would end the text for its readers. Where thread 1 loses one, its
         # unit is no prefix of the path any more: `row_from_rollout` then gives it a branch.
-        body = list(ids[:-1] if ids and ids[-1] in self.tags.eos_ids else ids)
+        body = list(ids[: len(ids) - self._ends(ids)])
         return body if body and body[-1] == self.tags.thread_end else [*body, *self.tags.thread_close]
+
+    def _ends(self, ids: Sequence[int]) -> bool:
+        """Whether they end in an EOS."""
+        return bool(ids) and ids[-1] in self.tags.eos_ids
+
+    def _injected(self, place: Place, ids: Sequence[int]) -> None:
+        if self.watch and ids:
+            self.watch.injected(place, ids)
 
     def _room(self) -> int:
         """Tokens that may still be sampled: neither the path nor all samples together exceed max_tokens."""
@@ -227,11 +256,19 @@ class _Trajectory:
         injected = headers + count * len(self.tags.thread_close) + len(self.tags.join_newline)
         return (self._room() - self.limits.answer_reserve - injected) // count
 
-    async def _ask(self, context: Context, stops: list[int], max_tokens: int, request_id: str) -> Call:
+    async def _ask(
+        self, context: Context, stops: list[int], max_tokens: int, request_id: str, place: Place
+    ) -> Call:
         asked = self._seconds()
-        completion = await self.engine.generate(
-            context, stop_token_ids=stops, max_tokens=max_tokens, request_id=request_id
-        )
+        wanted: dict[str, Any] = {
+            "stop_token_ids": stops, "max_tokens": max_tokens, "request_id": request_id,
+        }  # fmt: skip
+        if self.watch is None:
+            completion = await self.engine.generate(context, **wanted)
+        else:
+            # The EOS of a thread is no part of the joined path.
+            held = () if place.thread is None else self.tags.eos_ids
+            completion = await watched(self.engine, self.watch, place, held, context, **wanted)
         return Call(context, _at_most(completion, max_tokens), seconds=(asked, self._seconds()))
 
     def _seconds(self) -> float:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from tests.support.stage1_server import traces
 from tw_plugins.cli.app import app
 from tw_plugins.data.stage1.runs import finished
+from tw_plugins.engines import OpenAICompatibleEngine
 from tw_plugins.evaluation.records import read_records
 from tw_plugins.trajectory import TAGS
 
@@ -111,6 +112,19 @@ def test_rubbish_is_rejected_with_its_reason(url: str, tmp_path: Path) -> None:
         "p1": "answer_cut",
     }
     assert "4 requests" in result.output and "96 out" in result.output
+
+
+async def test_a_stream_is_the_completion(url: str) -> None:
+    """Ids and log-probs come with each event."""
+    asked = {"stop_token_ids": [3], "max_tokens": 30, "request_id": "r"}
+    async with OpenAICompatibleEngine(url, "tiny", temperature=0.0) as engine:
+        whole = await engine.generate([5, 6, 7], **asked)
+        pieces = [piece async for piece in engine.stream([5, 6, 7], **asked)]
+    assert [token for piece in pieces for token in piece.token_ids] == whole.token_ids
+    logprobs = [logprob for piece in pieces for logprob in piece.logprobs or []]
+    assert logprobs == pytest.approx(whole.logprobs, abs=1e-4)
+    assert len(pieces) > 1 and pieces[-1].finish_reason == whole.finish_reason
+    assert {piece.finish_reason for piece in pieces[:-1]} == {None}
 
 
 def test_an_evaluation_on_the_server(url: str, model: Path, tmp_path: Path) -> None:

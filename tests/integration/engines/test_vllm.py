@@ -12,6 +12,7 @@ import pytest
 from tests.support.fakes import char_tokenizer, control_tokens
 from tw_plugins.engines import VLLMEngine
 from tw_plugins.engines.choice import quiet_vllm
+from tw_plugins.engines.sampling import Sampling
 from tw_plugins.evaluation.clock.pairs import Pair, Side, time_pairs
 from tw_plugins.evaluation.problems import EvalProblem
 from tw_plugins.rollout import Completion, EngineError, Limits, fork_join
@@ -59,10 +60,12 @@ def test_real_vllm(
         full = await engine.generate([5] * 128, stop_token_ids=[], max_tokens=20, request_id="b")
         assert len({tuple(cut.token_ids), tuple(again.token_ids)}) == 2  # siblings do not share a seed
         asked = {"stop_token_ids": [], "max_tokens": 20, "request_id": "c"}
-        grown = [completion async for completion in engine.stream([5, 6], **asked)]
-        lengths = [len(completion.token_ids) for completion in grown]
-        assert lengths == sorted(set(lengths)) and grown[-1].finish_reason in ("stop", "length")
-        assert grown[0].token_ids == grown[-1].token_ids[: lengths[0]]
+        greedy = engine.with_sampling(Sampling(temperature=0))
+        pieces = [piece async for piece in greedy.stream([5, 6], **asked)]
+        assert [piece.finish_reason for piece in pieces[:-1]] == [None] * (len(pieces) - 1)
+        whole = await greedy.generate([5, 6], **asked)
+        assert [token for piece in pieces for token in piece.token_ids] == whole.token_ids
+        assert pieces[-1].finish_reason == whole.finish_reason and len(pieces) > 1
         limits = Limits(max_tokens=300, answer_reserve=10)
         return stopped, cut, full, await fork_join(engine, [5, 6], TAGS, limits)
 

@@ -21,6 +21,8 @@ from tw_plugins.cli.extras import missing_extra
         ("transformers", "torch"),
         ("pyarrow", "data"),
         ("pydantic", "pipeline"),
+        ("fastapi", "serve"),
+        ("prometheus_client", "serve"),
         ("vllm", None),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.support.records import CLOSE, OPEN, THREADS
 from tests.support.servers import Server, choice
 from tw_plugins.cli.app import app
 from tw_plugins.cli.rollout import LiveTrajectory, Part, summary_line
-from tw_plugins.rollout import Completion, Limits, fork_join
+from tw_plugins.rollout import Limits, Piece, Place, Rollout, fork_join
 
 TAGS = control_tokens()
 LIMITS = Limits(max_tokens=400, max_thread_tokens=100, answer_reserve=50)
@@ -27,15 +27,21 @@ class Growing:
 
     def __init__(self, *texts: str) -> None:
         self.engine = ScriptedEngine.from_texts(TAGS, *texts)
-        self.trajectory = LiveTrajectory(self, TAGS)
+        self.trajectory = LiveTrajectory(TAGS)
         self.seen: list[str] = []
 
-    async def stream(self, prompt_ids: Sequence[int], **asked: Any) -> AsyncIterator[Completion]:
+    async def generate(self, prompt_ids: Sequence[int], **asked: Any) -> Any:
+        raise AssertionError("it streams")
+
+    async def stream(self, prompt_ids: Sequence[int], **asked: Any) -> AsyncGenerator[Piece, None]:
         whole = await self.engine.generate(prompt_ids, **asked)
-        for end in range(1, len(whole.token_ids)):
+        for token in whole.token_ids:
             self.seen.append(drawn(self.trajectory))
-            yield Completion(whole.token_ids[:end], None, "abort")
-        yield whole
+            yield Piece([token])
+        yield Piece([], None, whole.finish_reason)
+
+    async def decode(self, limits: Limits = LIMITS) -> Rollout:
+        return await fork_join(self, TAGS.encode("p"), TAGS, limits, watch=self.trajectory)
 
 
 def drawn(what: Any) -> str:
@@ -47,13 +53,8 @@ def drawn(what: Any) -> str:
 
 async def test_threads_stand_side_by_side_between_sequential_text() -> None:
     engine = Growing(OPEN, *THREADS, CLOSE)
-    rollout = await fork_join(engine.trajectory, TAGS.encode("p"), TAGS, LIMITS)
-    assert [(part.block, part.thread) for part in engine.trajectory.parts] == [
-        (1, None),
-        (1, 1),
-        (1, 2),
-        (2, None),
-    ]
+    rollout = await engine.decode()
+    assert [part.place for part in engine.trajectory.parts] == [(0, None), (1, 1), (1, 2), (1, None)]
     assert all(part.done for part in engine.trajectory.parts)
     lines = drawn(engine.trajectory.view()).splitlines()
     titles = [line for line in lines if "thread 1" in line]
@@ -71,14 +72,14 @@ async def test_threads_stand_side_by_side_between_sequential_text() -> None:
 
 async def test_it_grows() -> None:
     engine = Growing("\\boxed{7}" + EOS)
-    await fork_join(engine.trajectory, TAGS.encode("p"), TAGS, LIMITS)
+    await engine.decode()
     assert [text.strip() for text in engine.seen[:4]] == ["", "\\", "\\b", "\\bo"]
 
 
 async def test_while_it_grows_only_the_end_is_drawn_and_markup_is_text() -> None:
     text = "\n".join(f"[red]{n}" for n in range(30))
     engine = Growing(text + EOS)
-    await fork_join(engine.trajectory, TAGS.encode("p"), TAGS, LIMITS)
+    await engine.decode()
     assert len(drawn(engine.trajectory).splitlines()) == 12
     whole = drawn(engine.trajectory.view())
     assert len(whole.splitlines()) == 30 and "[red]29" in whole
@@ -86,8 +87,8 @@ async def test_while_it_grows_only_the_end_is_drawn_and_markup_is_text() -> None
 
 async def test_what_a_model_says_is_wrapped_not_cut() -> None:
     engine = Growing("q" * 130 + EOS)
-    engine.trajectory.parts.append(Part(1, 1, TAGS.encode("z" * 130)))
-    await fork_join(engine.trajectory, TAGS.encode("p"), TAGS, LIMITS)
+    engine.trajectory.parts.append(Part(Place(1, 1), TAGS.encode("z" * 130)))
+    await engine.decode()
     shown = drawn(engine.trajectory.view())
     assert (shown.count("q"), shown.count("z"), "…" in shown) == (130, 130, False)
 
@@ -95,15 +96,8 @@ async def test_what_a_model_says_is_wrapped_not_cut() -> None:
 async def test_limits_are_named() -> None:
     limits = Limits(max_tokens=400, max_thread_tokens=50, answer_reserve=50)
     engine = Growing(OPEN, " " + "a" * 49, THREADS[1], CLOSE)
-    rollout = await fork_join(engine.trajectory, TAGS.encode("p"), TAGS, limits)
+    rollout = await engine.decode(limits)
     assert "limits hit: max_thread_tokens, 1×" in summary_line(rollout)
-
-
-def test_a_prompt_that_ends_in_a_tag_is_no_thread() -> None:
-    trajectory = LiveTrajectory(Growing(), TAGS)
-    assert trajectory._thread_number(TAGS.encode("<Thread>")) is None
-    assert trajectory._thread_number(TAGS.encode("<Thread>\n1: a\n</Thread>")) is None
-    assert trajectory._thread_number(TAGS.encode("<Thread>\n1: a\n</Thread><Thread>\n12:")) == 12
 
 
 @pytest.mark.parametrize(
