@@ -6,6 +6,7 @@ Random weights never fork, and the quickstart's model takes minutes. This one ta
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -18,7 +19,18 @@ STEPS, SURE = 1000, 0.8
 
 
 def save_forking(folder: Path) -> Path:
-    """Trains it and writes model and tokenizer."""
+    """Trains it, on one core, and writes model and tokenizer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        _learned().save_pretrained(folder)
+    finally:
+        torch.set_num_threads(threads)
+    TOKENIZER.save_pretrained(folder)
+    return folder
+
+
+def _learned() -> Any:
     torch.manual_seed(0)
     sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "head_dim": 32}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 512}
@@ -44,9 +56,7 @@ def save_forking(folder: Path) -> Path:
         optimizer.step()
     else:
         raise AssertionError(f"it has not learned: loss {losses.mean().item():.4f}")
-    model.save_pretrained(folder)
-    TOKENIZER.save_pretrained(folder)
-    return folder
+    return model
 
 
 def _rows(question: str) -> list[tuple[list[int], list[int]]]:

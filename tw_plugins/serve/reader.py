@@ -97,7 +97,7 @@ class Reader(InOrder):
             self._waiting += ids
             return
         self._say(self._split_up(self._stops.push(self._text.push(ids))))
-        if self._stops.found:
+        if self.found_stop:
             self.stopped.set()
 
     def _without_end(self, ids: Sequence[int]) -> Sequence[int]:

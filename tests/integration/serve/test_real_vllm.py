@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
+import json
 import os
 import re
 import signal
@@ -20,9 +20,7 @@ import pytest
 
 from tests.support.forking_model import QUESTIONS, save_forking
 from tests.support.root import ROOT
-from tests.support.serving import EOS, TAGS, joined
-from tw_plugins.engines import VLLMEngine
-from tw_plugins.rollout import Limits, fork_join
+from tests.support.serving import EOS, joined
 
 openai = pytest.importorskip("openai")
 pytestmark = [
@@ -42,35 +40,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_forking(tmp_path_factory.mktemp("forking"))
 
 
-@pytest.fixture(scope="module")
-def rollouts(model: Path) -> dict[tuple[str, str], str]:
-    """What fork_join makes of each question in each mode, greedily, on vLLM; without the end of the text."""
-
-    async def go(engine: VLLMEngine) -> dict[tuple[str, str], str]:
-        limits = Limits(max_tokens=300, answer_reserve=50)
-        found = {}
-        for question in QUESTIONS:
-            for mode in MODES:
-                ids = TAGS.encode(question + EOS)
-                rollout = await fork_join(engine, ids, TAGS, limits, mode=mode)  # type: ignore[arg-type]
-                found[question, mode] = TAGS.decode(rollout.response_ids).removesuffix(EOS)
-        return found
-
-    before = {name: os.environ.get(name) for name in CPU}
-    os.environ.update(CPU)
-    try:
-        with VLLMEngine(str(model), temperature=0.0, **ENGINE) as engine:
-            return asyncio.run(go(engine))
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
 class Up:
     """The command, up and answering."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+    def __init__(self, process: subprocess.Popen[str], url: str, rollouts: list[str]) -> None:
         self.process, self.url = process, url
+        asked = [(question, mode) for question in QUESTIONS for mode in MODES]
+        self.rollouts = dict(zip(asked, rollouts, strict=True))
         self.client = openai.OpenAI(base_url=f"{url}/v1", api_key="sk-42", max_retries=0)
 
     def ask(self, question: str, mode: str, stream: bool, **more: Any) -> str:
@@ -99,14 +75,42 @@ class Up:
         return float(found[1])
 
 
+SERVER = """
+import asyncio, json
+from tests.integration.serve.test_real_vllm import MODES, QUESTIONS
+from tests.support.serving import EOS, TAGS
+from tw_plugins.cli import app, serve as command
+from tw_plugins.engines.sampling import Sampling
+from tw_plugins.rollout import Limits, fork_join
+
+made, make_app, serve = [], command.make_app, command.serve
+
+async def after_rollouts(app, at):
+    engine = made.pop().engine.with_sampling(Sampling(temperature=0))
+    limits = Limits(max_tokens=300, answer_reserve=50)
+    found = await asyncio.gather(*(
+        fork_join(engine, TAGS.encode(question + EOS), TAGS, limits, mode=mode)
+        for question in QUESTIONS for mode in MODES
+    ))
+    print(json.dumps([TAGS.decode(one.response_ids).removesuffix(EOS) for one in found]), flush=True)
+    await serve(app, at)
+
+command.make_app = lambda served: (made.append(served), make_app(served))[1]
+command.serve = after_rollouts
+app.app()
+"""
+"""The command, which says what `fork_join` makes of each question on its engine before it begins."""
+
+
 @pytest.fixture(scope="module")
-def up(model: Path, rollouts: object) -> Iterator[Up]:
-    """Behind the rollouts, so that one engine runs at a time."""
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    model = save_forking(tmp_path_factory.mktemp("forking"))
     arguments = [f"--engine-arg={name}={str(value).lower()}" for name, value in ENGINE.items()]
     command = ["serve", "--model", str(model), "--served-model-name", "forking", "--port", "0"]
     with (model / "log.txt").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tw_plugins.cli", *command, *arguments],
+            [sys.executable, "-c", SERVER, *command, *arguments],
+            cwd=ROOT,
             env={**os.environ, **CPU, "PYTHONPATH": str(ROOT), "THREADWEAVER_API_KEY": "sk-42"},
             stdout=subprocess.PIPE,
             stderr=log,
@@ -117,34 +121,36 @@ def up(model: Path, rollouts: object) -> Iterator[Up]:
         said = process.stdout.readline()
         found = re.search(r"serving forking at (http://127\.0\.0\.1:\d+)/v1", said)
         assert found is not None, said + (model / "log.txt").read_text()[-3000:]
+        rollouts = json.loads(process.stdout.readline())
         deadline = time.monotonic() + 60
-        while True:
-            try:
-                if httpx.get(found[1] + "/health").status_code == 200:
-                    break
-            except httpx.ConnectError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        yield Up(process, found[1])
+        while not _is_up(found[1]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield Up(process, found[1], rollouts)
     finally:
         process.terminate()
         process.wait(60)
 
 
+def _is_up(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.ConnectError:
+        return False
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_text_is_that_of_a_rollout(
-    up: Up, rollouts: dict[tuple[str, str], str], mode: str, stream: bool
-) -> None:
-    assert rollouts["q3", mode] == joined("q3")  # it has learned to fork
-    assert up.ask("q3", mode, stream) == rollouts["q3", mode]
+def test_the_text_is_that_of_a_rollout(up: Up, mode: str, stream: bool) -> None:
+    assert up.rollouts["q3", mode] == joined("q3")  # it has learned to fork
+    assert up.ask("q3", mode, stream) == up.rollouts["q3", mode]
 
 
-def test_simultaneous_clients_each_get_their_own_answer(up: Up, rollouts: dict[tuple[str, str], str]) -> None:
+def test_simultaneous_clients_each_get_their_own_answer(up: Up) -> None:
     asked = [(question, mode, stream) for question in QUESTIONS for mode in MODES for stream in (False, True)]
     with ThreadPoolExecutor(len(asked)) as pool:
         answers = list(pool.map(lambda one: up.ask(*one), asked))
-    assert answers == [rollouts[question, mode] for question, mode, _ in asked]
+    assert answers == [up.rollouts[question, mode] for question, mode, _ in asked]
     assert up.metric("running") == 0
 
 
@@ -188,10 +194,12 @@ def test_a_client_that_leaves_frees_its_room(up: Up) -> None:
 
 def test_a_stop_finishes_what_runs(up: Up) -> None:
     """The last one: it ends the server."""
-    with ThreadPoolExecutor() as pool:
-        answers = [pool.submit(up.ask, question, "parallel", True) for question in QUESTIONS]
-        while up.metric("running") < 4:
-            time.sleep(0.005)
-        up.process.send_signal(signal.SIGTERM)
-        assert [answer.result() for answer in answers] == [joined(question) for question in QUESTIONS]
+    streams = [
+        up.client.completions.create(model="forking", prompt=question + EOS, temperature=0, stream=True)
+        for question in QUESTIONS
+    ]
+    assert up.metric("running") > 0
+    up.process.send_signal(signal.SIGTERM)
+    texts = ["".join(choice.text for chunk in stream for choice in chunk.choices) for stream in streams]
+    assert texts == [joined(question) for question in QUESTIONS]
     assert up.process.wait(60) == 0
