@@ -93,8 +93,8 @@ def check_split(config: Any, ranks: int) -> None:
     kinds = {of.get("rope_type") for of in (rope, *rope.values()) if isinstance(of, dict)}
     if found := kinds & _ROPE_OF_LENGTH:
         raise UnsupportedAttention(
-            f"{config.model_type}'s positions ({', '.join(found)}) depend on the length of a row, which a "
-            f"slice does not say: {_NOT_SPLIT}"
+            f"{config.model_type}'s positions ({', '.join(map(str, found))}) depend on the length of a row, "
+            f"which a slice does not say: {_NOT_SPLIT}"
         )
 
 
