@@ -417,7 +417,6 @@ def test_rows_split_over_ranks(
     tasks = {
         "two": task(2, 2, "trie", [rows], [advantages]),
         "two, dense mask, one row each": task(2, 2, "sdpa", [rows], [advantages], one_each),
-        "two, eager": task(2, 2, "eager", [rows], [advantages]),
         "two, plain rows": task(2, 2, "sdpa", [plain_rows]),
         differ: task(2, 2, "sdpa", [plain_rows], ours=False),
         "four": task(4, 4, "trie", [rows], [advantages], {"use_fused_kernels": True}, fused=True),
