@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import Qwen3ForCausalLM
+from transformers import AutoConfig, Qwen3ForCausalLM
 from verl.utils.distributed import destroy_global_process_group, initialize_global_process_group
+from verl.utils.model import get_hf_auto_model_class
 from verl.workers.engine.fsdp.transformer_impl import EngineRegistry, FSDPEngineWithLMHead
 
 from tests.support.ranks import fork_ranks
@@ -48,9 +49,11 @@ Found = tuple[list[torch.Tensor], dict[str, torch.Tensor]]
 
 
 def main(tasks: Path, result: Path) -> None:
+    asked = torch.load(tasks, weights_only=False)
     found: list[Found] = []
-    compose(RECIPE)  # once, and not on each rank
-    for ranks, group in groupby(torch.load(tasks, weights_only=False), lambda task: task.ranks):
+    compose(RECIPE)  # once, and not on each rank, as are the imports of the next line
+    get_hf_auto_model_class(AutoConfig.from_pretrained(asked[0].model))
+    for ranks, group in groupby(asked, lambda task: task.ranks):
         fork_ranks(ranks, _rank, list(group), result)
         found += torch.load(result, weights_only=False)
     torch.save(found, result)

@@ -29,7 +29,8 @@ def test_logits_and_gradients_are_those_of_one_rank(tmp_path: Path) -> None:
         want, want_gradients = on_one_rank(case)
         near = 1e-6 if case.attention == "eager" else 1e-13  # whose softmax is in float32
         assert apart(logits, want) <= near, case
-        assert max(map(apart, gradients, want_gradients)) <= near, case
+        assert bool(gradients) == (case.attention != "flex_attention")
+        assert max(map(apart, gradients, want_gradients), default=0) <= near, case
 
 
 def apart(got: torch.Tensor, want: torch.Tensor) -> float:
