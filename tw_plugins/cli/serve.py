@@ -86,14 +86,16 @@ def run(
 
     with bound(listening.host, listening.port) as at:
 
+        def say() -> None:
+            console.print(f"serving {name} at {shown(at)}/v1", soft_wrap=True)
+            if listening.key is None and not is_loopback(listening.host):
+                console.print("anybody who reaches this machine is answered: give --api-key", soft_wrap=True)
+
         async def work(engine: Sampler, context: int) -> None:
             served = Served(
                 name, tokenizer, tags, engine, context, defaults, listening.max_concurrent, listening.key
             )
-            console.print(f"serving {name} at {shown(at)}/v1", soft_wrap=True)
-            if listening.key is None and not is_loopback(listening.host):
-                console.print("anybody who reaches this machine is answered: give --api-key", soft_wrap=True)
-            await serve(make_app(served), at)
+            await serve(make_app(served), at, say)
 
         if where is None:
             _in_process(model, settings, max_model_len, work, console)

@@ -62,12 +62,15 @@ class InOrder:
         self._closed: set[Place] = set()
 
     def injected(self, place: Place, ids: Sequence[int]) -> None:
+        """See :class:`Watch`."""
         self._add(place, ids, [None] * len(ids))
 
     def sampled(self, place: Place, ids: Sequence[int], logprobs: Sequence[float] | None) -> None:
+        """See :class:`Watch`."""
         self._add(place, ids, [None] * len(ids) if logprobs is None else logprobs)
 
     def closed(self, place: Place) -> None:
+        """See :class:`Watch`."""
         if place not in self._kept:  # nothing was sampled there
             return
         self._closed.add(place)

@@ -7,7 +7,7 @@ import ipaddress
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import uvicorn
@@ -60,19 +60,32 @@ def shown(at: socket.socket) -> str:
     return f"http://[{host}]:{port}" if at.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
-async def serve(app: ASGIApp, at: socket.socket) -> None:
+async def serve(app: ASGIApp, at: socket.socket, up: Callable[[], None] = lambda: None) -> None:
     """Until SIGINT or SIGTERM; then nothing new is taken and what runs is finished.
+
+    Args:
+        up: called when it answers.
 
     Raises:
         KeyboardInterrupt: a second Ctrl-C, which breaks off what runs.
     """
-    server = _Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False))
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+    server = _Server(config, up)
     await server.serve(sockets=[at])
     if server.force_exit:
         raise KeyboardInterrupt
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, up: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._up = up
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Uvicorn's; then it listens."""
+        await super().startup(sockets)
+        self._up()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
         """Uvicorn's raises the signal again in the end; a stop that was asked for is no failure."""

@@ -85,7 +85,7 @@ from tw_plugins.rollout import Limits, fork_join
 
 made, make_app, serve = [], command.make_app, command.serve
 
-async def after_rollouts(app, at):
+async def after_rollouts(app, at, up):
     engine = made.pop().engine.with_sampling(Sampling(temperature=0))
     limits = Limits(max_tokens=300, answer_reserve=50)
     found = await asyncio.gather(*(
@@ -93,7 +93,7 @@ async def after_rollouts(app, at):
         for question in QUESTIONS for mode in MODES
     ))
     print(json.dumps([TAGS.decode(one.response_ids).removesuffix(EOS) for one in found]), flush=True)
-    await serve(app, at)
+    await serve(app, at, up)
 
 command.make_app = lambda served: (made.append(served), make_app(served))[1]
 command.serve = after_rollouts
@@ -118,25 +118,13 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         )
     try:
         assert process.stdout is not None
-        said = process.stdout.readline()
+        rollouts, said = process.stdout.readline(), process.stdout.readline()
         found = re.search(r"serving forking at (http://127\.0\.0\.1:\d+)/v1", said)
-        assert found is not None, said + (model / "log.txt").read_text()[-3000:]
-        rollouts = json.loads(process.stdout.readline())
-        deadline = time.monotonic() + 60
-        while not _is_up(found[1]):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield Up(process, found[1], rollouts)
+        assert found is not None, rollouts + said + (model / "log.txt").read_text()[-3000:]
+        yield Up(process, found[1], json.loads(rollouts))
     finally:
         process.terminate()
         process.wait(60)
-
-
-def _is_up(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health").status_code == 200
-    except httpx.ConnectError:
-        return False
 
 
 @pytest.mark.parametrize("mode", MODES)

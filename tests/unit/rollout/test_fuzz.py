@@ -163,8 +163,8 @@ def test_a_wrong_block_mask_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_wrong_request_id_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def renamed(self: Any, context: Any, stops: Any, budget: int, request_id: str) -> Any:
-        return await ask(self, context, stops, budget, request_id + "x")
+    async def renamed(self: Any, context: Any, stops: Any, budget: int, request_id: str, place: Any) -> Any:
+        return await ask(self, context, stops, budget, request_id + "x", place)
 
     ask = state_machine._Trajectory._ask
     assert "another id" in breaks_within(monkeypatch, state_machine._Trajectory, "_ask", renamed)

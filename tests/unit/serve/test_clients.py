@@ -172,8 +172,8 @@ from tw_plugins.serve.app import make_app
 from tw_plugins.serve.server import bound, serve, shown
 
 with bound("127.0.0.1", 0) as at:
-    print(shown(at), flush=True)
-    asyncio.run(serve(make_app(served(Talker(pace_s=0.05))), at))
+    app = make_app(served(Talker(pace_s=0.05)))
+    asyncio.run(serve(app, at, lambda: print(shown(at), flush=True)))
 print("done", flush=True)
 """
 
@@ -190,29 +190,13 @@ def test_ctrl_c_finishes_what_runs_and_is_no_failure() -> None:
     assert process.stdout is not None
     url = process.stdout.readline().strip()
 
-    def ask() -> httpx.Response:
-        body = {"messages": [{"role": "user", "content": "42"}]}
-        for _ in range(100):
-            try:
-                return httpx.post(url + CHAT, json=body, timeout=60)
-            except httpx.ConnectError:
-                time.sleep(0.05)
-        raise AssertionError("it did not come up")
-
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(ask)
-        wait_until(lambda: _is_up(url), 30)
-        time.sleep(0.5)
+        body = {"messages": [{"role": "user", "content": "42"}]}
+        answer = pool.submit(httpx.post, url + CHAT, json=body, timeout=60)
+        wait_until(lambda: "threadweaver_running 1.0" in httpx.get(url + "/metrics").text, 30)
         process.send_signal(signal.SIGINT)
         assert answer.result().json()["choices"][0]["message"]["content"] == "It is 42."
     assert process.wait(20) == 0 and process.stdout.read() == "done\n"
-
-
-def _is_up(url: str) -> bool:
-    try:
-        return httpx.get(url + "/health").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_the_address_is_known_to_be_free_before_anything_is_loaded(tmp_path: Path) -> None:
