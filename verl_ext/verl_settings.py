@@ -45,11 +45,10 @@ def uses_threadweaver(config: Any) -> bool:
 
 def ulysses_of(config: Any) -> int:
     """Ranks that a row is split over while the model is trained, in RL or in SFT."""
+    places = [config.engine] if "engine" in config else []
     if "actor_rollout_ref" in config:
         actor = config.actor_rollout_ref.actor
         places = [actor, actor.get("fsdp_config") or {}]  # the older place wins (`workers/config/actor.py`)
-    else:
-        places = [config.engine]
     sizes = (int(place.get("ulysses_sequence_parallel_size") or 1) for place in places)
     return next((size for size in sizes if size > 1), 1)
 

@@ -90,7 +90,7 @@ def check_split(config: Any, ranks: int) -> None:
     if hasattr(config, "vision_config"):
         raise UnsupportedAttention(f"{config.model_type} attends to pictures too: {_NOT_SPLIT}")
     rope = getattr(text, "rope_parameters", None) or {}
-    kinds = {of.get("rope_type") for of in (rope, *rope.values()) if isinstance(of, dict)}
+    kinds = {str(of.get("rope_type")) for of in (rope, *rope.values()) if isinstance(of, dict)}
     if found := kinds & _ROPE_OF_LENGTH:
         raise UnsupportedAttention(
             f"{config.model_type}'s positions ({', '.join(map(str, found))}) depend on the length of a row, "
