@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -104,6 +105,7 @@ class _Server(uvicorn.Server):
 def unheard_by_children() -> Iterator[None]:
     """Ctrl-C in a terminal goes to every process in it: those that are started here do not hear it, for an
     engine must outlive the signal until what runs is finished. Ours waits until the context is left."""
+    resource_tracker.ensure_running()  # whose start would end the block
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
