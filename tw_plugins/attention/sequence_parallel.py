@@ -93,7 +93,7 @@ def check_split(config: Any, ranks: int) -> None:
     kinds = {str(of.get("rope_type")) for of in (rope, *rope.values()) if isinstance(of, dict)}
     if found := kinds & _ROPE_OF_LENGTH:
         raise UnsupportedAttention(
-            f"{config.model_type}'s positions ({', '.join(map(str, found))}) depend on the length of a row, "
+            f"{config.model_type}'s positions ({', '.join(found)}) depend on the length of a row, "
             f"which a slice does not say: {_NOT_SPLIT}"
         )
 
