@@ -31,12 +31,7 @@ def attention_checks() -> Iterator[Check]:
         import transformers  # noqa: F401, what is checked are its implementations
     except ImportError:
         return
-    from tw_plugins.attention.self_check import Heads
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    for attention in _looked_at(device):
-        yield _check(attention, (QUICK,), Heads(16, 8, 128), dtype, device)
+    yield from _on("cuda" if torch.cuda.is_available() else "cpu", (QUICK,))
 
 
 def thorough_checks(device: str, dtype: str | None = None, model: str | None = None) -> Iterator[Check]:
@@ -61,11 +56,22 @@ def thorough_checks(device: str, dtype: str | None = None, model: str | None = N
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
         raise NoSuchDevice(f"there is no device {device} here: {first_line(error)}") from error
+    heads = Heads.of(AutoConfig.from_pretrained(model)) if model else None
+    yield from _on(device, LENGTHS, dtype, heads)
+
+
+def _on(
+    device: str, lengths: tuple[int, ...], dtype: str | None = None, heads: Heads | None = None
+) -> Iterator[Check]:
+    """A check of each implementation; see `thorough_checks` for what stands in the place of None."""
+    import torch
+
+    from tw_plugins.attention.self_check import Heads
+
     kind = torch.device(device).type
-    heads = Heads.of(AutoConfig.from_pretrained(model)) if model else Heads(16, 8, 128)
     wanted = getattr(torch, dtype or ("float32" if kind == "cpu" else "bfloat16"))
     for attention in _looked_at(kind):
-        yield _check(attention, LENGTHS, heads, wanted, device)
+        yield _check(attention, lengths, heads or Heads(16, 8, 128), wanted, device)
 
 
 def _looked_at(kind: str) -> tuple[str, ...]:
