@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tw_plugins.bench.provenance import Machine
+from tw_plugins.evaluation.provenance import Machine
 from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.files import is_there, read_text
 

@@ -21,7 +21,6 @@ from tw_plugins.attention.self_check import Heads, deviation, positions_of
 from tw_plugins.bench import BenchError
 from tw_plugins.bench.exactness import gradient_errors
 from tw_plugins.bench.head import bench_head
-from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.shapes import SHAPES, Shape
 from tw_plugins.bench.update import (
     MODELS,
@@ -34,6 +33,7 @@ from tw_plugins.bench.update import (
     device_named,
     ways_on,
 )
+from tw_plugins.evaluation.provenance import Machine
 from tw_plugins.storage.atomic import write_text
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from tw_plugins.bench.collate import CollateFigures, bench_collate
 from tw_plugins.bench.engine import EngineFigures, ReplicaFigures, bench_engine, bench_replicas
 from tw_plugins.bench.head import VOCABULARY, HeadFigures, bench_head
 from tw_plugins.bench.programs import KINDS, ProgramFigures, bench_programs
-from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.reward import RewardFigures, bench_reward
 from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape
@@ -23,6 +22,7 @@ from tw_plugins.bench.step import StepError, StepFigures, bench_step
 from tw_plugins.bench.update import MODELS, ROWS, ModelShape, UpdateFigures, bench_update, device_named
 from tw_plugins.cli.bench_output import Output, between, mib, ratio, seconds
 from tw_plugins.cli.tables import Figures
+from tw_plugins.evaluation.provenance import Machine
 from tw_plugins.verifiers.code import sandbox
 
 __all__ = [

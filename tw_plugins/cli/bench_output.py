@@ -12,10 +12,10 @@ from typing import Any
 from rich.text import Text
 
 from tw_plugins.bench import BenchError
-from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.timing import Spread, Timing
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.tables import Figures
+from tw_plugins.evaluation.provenance import Machine
 from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.files import check_target
 

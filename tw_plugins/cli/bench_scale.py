@@ -10,13 +10,13 @@ from typing import Any, get_args
 from rich.text import Text
 
 from tw_plugins.bench import BenchError
-from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.scale.client import measure_client
 from tw_plugins.bench.scale.engine import HELD, measure_engines
 from tw_plugins.bench.shapes import SHAPES, tags
 from tw_plugins.cli.bench_output import Output, between
 from tw_plugins.cli.tables import Figures
 from tw_plugins.engines.choice import quiet_vllm
+from tw_plugins.evaluation.provenance import Machine
 from tw_plugins.planning import config_of
 from tw_plugins.planning.duration import ASSUMED_OF_ENGINES, engine_alone
 from tw_plugins.simulation import MEASURED, WORKLOADS, ClientCosts, Cluster, StepFigures, Workload, simulate

@@ -29,16 +29,17 @@ from tw_plugins.cli.options import (
     TensorParallel,
     Tolerance,
     TopP,
-    VerifierName,
     VerifierTimeout,
     WallClock,
     option,
 )
+from tw_plugins.evaluation.benchmarks import BENCHMARKS
 
 __all__ = ["evaluation"]
 
 evaluation = typer.Typer(
-    no_args_is_help=True, help="Evaluate a model, compare two evaluations, join several, time two models."
+    no_args_is_help=True,
+    help="Evaluate a model, repeat that, compare two evaluations, join several, time two models.",
 )
 
 
@@ -48,11 +49,13 @@ def eval_run(
     data: Annotated[
         str,
         typer.Option(
-            help="aime24, aime25, amc23, math500, minerva_math or olympiadbench; or any file, folder or data "
-            "set of the hub with problems and answers, as `data check --for eval` shows it."
+            help=f"A benchmark ({', '.join(BENCHMARKS)}); or any file, folder or data set of the hub with "
+            "problems and answers, as `data check --for eval` shows it."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for MODE.jsonl, summary.json and report.md.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for MODE.jsonl, summary.json, report.md and manifest.json.")
+    ],
     mode: Annotated[str, typer.Option(help="parallel, autoregressive or both.")] = "both",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N problems.")] = None,
     instruction: Instruction = DEFAULTS.instruction,
@@ -71,10 +74,12 @@ def eval_run(
     wall_clock: WallClock = DEFAULTS.wall_clock_problems,
     tolerance: Tolerance = DEFAULTS.tolerance,
     answer_line: AnswerLine = DEFAULTS.answer_line,
-    verifier: VerifierName = DEFAULTS.verifier,
+    verifier: Annotated[
+        str | None, option("verifier", "When not given, choice for a benchmark of choices, else math.")
+    ] = None,
     verifier_timeout_s: VerifierTimeout = DEFAULTS.verifier_timeout_s,
     samples: Annotated[
-        int | None, option("samples", "When not given, the paper's of a benchmark, else 1.")
+        int | None, option("samples", "When not given, as many as is usual for a benchmark, else 1.")
     ] = None,
     base_url: BaseUrl = None,
     served_model_name: ServedName = None,
@@ -94,7 +99,7 @@ def eval_run(
     """
     from tw_plugins.cli.decoding import decoding
     from tw_plugins.cli.eval_run import parse_modes, run
-    from tw_plugins.evaluation.benchmarks import sampling_of
+    from tw_plugins.evaluation.benchmarks import sampling_of, verifier_of
 
     samples, temperature = sampling_of(data, samples, temperature)
     settings, where = decoding(
@@ -120,11 +125,38 @@ def eval_run(
         wall_clock_problems=wall_clock,
         tolerance=tolerance,
         answer_line=answer_line,
-        verifier=verifier,
+        verifier=verifier_of(data, verifier),
         verifier_timeout_s=verifier_timeout_s,
         samples=samples,
     )
     run(model, data, parse_modes(mode), out, settings, limit, PlainConsole(), where)
+
+
+@evaluation.command("rerun")
+def eval_rerun(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The --out of an evaluation.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the repetition; FOLDER-rerun if not given.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Where the model is, if not where it was.")] = None,
+    data: Annotated[str | None, typer.Option(help="Where the problems are, if not where they were.")] = None,
+    base_url: BaseUrl = None,
+    served_model_name: ServedName = None,
+    concurrency: Annotated[
+        int | None, option("concurrency", "As it was when not given; 1 decodes each alone.")
+    ] = None,
+) -> None:
+    """Repeat an evaluation from its manifest.json, and say sample by sample what differs and why it may.
+
+    Greedy on the same machine, nothing differs. Broken off, the same command goes on where it was.
+
+    threadweaver eval rerun runs/eval/aime24
+    """
+    from tw_plugins.cli.eval_rerun import changed, rerun
+    from tw_plugins.evaluation.manifest import read_asked
+
+    asked = changed(read_asked(folder), model, data, base_url or [], served_model_name, concurrency)
+    rerun(folder, out or folder.with_name(f"{folder.resolve().name}-rerun"), asked, PlainConsole())
 
 
 @evaluation.command("compare")

@@ -17,8 +17,8 @@ from tw_plugins.latency import measure
 from tw_plugins.rollout import Engine, EngineError, Limits, Mode, Rollout, fork_join
 from tw_plugins.rollout.concurrency import all_or_raise
 from tw_plugins.trajectory import ControlTokens, validate_ids
-from tw_plugins.verifiers import Task, VerifierSettings, verify
-from tw_plugins.verifiers.names import MATH
+from tw_plugins.verifiers import Task, VerifierSettings, answer_in, verify
+from tw_plugins.verifiers.names import CODE, MATH
 
 __all__ = ["evaluate"]
 
@@ -117,4 +117,6 @@ def _record(
         score=None if grading.verifier == MATH else verdict.score,
         failed=verdict.failed,
         sample=problem.sample,
+        answer=answer_in(text, grading),
+        reference=None if grading.verifier in CODE else problem.reference,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from tw_plugins.evaluation import bootstrap
 from tw_plugins.evaluation.records import EvalRecord
 from tw_plugins.evaluation.redundancy import Redundancy, measure_redundancy
+from tw_plugins.evaluation.samples import majorities, passes
 from tw_plugins.evaluation.scores import EvaluationError, Measure, by_problem
 from tw_plugins.trajectory import TrajectoryError
 
@@ -42,6 +43,8 @@ def describe(records: Sequence[EvalRecord]) -> Figures:
                                            when none was timed
             limited, limits_hit            share of trajectories that hit a limit; {limit: hits}
             redundancy                     see :func:`redundancy_figures`
+            pass_at, majority              {k: share} and share, see `tw_plugins.evaluation.samples`; {} and
+                                           None where a problem has one sample
 
     Raises:
         EvaluationError: there is no record.
@@ -59,6 +62,8 @@ def describe(records: Sequence[EvalRecord]) -> Figures:
         "wall_s_problems": len(by_problem(records, lambda record: record.wall_s)),
         "limits_hit": dict(sorted(limits.items())),
         "redundancy": redundancy_figures(records),
+        "pass_at": {str(k): _interval(shares) for k, shares in passes(records).items()},
+        "majority": _interval(majorities(records)),
     }
 
 
@@ -108,8 +113,11 @@ def redundancy_figures(records: Iterable[EvalRecord]) -> Figures:
 
 
 def _mean(records: Iterable[EvalRecord], measure: Measure) -> Figures | None:
-    values = list(by_problem(records, measure).values())
-    return as_interval(bootstrap.mean(values)) if values else None
+    return _interval(by_problem(records, measure))
+
+
+def _interval(by_index: Mapping[int, float]) -> Figures | None:
+    return as_interval(bootstrap.mean(list(by_index.values()))) if by_index else None
 
 
 def as_interval(interval: bootstrap.Interval) -> Figures:

@@ -14,7 +14,6 @@ from tw_plugins.datasets.examples import Example, Wanted, example_of, read_examp
 from tw_plugins.datasets.holes import Hole, Holes
 from tw_plugins.datasets.messages import Message
 from tw_plugins.datasets.questions import Question, questions
-from tw_plugins.datasets.rows import Row
 from tw_plugins.datasets.settings import INSTRUCTION
 from tw_plugins.datasets.template import ChatTemplate
 from tw_plugins.evaluation import benchmarks
@@ -101,8 +100,8 @@ def decomposable_places(problems: Sequence[EvalProblem]) -> list[int]:
 def _examples(source: Path | str, columns: Columns, wanted: Wanted) -> Iterator[Example | Hole]:
     name = str(source)
     if name in benchmarks.BENCHMARKS:
-        for place, row in enumerate(benchmarks.load(name)):
-            yield example_of(Row(f"{name}, row {place}", row), wanted, columns)
+        for row in benchmarks.rows_of(name):
+            yield row if isinstance(row, Hole) else example_of(row, wanted, columns)
         return
     path = Path(source)
     if not is_there(path) and not path.suffix and "/" not in name:

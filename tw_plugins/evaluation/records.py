@@ -75,6 +75,8 @@ class EvalRecord:
         score: 0 to 1, of a verifier other than `math`.
         failed: why the verifier had no verdict; the answer counts as wrong then.
         sample: which of the problem's samples this is, from 0.
+        answer: the final answer that was found; None where there is none, or it is a program.
+        reference: the right answer; None where it is the tests of a program.
     """
 
     index: int
@@ -95,10 +97,12 @@ class EvalRecord:
     score: float | None = None
     failed: str | None = None
     sample: int | None = None
+    answer: str | None = None
+    reference: Any = None
 
 
 _FIELDS = {field.name for field in fields(EvalRecord)}
-_LATER = {"unanswered", "score", "failed", "sample"}
+_LATER = {"unanswered", "score", "failed", "sample", "answer", "reference"}
 
 
 def spans_of(rollout: Rollout, timed: bool = False) -> tuple[Span, ...]:

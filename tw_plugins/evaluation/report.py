@@ -38,6 +38,10 @@ CLOCK_NOTE = (
     "The bracket holds how problems differ, not what the machine did: two evaluations of the same tokens "
     "may differ by more than it says."
 )
+SAMPLES_NOTE = (
+    "pass@k: one of k samples is right. maj@k: the answer that most samples give is right; right answers are "
+    "one vote, wrong ones where they are written alike."
+)
 VERIFIER_NOTE = "A score of 1 is a right answer. One on which the verifier failed scores 0."
 REDUNDANCY_NOTE = (
     f"Shared {N}-grams: of threads from the second on, the share that an earlier sibling has too. Repeated "
@@ -110,6 +114,7 @@ def _sections(rows: Rows) -> list[str]:
                 for name, found in rows
             ],
         ),
+        *_samples_section(rows),
         "## Wall clock at batch size 1",
         CLOCK_NOTE,
         markdown_table(
@@ -127,8 +132,7 @@ def _sections(rows: Rows) -> list[str]:
                     share_cell(found["format"]),
                     share_cell(found["unanswered"]),
                     share_cell(found["limited"]),
-                    ", ".join(f"{as_markdown(limit)} {hits}" for limit, hits in found["limits_hit"].items())
-                    or NONE,
+                    _hits(found["limits_hit"]) or NONE,
                 ]
                 for name, found in rows
             ],
@@ -149,6 +153,24 @@ def _sections(rows: Rows) -> list[str]:
             [_redundancy_cells(name, found["redundancy"]) for name, found in rows],
         ),
     ]
+
+
+def _samples_section(rows: Rows) -> list[str]:
+    """Nothing where a problem has one sample."""
+    several = [(name, found) for name, found in rows if found["pass_at"]]
+    sizes = sorted({int(k) for _, found in several for k in found["pass_at"]})
+    head = ["", "avg@k", *(f"pass@{k}" for k in sizes), "maj@k", "k"]
+    cells = [
+        [
+            name,
+            share_cell(found["accuracy"]),
+            *(share_cell(found["pass_at"].get(str(k))) for k in sizes),
+            share_cell(found["majority"]),
+            max(found["pass_at"], key=int),
+        ]
+        for name, found in several
+    ]
+    return ["## Several samples of a problem", SAMPLES_NOTE, markdown_table(head, cells)] if cells else []
 
 
 def _verifier_section(rows: Rows) -> list[str]:

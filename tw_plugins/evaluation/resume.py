@@ -80,12 +80,14 @@ def missing(problems: Sequence[Problem], there: Iterable[Answered], samples: int
     that all get their first. Samples that have no number stand for the first ones that are missing.
 
     Raises:
-        ResumeError: two problems have one index, or samples are of another problem than has their index now.
+        ResumeError: two problems have one index, or samples are of another problem than has their index now,
+            or were graded against another reference.
     """
     indices = Counter(problem.index for problem in problems)
     if twice := [index for index, times in indices.items() if times > 1]:
         raise ResumeError(f"extra_info.index {twice[0]} is there twice: give each prompt its own")
     prompts = {problem.index: problem.prompt for problem in problems}
+    references = {problem.index: problem.reference for problem in problems}
     numbers: dict[int, set[int | None]] = defaultdict(set)
     unnumbered = Counter[int]()
     for record in there:
@@ -93,6 +95,12 @@ def missing(problems: Sequence[Problem], there: Iterable[Answered], samples: int
             raise ResumeError(
                 f"a sample of index {record.index} answers {record.prompt!r:.60}, the problem of that index "
                 f"is {prompts[record.index]!r:.60}: the problems have changed. Give another --out."
+            )
+        graded, reference = getattr(record, "reference", None), references.get(record.index)
+        if graded is not None and record.index in references and graded != reference:
+            raise ResumeError(
+                f"a sample of index {record.index} was graded against {graded!r:.60}, its answer is "
+                f"{reference!r:.60} now. Give another --out."
             )
         numbers[record.index].add(_number(record))
         unnumbered[record.index] += _number(record) is None

@@ -14,6 +14,7 @@ from tw_plugins.datasets.messages import messages_of
 from tw_plugins.datasets.template import ChatTemplate, with_template
 from tw_plugins.engines.choice import Replicas, Where, decode_with
 from tw_plugins.evaluation.decode import evaluate
+from tw_plugins.evaluation.manifest import Asked, check_and_note, made_of
 from tw_plugins.evaluation.problems import EvalProblem, read_problems
 from tw_plugins.evaluation.records import EvalRecord, append_record, salvage_records, write_records
 from tw_plugins.evaluation.resume import asked_for, check_settings, in_order, missing
@@ -53,7 +54,8 @@ def evaluate_model(
 
     A file grows while its mode is evaluated, one line per sample; in the end it is in the order of the
     problems. What is there already, of the same settings, is not decoded again; where that is more than
-    is asked for, the file keeps all, and the first of each problem are returned.
+    is asked for, the file keeps all, and the first of each problem are returned. What all of it was made of
+    is in ``out/manifest.json``.
 
     Args:
         model: folder or name; of its tokenizer and config where a server decodes.
@@ -64,7 +66,8 @@ def evaluate_model(
 
     Raises:
         FileNotFoundError: there is no data file.
-        ResumeError: `out` holds samples of another model, of other problems or settings.
+        ResumeError: `out` holds samples of another model (or of one that has changed since), of other
+            problems or settings.
         ControlTokenError: the model's tokenizer lacks a control token.
         EvaluationError: there is no such model, the data cannot be used, or a prompt leaves no room for a
             response.
@@ -74,10 +77,14 @@ def evaluate_model(
     """
     prepared = prepare(model, data, settings, limit)
     check_settings(out, {"model": model, "data": str(data), "limit": limit, **settings.sampling()})
+    asked = Asked(model, str(data), tuple(modes), limit, settings, where)
+    made = made_of(model, str(data), prepared.problems, prepared.chat_template)
     files = {mode: record_file(out, mode) for mode in modes}
     places = {problem.index: place for place, problem in enumerate(prepared.problems)}
     results: dict[Mode, list[EvalRecord]] = {}
-    for mode, records in sample(model, prepared, files, settings, progress, where).items():
+    for mode, records in sample(
+        model, prepared, files, settings, progress, where, partial(check_and_note, out, asked, made)
+    ).items():
         records.sort(key=lambda record: places.get(record.index, len(places)))
         write_records(records, files[mode])
         results[mode] = asked_for(prepared.problems, records, settings.samples)
@@ -91,6 +98,7 @@ class Prepared(NamedTuple):
     problems: list[EvalProblem]
     limits: Limits
     engine_args: dict[str, Any]
+    chat_template: Any = None
 
 
 def prepare(model: str, data: Path | str, settings: EvalSettings, limit: int | None = None) -> Prepared:
@@ -102,7 +110,8 @@ def prepare(model: str, data: Path | str, settings: EvalSettings, limit: int | N
     problems = read_problems(data, tokenizer, limit, settings.instruction, columns, settings.verifier)
     check_verifier(settings, {str(problem.extra["data_source"]) for problem in problems})
     longest_prompt = max(len(problem.prompt_ids) for problem in problems)
-    return Prepared(tags, problems, *_fitted(model, longest_prompt, settings))
+    limits, engine_args = _fitted(model, longest_prompt, settings)
+    return Prepared(tags, problems, limits, engine_args, tokenizer.chat_template)
 
 
 def prepare_prompt(
@@ -139,6 +148,7 @@ def sample(
     settings: EvalSettings,
     progress: Progress | None = None,
     where: Where | None = None,
+    begins: Callable[[int, int, bool], None] = lambda seed, there, decodes: None,
 ) -> dict[Mode, list[EvalRecord]]:
     """Decodes what the files lack of ``settings.samples`` of each problem, all modes on the same engine.
 
@@ -146,6 +156,7 @@ def sample(
         files: where the records of each mode are; a record is appended as it is made.
         progress: called with every record, those that are there first.
         where: None decodes with vLLM in this process.
+        begins: called with the engine's seed, how many samples are there, and whether any is missing.
 
     Returns:
         All that the files hold then, the samples of a problem in their order.
@@ -154,7 +165,7 @@ def sample(
         ResumeError: a file has samples of other problems.
         EngineError: vLLM is missing or fails.
     """
-    tags, problems, limits, engine_args = prepared
+    tags, problems, limits, engine_args, _ = prepared
     there = {mode: salvage_records(path) for mode, path in files.items()}
     todo = {mode: missing(problems, found, settings.samples) for mode, found in there.items()}
     if progress:
@@ -174,11 +185,13 @@ def sample(
             at_a_time = settings.concurrency
             await evaluate(engine, tags, todo[mode], mode, limits, at_a_time, timed, settings, kept)
 
+    before = sum(map(len, there.values()))
+    # another seed than the run that was broken off, or it would sample the same again; replicas make one of
+    # each sample's number
+    seed = settings.seed + (0 if isinstance(where, Replicas) else before)
+    begins(seed, before, any(todo.values()))
     if any(todo.values()):
-        # another seed than the run that was broken off, or it would sample the same again; replicas make one
-        # of each sample's number
-        before = 0 if isinstance(where, Replicas) else sum(map(len, there.values()))
-        decode_with(model, {**engine_args, "seed": settings.seed + before}, where, decode)
+        decode_with(model, {**engine_args, "seed": seed}, where, decode)
     return {mode: in_order(salvage_records(path)) for mode, path in files.items()}
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import fmean
 from typing import Any, get_args
 
 from tw_plugins.evaluation.clock.file import SUMMARY
+from tw_plugins.evaluation.provenance import versions
 from tw_plugins.evaluation.records import EvalRecord, read_records
 from tw_plugins.evaluation.run import record_file
 from tw_plugins.evaluation.scores import speedup, speedups, summarise
@@ -21,7 +21,6 @@ from tw_plugins.reward import reward
 from tw_plugins.rollout import Mode
 from tw_plugins.storage.files import is_there, read_text
 
-DISTRIBUTIONS = ("tw-plugins", "verl", "openrlhf", "torch", "transformers", "vllm", "ray", "deepspeed")
 RL_CURVES = {
     "reward": "score",
     "accuracy": "acc",
@@ -168,14 +167,3 @@ def samples(own: list[EvalRecord], baseline: list[EvalRecord]) -> dict[str, Any]
         same = next(record for record in baseline if record.index == forked[0].index)
         drawn |= {"trajectory": asdict(forked[0]), "baseline_longest": same.longest}
     return drawn
-
-
-def versions() -> dict[str, str]:
-    """Installed versions of everything that took part."""
-    found = {}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -18,13 +18,22 @@ from collections.abc import Iterable
 from tw_plugins.grading import extract_answer, is_equivalent
 from tw_plugins.grading.boxed import without_end_tokens
 from tw_plugins.grading.settings import GradingSettings
-from tw_plugins.verifiers import remote
-from tw_plugins.verifiers.names import MATH, VerifierError, is_remote, shown
+from tw_plugins.verifiers import choice, remote
+from tw_plugins.verifiers.names import CHOICE, CODE, MATH, VerifierError, is_remote, shown
 from tw_plugins.verifiers.pool import pool_of, start
 from tw_plugins.verifiers.settings import VerifierSettings
 from tw_plugins.verifiers.task import Failed, Task, Verdict, Verifier, score_in
 
-__all__ = ["Task", "Verdict", "Verifier", "VerifierError", "VerifierSettings", "check_verifier", "verify"]
+__all__ = [
+    "Task",
+    "Verdict",
+    "Verifier",
+    "VerifierError",
+    "VerifierSettings",
+    "answer_in",
+    "check_verifier",
+    "verify",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +77,20 @@ def check_verifier(settings: VerifierSettings, sources: Iterable[str] = ()) -> N
     """
     if settings.verifier != MATH and not is_remote(settings.verifier):
         start(settings.verifier, sources).kill()
+
+
+def answer_in(text: str, settings: VerifierSettings) -> str | None:
+    """The final answer, where the verifier looks for one; for people, and to count votes.
+
+    Returns:
+        None where there is none, or the answer is a program. What a verifier of one's own looks for nobody
+        knows: of it, the last box or a last line ``Answer: …``.
+    """
+    if settings.verifier in CODE:
+        return None
+    if settings.verifier == CHOICE:
+        return choice.answer_in(text)
+    return extract_answer(text, settings.answer_line or settings.verifier != MATH)
 
 
 def _verify_math(text: str, reference: str, grading: GradingSettings) -> Verdict:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tw_plugins.grading import extract_answer
 
-__all__ = ["choices_in", "verify"]
+__all__ = ["answer_in", "choices_in", "verify"]
 
 _STYLE = re.compile(r"\\(?:text|textbf|textit|mathbf|mathrm|mathit|textrm|boldsymbol)\s*(?=\{)")
 _SPACE = re.compile(r"\\(?:qquad|quad|[ ,;:!])|~|\s+")
@@ -39,13 +39,18 @@ def verify(prompt: str, text: str, reference: Any, extra: Mapping[str, Any]) -> 
         raise ValueError(
             f"reference {reference!r} is none of the choices {', '.join(choices)}: give the letter"
         )
-    answer = extract_answer(text, answer_line=True) or _last_said(text)
+    answer = answer_in(text)
     if answer is None:
         return False
     label, content = _read(answer, choices)
     if label and right[0]:
         return label == right[0]
     return bool(content) and content == right[1]
+
+
+def answer_in(text: str) -> str | None:
+    """The last box or last line ``Answer: …``, else the last letter that is said to be the answer."""
+    return extract_answer(text, answer_line=True) or _last_said(text)
 
 
 def choices_in(prompt: str) -> dict[str, str]:
@@ -71,7 +76,7 @@ def _last_said(text: str) -> str | None:
 def _read(text: str, choices: Mapping[str, str]) -> tuple[str, str]:
     """Letter and content of an answer; "" for what it does not give, or where the two disagree."""
     bare = _bare(text)
-    if match := _LABEL.fullmatch(bare):
+    if (match := _LABEL.fullmatch(bare)) and (not choices or match[1] in choices):
         return match[1], choices.get(match[1], "")
     label, content = "", _plain(bare)
     if match := _LABELLED.fullmatch(bare):

@@ -10,6 +10,7 @@ from tw_plugins.settings import closest
 
 __all__ = [
     "ALLOWED",
+    "CHOICE",
     "CODE",
     "MATH",
     "VerifierError",
@@ -21,13 +22,14 @@ __all__ = [
 ]
 
 MATH = "math"
+CHOICE = "choice"
 CODE = {
     "code": "tw_plugins.verifiers.code:verify",
     "code_without_sandbox": "tw_plugins.verifiers.code:verify_without_sandbox",
 }
 FUNCTIONS = {
     **CODE,
-    "choice": "tw_plugins.verifiers.choice:verify",
+    CHOICE: "tw_plugins.verifiers.choice:verify",
     "verl": "verl_ext.verifier:verify",
     "reasoning_gym": "tw_plugins.verifiers.gym:verify",
 }

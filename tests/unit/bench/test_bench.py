@@ -27,13 +27,13 @@ from tw_plugins.bench.head import VOCABULARY, bench_head
 from tw_plugins.bench.memory import peak_of_process
 from tw_plugins.bench.prefix_cache import possible_hits
 from tw_plugins.bench.programs import KINDS, bench_programs
-from tw_plugins.bench.provenance import Machine
 from tw_plugins.bench.reward import _mixture, bench_reward
 from tw_plugins.bench.rollout import bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape, ShapedEngine, shaped_rollout, tags
 from tw_plugins.bench.step import REST, bench_step
 from tw_plugins.bench.update import MODELS, ModelShape, bench_update, model_with, update
 from tw_plugins.cli.app import app
+from tw_plugins.evaluation.provenance import Machine
 from tw_plugins.rollout import Call, Completion, Limits, Rollout, fork_join
 from tw_plugins.trajectory import validate_ids
 from tw_plugins.trie import Branch, TrieRow, row_from_rollout, rows_from_rollout

@@ -1,4 +1,4 @@
-"""Where, when and by which command figures were made."""
+"""Where, when, by which command and with which packages figures were made."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import shlex
 import sys
 from dataclasses import dataclass
 from datetime import date
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["Machine"]
+__all__ = ["Machine", "versions"]
 
 GIB = 1 << 30
+DISTRIBUTIONS = ("tw-plugins", "verl", "openrlhf", "torch", "transformers", "vllm", "ray", "deepspeed")
 
 
 @dataclass(frozen=True)
@@ -69,3 +71,14 @@ def _cpu() -> str:
     listed = Path("/proc/cpuinfo")
     names = re.findall(r"^model name\s*: (.+)$", listed.read_text(), re.MULTILINE) if listed.exists() else []
     return names[0] if names else f"{platform.machine()} CPU"
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of everything that may take part."""
+    found = {}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
