@@ -175,8 +175,8 @@ def read_asked(folder: Path) -> Asked:
         return Asked(asked["model"], asked["data"], modes, asked["limit"], settings, where)
     except (KeyError, TypeError) as error:
         raise ManifestError(
-            f"{folder / MANIFEST} has what this version does not know: {error.args[0]}. Give the version that "
-            f"made it ({MANIFEST} names it) this command, or make the evaluation again"
+            f"{folder / MANIFEST} has what this version does not know: {error.args[0]}. Give the version "
+            "that made it, which the file names, this command, or make the evaluation again"
         ) from error
 
 

@@ -49,7 +49,8 @@ def differences(before: Iterable[EvalRecord], after: Iterable[EvalRecord]) -> li
         one, other = old.get(key), new.get(key)
         if one is None or other is None:
             what: What = "new" if one is None else "missing"
-            found.append(Difference(*key, what, None, one and one.correct, other and other.correct))
+            was, now = (record.correct if record else None for record in (one, other))
+            found.append(Difference(*key, what, None, was, now))
         elif one.text != other.text:
             character = _first_difference(one.text, other.text)
             found.append(Difference(*key, "text", character, one.correct, other.correct))
