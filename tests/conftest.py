@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import tests.support.no_terminal  # noqa: F401 (before what reads it)
+import tests.support.no_terminal
+import tests.support.one_thread  # noqa: F401 (before torch is imported)
 from tests.support.eval_server import data, model, server
 from tests.support.hostile_grading import pool
 from tw_plugins.adapter.versions import installed
