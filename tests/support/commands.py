@@ -50,6 +50,10 @@ def run(
     )
     try:
         code = _wait(process, kill_when)
+    except subprocess.TimeoutExpired as late:
+        raise AssertionError(
+            f"not ended after {TIME_LIMIT_S} s, its log ends:\n{log.read_text()[-4000:]}"
+        ) from late
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
