@@ -25,7 +25,7 @@ from tw_plugins.pipeline.report_data import curve, read_metrics
 FAST = settings_of(fast=True)
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize("framework", [name for name in FRAMEWORKS if installed(name)])
 def test_killed_in_rl_it_goes_on_to_its_report_and_a_third_run_does_nothing(
     tmp_path: Path, framework: str

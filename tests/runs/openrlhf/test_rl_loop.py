@@ -25,7 +25,7 @@ from tests.support.vital_signs import check_vital_signs
 from tw_plugins.adapter.run_start import FILE
 from tw_plugins.toy.preset import FORKING_PRESET, write_files
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 RECIPES = ROOT / "recipes" / "openrlhf"
 DIFFERENCE = "training/rollout_probs_diff_max"
 SFT_EPOCHS = 12  # of 8 steps; most samples fork then

@@ -9,7 +9,7 @@ import pytest
 from tests.support.kits import check_steps, copy_kit, run_smoke
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_the_smoke_job(tmp_path: Path) -> None:
     kit = copy_kit("openrlhf/examples", tmp_path / "upstream")
     steps = run_smoke(kit / "scripts" / "train_threadweaver_smoke.sh", tmp_path)

@@ -24,7 +24,7 @@ from tw_plugins.toy.preset import FORKING_PRESET, write_files
 from verl_ext.settings import KEY
 from verl_ext.watch import FAILED_IN_VALIDATION
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 SFT_EPOCHS = 12  # of 8 steps; most samples fork then
 SMALL = [
     "data.train_batch_size=4",
@@ -189,7 +189,7 @@ def test_a_pool_goes_on_decoding_while_the_trainer_trains(
     assert {version for call in calls for version in call} <= {0, 1} and [0, 0] in calls
 
 
-@pytest.mark.timeout(1500)  # two runs
+@pytest.mark.timeout(2400)  # two runs
 def test_on_two_nodes_a_killed_rank_ends_the_run_which_goes_on_where_it_was(
     trained: Toy, tmp_path: Path, ray_folder: str, float32: Error
 ) -> None:
