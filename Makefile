@@ -15,7 +15,7 @@ BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart seeds fuzz fuzz-servers chaos audit contracts test test-fast side-by-side format lint types bench clean doctor
+.PHONY: help setup quickstart seeds fuzz fuzz-servers chaos audit contracts test test-fast side-by-side format lint types docs bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -110,6 +110,12 @@ lint: setup ## style, likely errors, and which package may import which
 types: setup ## static types
 	@echo "== mypy"
 	@$(BIN)/mypy
+
+docs: setup ## the documents and the API reference as a site, build/site; a link that leads nowhere is an error
+	@test -x .venv/docs/bin/zensical || { "$${PYTHON:-python3.11}" -m venv .venv/docs && .venv/docs/bin/pip install -q -r requirements/docs.txt; }
+	@$(BIN)/python scripts/site_pages.py
+	@.venv/docs/bin/zensical build -f mkdocs.yml --strict
+	@echo "docs: open build/site/index.html"
 
 bench: setup ## speed of rows and masks on this machine
 	@for what in update collate rollout reward; do $(BIN)/threadweaver bench $$what; done
