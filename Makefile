@@ -15,7 +15,7 @@ BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart seeds fuzz fuzz-servers chaos audit contracts test test-fast side-by-side format lint types docs bench clean doctor
+.PHONY: help setup quickstart gpu-smoke seeds fuzz fuzz-servers chaos audit contracts test test-fast side-by-side format lint types docs bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ setup: ## make .venv/$(FRAMEWORK) from the pinned list; does nothing when it is 
 
 quickstart: setup ## set-up, SFT, RL and evaluation of a toy model, report in runs/quickstart
 	@$(BIN)/python -m recipes.quickstart --framework $(FRAMEWORK) --seed $(SEED) $(if $(STRICT),--strict)
+
+gpu-smoke: setup ## five minutes on a machine with GPUs: what works there, and one file to send back
+	@$(BIN)/python -m recipes.gpu_smoke --framework $(FRAMEWORK)
 
 seeds: setup ## the quickstart with each of SEEDS="0 1 2", the table of all, an error where one does not learn
 	@$(BIN)/python -m recipes.quickstart.seeds --framework $(FRAMEWORK) --seeds "$(SEEDS)" $(if $(RECORD),--record $(RECORD))

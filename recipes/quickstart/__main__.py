@@ -34,6 +34,7 @@ def main(
     stages: Annotated[
         str, typer.Option(help=f"Of {','.join(STAGES)}; `selftrain` is the paper's second stage of data.")
     ] = ",".join(DEFAULT_STAGES),
+    gpus: Annotated[int, typer.Option(min=1, help="That train and decode, where there are GPUs.")] = 1,
     restart: Annotated[bool, typer.Option("--restart", help="Run every stage again.")] = False,
     strict: Annotated[
         bool,
@@ -52,7 +53,7 @@ def main(
     folder = run_folder(out, framework, fast, seed)
     if restart and is_there(folder):
         shutil.rmtree(folder)
-    plan = plan_of(framework, folder, seed, fast, chosen)
+    plan = plan_of(framework, folder, seed, fast, chosen, gpus)
     try:
         seconds = run_plan(plan, console, until=chosen[-1], after={"eval": write_made})
     except JobFailed as error:

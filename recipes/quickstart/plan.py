@@ -38,16 +38,18 @@ def plan_of(
     seed: int = 0,
     fast: bool = False,
     chosen: Sequence[str] = DEFAULT_STAGES,
+    gpus: int = 1,
     **variables: str,
 ) -> Plan:
     """
     Args:
         folder: of the run, absolute.
         chosen: of `STAGES`; whether `selftrain` is among them is all that matters.
+        gpus: that train and decode, where there are some.
         variables: further ones of the file that have another value.
     """
     device = device_of(framework)
-    given = {"framework": framework, "device": device, "gpus": "null" if device == "cpu" else "1"}
+    given = {"framework": framework, "device": device, "gpus": "null" if device == "cpu" else str(gpus)}
     given["skip_selftrain"] = str("selftrain" not in chosen).lower()
     suffixes = {name: trainer.suffix for name, trainer in TRAINERS.items()}
     variables = {**given_of(seed, fast), **given, **variables}
