@@ -64,7 +64,7 @@ def main(
         console.print(f"{', '.join(chosen)} done in {folder}", soft_wrap=True)
         return
     report = judged(build_report(plan, seconds, asdict(settings)), settings.smoke)
-    summary(folder, report, console)
+    summary(plan, report, console)
     others = " or ".join(f"FRAMEWORK={name}" for name in FRAMEWORKS if name != framework)
     console.print(f"the same on the other framework: make quickstart {others}")
     if settings.smoke and not strict:

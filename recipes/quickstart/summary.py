@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -10,20 +9,22 @@ from rich.text import Text
 
 from recipes.quickstart.outcome import SMOKE, outcome
 from recipes.quickstart.promise import PROMISES, judge, missed
+from recipes.quickstart.task import task
 from tw_plugins.cli.pipeline_figures import figures_table, speedup_line, stages_line
-from tw_plugins.pages.report import write_report
+from tw_plugins.pipeline.plan import Plan
+from tw_plugins.pipeline.report_pages import write_pages
 
 
 def judged(report: dict[str, Any], smoke: bool) -> dict[str, Any]:
-    """The report with its `outcome` and `promises`; of a smoke run nothing is expected."""
+    """The report with its `outcome`, `promises` and `task`; of a smoke run nothing is expected."""
     if smoke:
-        return {**report, "outcome": SMOKE}
-    return {**report, "outcome": outcome(report), "promises": judge(report)}
+        return {**report, "outcome": SMOKE, "task": task()}
+    return {**report, "outcome": outcome(report), "promises": judge(report), "task": task()}
 
 
-def summary(folder: Path, report: dict[str, Any], console: Console) -> None:
-    """Write a `judged` report and print its figures."""
-    page = write_report(report, folder)
+def summary(plan: Plan, report: dict[str, Any], console: Console) -> None:
+    """Write a `judged` report and the page of all answers, and print its figures."""
+    page = write_pages(plan, report)
     console.rule(Text("result", "bold"), align="left")
     console.print(figures_table(report))
     console.print(report["outcome"], style="bold", soft_wrap=True)

@@ -87,7 +87,8 @@ def check_report(folder: Path) -> None:
     """The report's shape, and that its clock's figures are those of the clock's file."""
     report = json.loads((folder / "report.json").read_text())
     check(report)
-    assert (folder / "report.html").stat().st_size > 10_000
+    assert "trajectories.html" in (folder / "report.html").read_text()
+    assert (folder / "trajectories.html").stat().st_size > 10_000
     assert report["rl"]["rollout_actor_probability_difference_max"] <= 1e-6
     assert FAST.rl_steps - 1 <= len(report["rl"]["curves"]["reward"]) <= report["rl"]["steps"]
     clock, seconds = report["clock"], (folder / "eval" / "clock" / "clock.jsonl").read_text().splitlines()

@@ -120,8 +120,8 @@ def _show(plan: Plan, start: str | None, until: str | None) -> None:
 
 def _report(plan: Plan, seconds: dict[str, float], console: PlainConsole) -> None:
     from tw_plugins.cli.pipeline_figures import summary_lines
-    from tw_plugins.pages.report import write_report
     from tw_plugins.pipeline.report_data import build_report
+    from tw_plugins.pipeline.report_pages import write_pages
 
     if not {"rl", "eval"} <= {stage.name for stage in plan.stages}:
         console.print(
@@ -129,7 +129,7 @@ def _report(plan: Plan, seconds: dict[str, float], console: PlainConsole) -> Non
         )
         return
     report = build_report(plan, seconds)
-    page = write_report(report, plan.folder)
+    page = write_pages(plan, report)
     for line in summary_lines(report):
         console.print(line, soft_wrap=True)
     console.print(f"report: {page}", soft_wrap=True)

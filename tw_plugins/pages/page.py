@@ -21,20 +21,18 @@ from tw_plugins.storage.templates import template
 __all__ = ["embedded", "policy", "write_page"]
 
 
-def write_page(
-    name: str, target: Path, styles: Sequence[str], scripts: Sequence[str] = (), **shown: Any
-) -> None:
+def write_page(name: str, target: Path, styles: Sequence[str], scripts: Sequence[str], **shown: Any) -> None:
     """Writes a page, whole or not at all.
 
     Args:
         name: of the template.
         styles, scripts: files of this package that the page holds, one after the other.
-        **shown: what the template is given; ``data``, if there, is embedded as JSON.
+        **shown: what the template is given; ``data``, which the scripts read, if there, is embedded as JSON.
     """
     from markupsafe import Markup
 
     style, script = ("".join(map(_source, sources)) for sources in (styles, scripts))
-    shown["data"] = Markup(embedded(shown.get("data")))
+    shown["data"] = Markup(embedded(shown["data"])) if "data" in shown else ""
     page = template("tw_plugins.pages", name, escape=True).render(
         style=Markup(style), script=Markup(script), policy=policy(style, script), **shown
     )
@@ -49,7 +47,7 @@ def embedded(data: Any) -> str:
 
 def policy(style: str, script: str) -> str:
     """The Content-Security-Policy of a page with this style and script and nothing else."""
-    allowed = f"style-src '{_hash(style)}'" + (f"; script-src '{_hash(script)}'" if script else "")
+    allowed = f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 
 

@@ -7,15 +7,21 @@ import json
 import random
 import re
 import subprocess
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from importlib.resources import files
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import pytest
 import torch
 
+from recipes.quickstart.task import task
+from tests.support.accessible import NO_AXE, axe, faults
+from tests.support.chromium import Page as Chromium
+from tests.support.chromium import page as chromium_page
 from tests.support.masks import random_row
 from tests.support.report_data import report
 from tests.support.tokenizers import tokenizer
@@ -32,6 +38,13 @@ from tw_plugins.pages.stats.stats import write_stats
 CHROMIUM = browser()
 EVIL = ANY_EVIL.replace("\ud800", "")  # half a character: shown, but --dump-dom cannot print it and aborts
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the path (CONTRIBUTING.md)")
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    assert CHROMIUM is not None
+    with chromium_page(CHROMIUM, tmp_path_factory.mktemp("chromium")) as made:
+        yield made
 
 
 OPTIONS = (
@@ -214,11 +227,11 @@ def test_the_browser_at_1200_pixels_by_keyboard(tmp_path: Path) -> None:
         const second = location.hash;
         press('j');
         press('/');
-        const focused = document.activeElement.id, empty = byId('detail').textContent;
+        const third = location.hash, focused = document.activeElement.id, empty = byId('detail').textContent;
         byId('words').value = 'nowhere';
         byId('words').dispatchEvent(new Event('input'));
         await rest();
-        return [verdicts, wide, second, location.hash, focused, empty, figures()];
+        return [verdicts, wide, second, third, focused, empty, figures()];
     """
     verdicts, wide, *hashes, focused, empty, figures = asked(tmp_path / "page.html", script, "#1")
     assert verdicts == ["correct", "wrong", "correct"] and not wide and hashes == ["#2", "#3"]
@@ -254,6 +267,146 @@ def test_the_reports_speed_ups_are_seen_without_scrolling(tmp_path: Path, width:
         return [bars, boxes.filter((box) => box.left < card.left || box.right > card.right).length];
     """
     assert asked(tmp_path / "report.html", outside, width=width) == [1, 0]
+
+
+def test_a_filter_moves_the_selection_to_its_first_hit_or_clears_it(tmp_path: Path) -> None:
+    lines = [
+        record(reference="3", answer="3"),
+        record(correct=False, reference="3", answer="4"),
+        record(correct=False, reference="3", unanswered=True),
+    ]
+    write_browser(read([write(tmp_path / "a.jsonl", *lines)]), tmp_path / "page.html")
+    script = """
+        const seen = () => [location.hash, document.querySelector('.answers')?.textContent.trim() ?? byId('detail').textContent];
+        const chip = (name) => byId('chips').querySelector(`[data-name="${name}"]`);
+        const found = [seen()];
+        chip('wrong').click();
+        found.push(seen());
+        move(1);
+        chip('wrong').click();
+        found.push(seen(), [document.activeElement.dataset.name, shown.length]);
+        byId('words').value = 'nowhere';
+        byId('words').dispatchEvent(new Event('input'));
+        await rest();
+        found.push(seen());
+        byId('none').querySelector('button').click();
+        return [...found, seen()];
+    """  # noqa: E501
+    first, wrong, kept, chips, nothing, every = asked(tmp_path / "page.html", script)
+    assert first == ["#1", "expected 3 got 3"] and wrong == ["#2&is=wrong", "expected 3 got 4"]
+    assert kept == ["#3", "expected 3 got no answer"] and chips == ["wrong", 3]
+    assert nothing == ["#words=nowhere", "Nothing matches."] and every == first
+
+
+def test_the_address_brings_the_filters_back(tmp_path: Path) -> None:
+    made = [record(kind=kind, total=total, longest=total) for total in (7, 9, 8) for kind in ("a", EVIL)]
+    write_browser(read([write(tmp_path / "a.jsonl", *made)]), tmp_path / "page.html")
+    look = """
+        const selects = SELECTS.map((id) => byId(id).value), here = location.hash;
+        return [shown.map((t) => t.place), selected.place, [...on], words, selects, here];
+    """
+    asking = "#6&is=forked&words=One&kind=a&sort=as+in+the+file&is2=no"
+    places, selected, on, words, selects, here = asked(tmp_path / "page.html", look, asking)
+    assert (places, selected, on, words) == ([0, 2, 4], 0, ["forked"], "one")
+    assert selects == ["", "a", "", "as in the file"] and here == "#1&is=forked&words=one&kind=a"
+    assert asked(tmp_path / "page.html", look, here)[:4] == [places, selected, on, words]
+
+
+def test_a_row_is_walked_through_by_keyboard_alone(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", {"prompt": "1 + 2?", "response": FORKED})
+    write_row(row_of(read_one(path, 0), tokenizer()), tmp_path / "row.html")
+    script = """
+        const press = (key) => document.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+        const steps = [];
+        for (const key of ['ArrowRight', 'ArrowRight', 'Escape', 'ArrowLeft', 'ArrowRight']) {
+            press(key);
+            steps.push(chosen);
+        }
+        const last = N - 1, said = document.querySelector('header').textContent;
+        return [steps.map((at) => (at === last ? 'last' : at)), byId('row').tabIndex, said];
+    """
+    steps, index, said = asked(tmp_path / "row.html", script)
+    assert steps == [0, 1, None, "last", "last"] and index == 0
+    assert "The loss is that of SFT" in said
+
+
+def test_a_copied_figure_stands_alone(tmp_path: Path) -> None:
+    write_report(report(), tmp_path)
+    script = """
+        let copied = '';
+        Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { copied = text; } } });
+        const found = [];
+        for (const button of document.querySelectorAll('figure .copy')) {
+            button.click();
+            await rest();
+            found.push([button.ariaLabel, button.textContent, copied]);
+        }
+        return found;
+    """  # noqa: E501
+    found = asked(tmp_path / "report.html", script)
+    labels = [label for label, _, _ in found]
+    assert labels == [
+        f"copy SVG: {name}"
+        for name in ("token-latency speed-up per problem", "timeline", "SFT: loss", "RL: reward")
+    ]
+    for _, said, text in found:
+        root = fromstring(text)
+        assert said == "copied" and root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert float(root.attrib["width"]) > 300 and "class=" not in text and "var(" not in text
+        assert {one.attrib["fill"] for one in root} - {"none"}
+
+
+def shown_pages(folder: Path) -> list[tuple[str, str]]:
+    """Every page, by file and fragment, with what is long, wrong or missing on it."""
+    lines = [
+        record(correct=False, reference="3", answer="4", limits_hit={"max_blocks": 1}),
+        record(text=FORKED.replace("one", "word " * 2000), well_formed=False, prompt="x" * 3000),
+    ]
+    made = write(folder / "a.jsonl", *lines, b"{")
+    write_browser(read([made]), folder / "browser.html")
+    write_stats(read([made]), folder / "stats.html")
+    row = write(folder / "row.jsonl", {"prompt": "1 + 2?", "response": FORKED})
+    write_row(row_of(read_one(row, 0), tokenizer()), folder / "row.html")
+    good, bad = report(), report()
+    good["promises"] = [{"text": "more", "reached": False}, {"text": "less", "reached": True}]
+    bad["speedup"].update(token_latency=1.0, wall_clock=0.7)
+    for name, data in (("good", {**good, "task": task(), "outcome": "It forks."}), ("bad", bad)):
+        write_report({**data, "trajectories": "x.html"}, folder / name)
+    pages = [("browser.html", "#1"), ("browser.html", "#2"), ("row.html", ""), ("stats.html", "")]
+    return [*pages, ("good/report.html", ""), ("bad/report.html", "")]
+
+
+def each_look(shown: Chromium, folder: Path, looks: Iterable[tuple[int, bool]]) -> Iterator[str]:
+    """Shows each page in windows so wide, and in the dark or not."""
+    shown.send("Page.setBypassCSP", enabled=True)
+    for file, fragment in shown_pages(folder):
+        for width, dark in looks:
+            shown.open((folder / file).as_uri() + fragment, width, dark)
+            yield f"{file}{fragment} at {width}{' in the dark' if dark else ''}"
+
+
+def test_text_is_seen_controls_have_names_and_what_scrolls_is_reached(
+    shown: Chromium, tmp_path: Path
+) -> None:
+    looks = list(product((390, 1200), (False, True)))
+    found = {look: faults(shown) for look in each_look(shown, tmp_path, looks)}
+    assert len(found) == 24 and {look: some for look, some in found.items() if some} == {}
+
+
+@pytest.mark.skipif(NO_AXE is not None, reason=str(NO_AXE))
+def test_axe_finds_nothing(shown: Chromium, tmp_path: Path) -> None:
+    found = {look: axe(shown) for look in each_look(shown, tmp_path, [(390, False), (1200, True)])}
+    assert len(found) == 12 and {look: some for look, some in found.items() if some} == {}
+
+
+def test_a_page_in_the_dark_is_printed_in_black(shown: Chromium, tmp_path: Path) -> None:
+    write_report(report(), tmp_path)
+    shown.open((tmp_path / "report.html").as_uri(), 1200, dark=True)
+    ink = "return getComputedStyle(document.body).color"
+    assert shown.run(ink) == "rgb(231, 235, 241)"
+    shown.send("Emulation.setEmulatedMedia", media="print", features=[])
+    assert shown.run(ink) == "rgb(27, 35, 48)"
+    assert shown.run("return document.querySelector('.copy').getClientRects().length") == 0
 
 
 def test_statistics(tmp_path: Path) -> None:

@@ -25,6 +25,18 @@ def test_an_evaluation(tmp_path: Path) -> None:
     assert one.reasons == []
 
 
+def test_what_was_expected_and_what_was_given(tmp_path: Path) -> None:
+    lines = [
+        record(correct=False, reference="3", answer="4"),
+        record(correct=False, reference=["3", "é"], unanswered=True),
+        record(),
+    ]
+    wrong, silent, older = read([write(tmp_path / "a.jsonl", *lines)]).trajectories
+    assert (wrong.answer, wrong.given, wrong.unanswered) == ("3", "4", False)
+    assert (silent.answer, silent.given, silent.unanswered) == ('["3", "é"]', "", True)
+    assert (older.answer, older.given, older.unanswered) == ("", "", False)
+
+
 def test_fields_that_come_later_do_no_harm(tmp_path: Path) -> None:
     (one,) = read([write(tmp_path / "a.jsonl", record(truncated=False))]).trajectories
     assert one.form == "evaluation"
@@ -144,7 +156,7 @@ def test_a_folder_is_read_in_the_order_of_its_steps(tmp_path: Path) -> None:
     assert reading.sources == ["1.jsonl", "9.jsonl", "10.jsonl"]
     assert [one.more["step"] for one in reading.trajectories] == ["1", "9", "10"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ViewError, match="empty has no file"):
+    with pytest.raises(ViewError, match="empty has no file of trajectories"):
         read([tmp_path / "empty"])
 
 
@@ -162,6 +174,12 @@ def test_limit_counts_over_files(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{name}.jsonl", record(), record()) for name in "abc"]
     reading = read(files, limit=3)
     assert [one.source for one in reading.trajectories] == ["a.jsonl", "a.jsonl", "b.jsonl"]
+
+
+def test_of_each_file_at_most_so_many(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"{name}.jsonl", record(), record()) for name in "ab"]
+    sources = [one.source for one in read(files, of_each=1).trajectories]
+    assert sources == ["a.jsonl", "b.jsonl"]
 
 
 def test_one_record_by_its_index(tmp_path: Path) -> None:

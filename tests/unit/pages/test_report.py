@@ -41,6 +41,7 @@ class Page(HTMLParser):
         super().__init__()
         self.stack: list[str] = []
         self.text = ""
+        self.raw = False
         self.outside: list[str] = []
         self.feed(page)
         assert self.stack == []
@@ -49,23 +50,25 @@ class Page(HTMLParser):
         self.outside += [
             str(value) for name, value in attrs if name in ("src", "href", "xlink:href", "srcset")
         ]
-        assert tag not in ("script", "link", "iframe")
+        assert tag not in ("link", "iframe") and not any(name in ("style", "onclick") for name, _ in attrs)
+        self.raw = tag in ("script", "style")
         if tag not in VOID:
             self.stack.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
+        self.raw = False
         if tag not in VOID:
             assert self.stack.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += "" if self.raw else data
 
 
 def page(folder: Path, data: dict[str, Any] | None = None) -> Page:
     return Page(write_report(data or report(), folder).read_text(encoding="utf-8"))
 
 
-def test_page_is_one_static_file(tmp_path: Path) -> None:
+def test_page_is_one_file_that_loads_nothing(tmp_path: Path) -> None:
     drawn = page(tmp_path / "runs" / "verl")
     assert drawn.outside == []
     source = (tmp_path / "runs" / "verl" / "report.html").read_text(encoding="utf-8")
@@ -201,6 +204,56 @@ def test_samples_settings_and_baseline_modes_are_optional(tmp_path: Path) -> Non
     data = report()
     del data["samples"], data["settings"]
     assert "One trajectory" not in page(tmp_path, data).text
+
+
+def test_the_task_and_the_page_of_answers_are_shown_where_the_report_has_them(tmp_path: Path) -> None:
+    drawn = page(tmp_path)
+    assert "The task" not in drawn.text and "Every evaluated answer" not in drawn.text
+    task = {"lines": ["Digits <b>.", "Add."], "prompt": "1+2?", "text": "<Thread>\n1: a</Thread>"}
+    drawn = page(tmp_path, {**report(), "task": task, "trajectories": "a b.html"})
+    assert "Digits <b>." in drawn.text and "1+2?" in drawn.text and "1: a" in drawn.text
+    assert drawn.outside == ["a b.html"]
+    assert page(tmp_path, {**report(), "trajectories": "/etc/x"}).outside == ["x"]  # beside it, nowhere else
+
+
+def test_the_drawn_answer_says_what_was_expected(tmp_path: Path) -> None:
+    data = report()
+    assert "expected" not in page(tmp_path, data).text
+    data["samples"]["trajectory"] |= {"reference": 0, "answer": "yes <b>"}
+    assert "answered correctly: expected 0, got yes <b>." in page(tmp_path, data).text
+
+
+@pytest.mark.parametrize(
+    ("activation", "said"),
+    [(0.0, "no answer of this model forked."), (0.5, "no answer of this model that forked was right.")],
+)
+def test_where_nothing_is_drawn_the_page_says_why(tmp_path: Path, activation: float, said: str) -> None:
+    data = report()
+    del data["samples"]["trajectory"]
+    data["eval"]["rl"]["parallel"]["activation"] = {"decomposable": activation}
+    text = page(tmp_path, data).text
+    assert said in text and ("nothing forked" in text) == (not activation)
+
+
+def test_settings_are_named_for_people(tmp_path: Path) -> None:
+    data = report()
+    data["rl"] |= {"rollout_actor_probability_difference_max": 1e-7}
+    data["settings"] = {
+        "rl_lr": 0.002,
+        "preset": {"fast": False, "sizes": [[4, 5], [2, 2]]},
+        "sft": {"x": None},
+    }
+    text = page(tmp_path, data).text
+    for said in (
+        "P-GRPO",
+        "SFT",
+        "largest difference of probabilities",
+        "RL learning rate",
+        "4, 5, 2, 2",
+        "no",
+    ):
+        assert said in text, said
+    assert "rl_lr" not in text and "[[4" not in text and "None" not in text
 
 
 def test_reward_is_shown_where_it_is_known(tmp_path: Path) -> None:

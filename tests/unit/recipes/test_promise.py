@@ -12,11 +12,14 @@ from typer import BadParameter, Exit
 
 from recipes.quickstart import __main__ as quickstart
 from recipes.quickstart.outcome import SMOKE, outcome
+from recipes.quickstart.plan import plan_of
 from recipes.quickstart.promise import PROMISES, judge, missed
 from recipes.quickstart.settings import settings_of
 from recipes.quickstart.summary import judged, summary, verdict
+from recipes.quickstart.task import EXAMPLE, task
 from tests.support.reports import finished_report
 from tw_plugins.pages.report import read_report
+from tw_plugins.toy.working import group_lines
 
 
 def said(**figures: Any) -> list[str]:
@@ -129,7 +132,7 @@ def test_one_sentence_says_what_the_model_does(figures: dict[str, Any], sentence
 def printed(folder: Path, report: dict[str, Any], smoke: bool = False) -> str:
     console = Console(file=io.StringIO(), width=200)
     report = judged(report, smoke)
-    summary(folder, report, console)
+    summary(plan_of("verl", folder, fast=True), report, console)
     verdict(report, console)
     return console.file.getvalue().replace("\u00a0", " ")  # type: ignore[attr-defined, no-any-return]
 
@@ -149,8 +152,16 @@ def test_the_summary_and_the_page_say_what_happened(tmp_path: Path) -> None:
 
 def test_a_smoke_run_is_not_judged(tmp_path: Path) -> None:
     report = judged(finished_report(accuracy=0.0), smoke=True)
-    assert report["outcome"] == SMOKE and "promises" not in report
+    assert report["outcome"] == SMOKE and report["task"] == task() and "promises" not in report
     assert settings_of(fast=True).smoke and not settings_of().smoke
+
+
+def test_the_task_is_explained_in_four_lines_with_the_figures_of_a_real_problem() -> None:
+    shown = task()
+    assert len(shown["lines"]) == 4 and shown["text"].endswith(f"\\boxed{{{EXAMPLE.answer}}}")
+    assert f"{group_lines(EXAMPLE)[0]}, " in shown["lines"][2]
+    first, second = EXAMPLE.results
+    assert f"|{second} − {first}| = {EXAMPLE.answer}." in shown["lines"][3]
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,11 @@ class Runner:
         names = DEFAULT_STAGES if figures is not None else DEFAULT_STAGES[:-1]
         named = {name: write_made if name == "eval" else lambda to: None for name in names}
         stages = [Stage(name, name, made) for name, made in named.items()]
-        Pipeline(folder, fingerprints(plan_of("verl", folder, int(seed), fast)), quiet).run(stages)
+        plan = plan_of("verl", folder, int(seed), fast)
+        Pipeline(folder, fingerprints(plan), quiet).run(stages)
         if figures is None:
             return 1
-        summary(folder, judged(finished_report(int(seed), fast=fast, **figures), fast), quiet)
+        summary(plan, judged(finished_report(int(seed), fast=fast, **figures), fast), quiet)
         return 0
 
 

@@ -20,7 +20,7 @@ let words = "", shown = all, selected = null, byClock = false;
 all.forEach((t, place) => { t.place = place; });
 
 function haystack(t) {
-  t.haystack ??= [t.prompt, t.answer, t.rejected, t.detail, t.more?.id, ...(t.parts ?? []).map((part) => (part.length > 1 ? `${part[3]}\n${part[2]}` : part[0]))]
+  t.haystack ??= [t.prompt, t.answer, t.given, t.rejected, t.detail, t.more?.id, ...(t.parts ?? []).map((part) => (part.length > 1 ? `${part[3]}\n${part[2]}` : part[0]))]
     .join("\n").toLowerCase();
   return t.haystack;
 }
@@ -36,12 +36,15 @@ function passes(t) {
   return !words || haystack(t).includes(words);
 }
 
+// What is selected is one of what is shown: the first where the filters leave out the one before.
 function refresh() {
   const key = ORDERS[byId("sort").value];
   shown = all.filter(passes).sort((a, b) => key(a) - key(b) || a.place - b.place);
   byId("space").style.height = `${shown.length * ROW}px`;
-  byId("list").scrollTop = 0;
   summarise();
+  drawChips();
+  select(shown.includes(selected) ? selected : shown[0]);
+  byId("list").scrollTop = Math.max(shown.indexOf(selected) - 2, 0) * ROW;
   drawRows();
 }
 
@@ -67,11 +70,13 @@ function place(t) {
   return data.files.length > 1 ? `${data.files[t.file]}:${t.line}` : `line ${t.line}`;
 }
 
-function item(t, top) {
+const short = (text, most) => (text.length > most ? `${text.slice(0, most)}…` : text);
+
+function item(t) {
   const verdict = t.correct === undefined ? "" : t.correct ? "good" : "bad";
   const row = html("div", `item ${verdict}`);
   const first = (t.prompt || (t.parts ?? []).map((part) => part[part.length > 1 ? 2 : 0])[0] || "(empty)").trim().slice(0, 160);
-  const facts = [verdict && (t.correct ? "correct" : "wrong"), t.kind, t.blocks ? `${plural(t.blocks, "fork")}, ${plural(t.threads, "thread")}` : "sequential", place(t)];
+  const facts = [verdict && (t.correct ? "correct" : `wrong${t.unanswered ? ", no answer" : t.given && t.answer ? `: ${short(t.given, 20)}, not ${short(t.answer, 20)}` : ""}`), t.kind, t.blocks ? `${plural(t.blocks, "fork")}, ${plural(t.threads, "thread")}` : "sequential", place(t)];
   const size = html("span", "size", html("b", "", whole(t.longest)), ` / ${whole(t.total)}`);
   size.title = `${t.unit} in sequence / in all`;
   const sub = html("span", "sub");
@@ -92,29 +97,29 @@ function drawRows() {
   const last = Math.min(shown.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + 4);
   byId("rows").style.top = `${first * ROW}px`;
   const rows = shown.slice(first, last).map(item);
-  byId("rows").replaceChildren(...(shown.length ? rows : [none()]));
-  if (selected) list.setAttribute("aria-activedescendant", `t${selected.place}`);
+  byId("rows").replaceChildren(...rows);
+  if (byId(`t${selected?.place}`)) list.setAttribute("aria-activedescendant", `t${selected.place}`);
+  else list.removeAttribute("aria-activedescendant");
 }
 
-function none() {
-  const element = html("div", "", "Nothing matches. ", button("Show all", () => {
-    on.clear();
-    words = "";
-    for (const id of ["words", "file", "kind", "reason"]) byId(id).value = "";
-    drawChips();
-    refresh();
-  }));
-  element.id = "none";
-  return element;
+function showAll() {
+  on.clear();
+  words = "";
+  for (const id of ["words", "file", "kind", "reason"]) byId(id).value = "";
+  refresh();
 }
 
+// Without a trajectory nothing is selected.
 function select(t, open) {
-  selected = t;
-  history.replaceState(null, "", `#${t.place + 1}`);
+  selected = t ?? null;
+  history.replaceState(null, "", address(t ? t.place + 1 : ""));
+  byId("none").hidden = Boolean(t);
+  byId("list").hidden = !t;
+  document.body.classList.toggle("reading", Boolean(t && (open || document.body.classList.contains("reading"))));
   drawRows();
-  drawDetail(t);
-  document.title = `${place(t)} · trajectories`;
-  if (open) document.body.classList.add("reading");
+  if (t) drawDetail(t);
+  else byId("detail").replaceChildren(html("p", "soft", "Nothing matches."));
+  document.title = t ? `${place(t)} · trajectories` : "trajectories";
 }
 
 function move(step) {
@@ -183,8 +188,14 @@ function facts(t) {
   ];
   if (t.wall !== undefined) pairs.push(["wall clock", `${t.wall.toFixed(2)} s`]);
   if (t.score !== undefined) pairs.push(["score", String(Number(t.score.toFixed(4)))]);
-  if (t.answer) pairs.push(["reference answer", t.answer.slice(0, 200)]);
   return figures(html("dl", "figures"), pairs);
+}
+
+// What was expected, and what was given; a file may say one of them only.
+function answers(t) {
+  const pairs = [["expected", t.answer], ["got", t.given ?? (t.unanswered ? "no answer" : undefined)]];
+  const said = pairs.filter(([, value]) => value).flatMap(([name, value]) => [`${name} `, html("b", "", short(value, 200)), " "]);
+  return said.length ? [html("p", "answers", ...said)] : [];
 }
 
 function drawing(t) {
@@ -207,11 +218,12 @@ function drawing(t) {
 }
 
 function timeline(t) {
-  const card = html("div", "card scroll long", drawing(t)), title = html("h3", "", "Timeline");
+  const card = html("div", "card scroll long", drawing(t)), title = html("h3", "", "Timeline ");
   if (t.clock) {
     const choose = (clock) => { byClock = clock; drawDetail(t); };
     title.append(html("span", "switch", button(t.unit, () => choose(false), !byClock), button("wall clock", () => choose(true), byClock)));
   }
+  title.append(html("span", "switch", copyButton(card, "timeline")));
   return [title, card];
 }
 
@@ -226,7 +238,7 @@ function drawDetail(t) {
   next.setAttribute("aria-label", "next");
   const keys = html("span", "soft keys", html("kbd", "", "j"), " ", html("kbd", "", "k"), " move, ", html("kbd", "", "/"), " search");
   const top = html("div", "bar-top", back, html("h2", "", `${data.files[t.file]}, line ${t.line}`), ...badges(t), html("span", "move", keys, previous, next));
-  const parts = [top, facts(t)];
+  const parts = [top, ...answers(t), facts(t)];
   if (t.note) parts.push(html("div", "notice", html("p", "", t.note)));
   if (t.rejected) parts.push(html("div", "notice bad", html("p", "", html("b", "", `Rejected: ${spaced(t.rejected)}`)), html("p", "", t.detail ?? "")));
   if (t.reasons) parts.push(html("div", "notice bad", html("p", "", "Malformed:"), html("ul", "", ...t.reasons.map((reason) => html("li", "", reason)))));
@@ -237,6 +249,7 @@ function drawDetail(t) {
   if (more.length) parts.push(html("p", "more", more.join(" · ")));
   byId("detail").replaceChildren(...parts);
   byId("detail").scrollTop = 0;
+  reachable(byId("detail"));
 }
 
 function drawChips() {
@@ -244,9 +257,10 @@ function drawChips() {
     const count = all.filter(test).length;
     const chip = button(name, () => {
       on.has(name) ? on.delete(name) : on.add(name);
-      drawChips();
       refresh();
+      [...byId("chips").children].find((other) => other.dataset.name === name).focus();
     }, on.has(name));
+    chip.dataset.name = name;
     chip.append(html("b", "", whole(count)));
     chip.hidden = !count;
     return chip;
@@ -260,14 +274,19 @@ function fill(select, options) {
   select.addEventListener("change", refresh);
 }
 
-function fromHash() {
-  return all[Number(location.hash.slice(1)) - 1];
+// As the address says: the filters, and the trajectory that is linked to.
+function follow() {
+  const linked = all[restore() - 1];
+  selected = linked ?? selected;
+  refresh();
+  if (linked && linked === selected) select(linked, true);
 }
 
 function keyed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape") document.activeElement.blur(), document.body.classList.remove("reading");
   if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  if (event.key.startsWith("Arrow") && event.target.matches?.("[role=group]")) return; // it scrolls
   const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
   if (step) move(step);
   else if (event.key === "/") byId("words").focus();
@@ -287,21 +306,18 @@ function start() {
   const reasons = [...new Set(all.map((t) => t.rejected))].filter(Boolean).sort();
   fill(byId("reason"), [["", "all reasons"], ...reasons.map((reason) => [reason, spaced(reason)])]);
   fill(byId("sort"), Object.keys(ORDERS).map((name) => [name, name]));
-  drawChips();
+  byId("none").append(button("Show all", showAll));
   let waiting;
   byId("words").addEventListener("input", (event) => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => { words = event.target.value.toLowerCase(); refresh(); if (selected) drawDetail(selected); }, 120);
+    waiting = setTimeout(() => { words = event.target.value.toLowerCase(); refresh(); }, 120);
   });
   byId("search").addEventListener("submit", (event) => event.preventDefault());
   byId("list").addEventListener("scroll", drawRows, { passive: true });
   addEventListener("resize", drawRows);
-  addEventListener("hashchange", () => fromHash() && fromHash() !== selected && select(fromHash(), true));
+  addEventListener("hashchange", follow);
   document.addEventListener("keydown", keyed);
-  refresh();
-  const linked = fromHash();
-  if (linked ?? all[0]) select(linked ?? all[0], Boolean(linked));
-  byId("list").scrollTop = (shown.indexOf(selected) - 2) * ROW;
+  follow();
 }
 
 start();

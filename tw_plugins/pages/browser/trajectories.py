@@ -27,7 +27,7 @@ def write_browser(reading: Reading, target: Path, count: Measured | None = None)
         "browser/trajectories.html.j2",
         target,
         styles=("look.css", "app.css", "browser/trajectories.css"),
-        scripts=("common.js", "browser/trajectories.js"),
+        scripts=("common.js", "figures.js", "browser/address.js", "browser/trajectories.js"),
         sources=reading.sources,
         data=browser_data(reading, count),
     )
@@ -59,6 +59,8 @@ def _entry(viewed: Viewed, file: int, count: Measured | None) -> dict[str, Any]:
         "mode": viewed.mode,
         "prompt": viewed.prompt,
         "answer": viewed.answer,
+        "given": viewed.given,
+        "unanswered": viewed.unanswered or None,
         "correct": viewed.correct,
         "score": viewed.score,
         "wall": viewed.wall_s,

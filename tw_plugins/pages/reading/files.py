@@ -1,27 +1,24 @@
 """Files of trajectories: JSON Lines, Parquet, tables logged to Weights & Biases, folders of them.
 
 A line that cannot be read is kept with its number and the reason, and so is a file of a folder that has no
-trajectory at all (figures, settings); the rest is read all the same.
+trajectory at all; the rest is read all the same.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from tw_plugins.pages.reading.folders import SUFFIXES, files_of
 from tw_plugins.pages.reading.forms import FORMS, UnknownRecord, viewed_from
 from tw_plugins.pages.reading.trajectory import Viewed, ViewError
 from tw_plugins.storage.files import opened
 
 __all__ = ["Reading", "Unreadable", "read", "read_one"]
-
-_SUFFIXES = (".jsonl", ".parquet", ".json")
-_NUMBERS = re.compile(r"(\d+)")
 
 
 class _Nothing(ValueError):
@@ -57,13 +54,14 @@ class Reading:
         return f"{' and '.join(parts)} left out" if parts else ""
 
 
-def read(paths: Sequence[Path], limit: int | None = None) -> Reading:
+def read(paths: Sequence[Path], limit: int | None = None, of_each: int | None = None) -> Reading:
     """Every trajectory of the files; a folder stands for the files in it, 2.jsonl before 10.jsonl.
 
     Files of a folder of which nothing can be read are left out.
 
     Args:
         limit: of trajectories, over all files.
+        of_each: at most so many of each file.
 
     Raises:
         FileNotFoundError: a path that is not there.
@@ -73,16 +71,17 @@ def read(paths: Sequence[Path], limit: int | None = None) -> Reading:
     reading = Reading()
     groups = [(path, _files(path)) for path in paths]
     names = _names(list(chain.from_iterable(files for _, files in groups)))
-    for path, files in groups:
+    for _, files in groups:
         reasons = []
         for file in files:
             left = None if limit is None else limit - len(reading.trajectories)
             if left == 0:
                 return reading
+            most = min((bound for bound in (left, of_each) if bound is not None), default=None)
             try:
-                trajectories, unreadable = _read_file(file, names[file], left)
+                trajectories, unreadable = _read_file(file, names[file], most)
             except _Nothing as error:
-                reasons.append(f"{path / file.name if path.is_dir() else path}: {error}")
+                reasons.append(f"{file}: {error}")
                 reading.unreadable.append(Unreadable(names[file], None, str(error)))
                 continue
             reading.sources.append(names[file])
@@ -99,8 +98,10 @@ def read_one(path: Path, index: int) -> Viewed:
 
     Raises:
         FileNotFoundError: the file is not there.
-        ViewError: there is no such record, or it cannot be read.
+        ViewError: it is a folder, there is no such record, or it cannot be read.
     """
+    if path.is_dir():
+        raise ViewError(f"{path} is a folder, a record stands in a file: name one, like {_files(path)[0]}")
     total = 0
     try:
         for line, record in _records(path):
@@ -118,10 +119,12 @@ def _files(path: Path) -> list[Path]:
     """The file, or the files in a folder."""
     if not path.is_dir():
         return [path]
-    inside = [one for one in path.iterdir() if one.suffix in _SUFFIXES and one.is_file()]
-    if not inside:
-        raise ViewError(f"{path} has no file that ends in {', '.join(_SUFFIXES)}")
-    return sorted(inside, key=_by_number)
+    if not (inside := files_of(path)):
+        raise ViewError(
+            f"{path} has no file of trajectories, one that ends in {', '.join(SUFFIXES)} and is not figures, "
+            "settings, a model or a checkpoint: name another"
+        )
+    return inside
 
 
 def _names(files: Sequence[Path]) -> dict[Path, str]:
@@ -131,10 +134,6 @@ def _names(files: Sequence[Path]) -> dict[Path, str]:
         if len(set(names.values())) == len(names):
             break
     return names
-
-
-def _by_number(path: Path) -> list[str | tuple[int, str]]:
-    return [part.zfill(12) if part.isdigit() else part for part in _NUMBERS.split(path.name)]
 
 
 def _read_file(path: Path, name: str, limit: int | None) -> tuple[list[Viewed], list[Unreadable]]:

@@ -73,6 +73,9 @@ def _evaluation(record: Record, source: str, line: int) -> Viewed:
         text=_text(record, "text"),
         kind=_text(record, "kind"),
         mode=_text(record, "mode"),
+        answer=_plain(record.get("reference")),
+        given=_plain(record.get("answer")),
+        unanswered=bool(record.get("unanswered")),
         correct=bool(record["correct"]),
         wall_s=_number(record, "wall_s"),
         limits={str(name): int(count) for name, count in (record.get("limits_hit") or {}).items()},
@@ -215,6 +218,11 @@ def _text(record: Record, key: str) -> str:
     if not isinstance(value := record[key], str):
         raise TypeError(f"{key} is a {type(value).__name__}, not a text")
     return value
+
+
+def _plain(value: Any) -> str:
+    """An answer for people; a list or an object as JSON."""
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _number(record: Record, key: str) -> float | None:

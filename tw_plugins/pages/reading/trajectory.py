@@ -31,7 +31,9 @@ class Viewed(Measurable):
         messages: the prompt as chat messages, where the file has them.
         kind: of the problem.
         mode: "parallel" or "autoregressive"; "" where the file does not say.
-        answer: the reference.
+        answer: the reference, what is expected.
+        given: the final answer that was found; "" where there is none, or the file does not say.
+        unanswered: the file says that there is no final answer.
         correct, score, wall_s: None where the file does not say; ``wall_s`` in seconds.
         limits: limit → how often it was hit.
         well_formed: what the file says of the ids; None where it says nothing.
@@ -52,6 +54,8 @@ class Viewed(Measurable):
     kind: str = ""
     mode: str = ""
     answer: str = ""
+    given: str = ""
+    unanswered: bool = False
     correct: bool | None = None
     score: float | None = None
     wall_s: float | None = None

@@ -1,4 +1,4 @@
-"""A run as one page: `report.json` in, a static `report.html` out that needs no server and no network.
+"""A run as one page: `report.json` in, one `report.html` out that needs no server and no network.
 
 What a report must hold is :data:`SHAPE`. Beside it:
 
@@ -13,6 +13,8 @@ What a report must hold is :data:`SHAPE`. Beside it:
 * ``against`` (optional): what the baseline is, where it is no model of its own; ``problems`` (optional): of
   which the speed-up is, where not of those that can be decomposed.
 * ``clock`` (optional): what ``speedup.wall_clock`` was taken on, see `tw_plugins.evaluation.clock.figures`.
+* ``task`` (optional): what the problems are, in ``lines``, and one worked out: ``prompt`` and ``text``.
+* ``trajectories`` (optional): name of a page of all answers, beside this one.
 * ``settings`` (optional): name → value, or group → {name: value}.
 """
 
@@ -24,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.errors import UserError
+from tw_plugins.pages.page import write_page
 from tw_plugins.pages.report.figures import view
 from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.files import read_text
-from tw_plugins.storage.templates import template
 
 __all__ = ["SHAPE", "ReportError", "check", "read_report", "write_report"]
 
@@ -78,10 +80,9 @@ def write_report(report: Mapping[str, Any], folder: Path) -> Path:
         ReportError: a key is missing.
     """
     check(report)
-    page = template("tw_plugins.pages", "report/report.html.j2", escape=True).render(**view(report))
     write_text(folder / JSON_NAME, json.dumps(report, indent=2) + "\n")
     target = folder / HTML_NAME
-    write_text(target, page)
+    write_page("report/report.html.j2", target, styles=("look.css",), scripts=("figures.js",), **view(report))
     return target
 
 
@@ -107,6 +108,8 @@ def check(report: Mapping[str, Any]) -> None:
         _require(promise, f"promises.{number}", ("text", "reached"))
     if "clock" in report:
         _require(report["clock"], "clock", ("problems", "wall_clock", "others_cpu", "load_average"))
+    if "task" in report:
+        _require(report["task"], "task", ("lines", "prompt", "text"))
     if "trajectory" in (samples := report.get("samples", {})):
         _require(samples["trajectory"], "samples.trajectory", ("text", "spans", "longest", "total"))
 

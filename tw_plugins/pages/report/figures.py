@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from tw_plugins.evaluation.speedup_words import compared, times
@@ -28,6 +29,14 @@ _MODELS = {
     "rl": "… + P-GRPO",
     "baseline": "sequential baseline",
 }
+_STAGES = {"sft": "SFT", "selftrain": "self-training", "rl": "P-GRPO", "eval": "evaluation"}
+_KEYS = {
+    "rollout_actor_probability_difference_max": "largest difference of probabilities, rollout to training",
+    "lr": "learning rate",
+    "sft": "SFT",
+    "rl": "RL",
+}
+"""Keys of settings, and words of keys, that people call something else."""
 _COMPARED = {("rl", "parallel"), ("baseline", "autoregressive")}
 _BASELINE = "baseline_"
 _VERDICTS: dict[Any, str] = {True: "answered correctly", False: "answered wrongly"}
@@ -57,6 +66,9 @@ def view(report: Mapping[str, Any]) -> dict[str, Any]:
         "speedup_rows": list(speedup_rows(report["speedup"])),
         "activation": list(report["eval"]["rl"]["parallel"]["activation"].items()),
         "trajectory": trajectory(samples["trajectory"], samples) if "trajectory" in samples else None,
+        "nothing_drawn": nothing_drawn(report) if samples else "",
+        "task": task(report["task"]) if "task" in report else None,
+        "trajectories": PurePath(report.get("trajectories", "")).name,
         "stages": stages(report["stages"]),
         "tables": [("versions", list(_flat(report["versions"]))), *setting_tables(report)],
     }
@@ -68,29 +80,39 @@ def headlines(report: Mapping[str, Any]) -> list[dict[str, str]]:
     speedup, difference = report["speedup"], 100 * (own["accuracy"] - base["accuracy"])
     first, *others = own["activation"].items()
     rest = ", ".join(f"{share:.1%} on {kind}" for kind, share in others)
+    forked = f"forked on {first[0]} problems" if any(own["activation"].values()) else "nothing forked"
     return [
         {
             "label": "token latency",
+            "side": side(speedup["token_latency"]),
             "figure": times(speedup["token_latency"]),
             "note": compared(speedup["token_latency"], "fewer tokens", "more tokens", "as many tokens")
             + f" in sequence; best problem {times(speedup['token_latency_max'])}",
         },
         {
             "label": "wall clock",
+            "side": side(speedup["wall_clock"]),
             "figure": times(speedup["wall_clock"]),
             "note": clock_note(speedup["wall_clock"], report.get("clock")),
         },
         {
             "label": "accuracy",
+            "side": "",
             "figure": f"{own['accuracy']:.1%}",
             "note": f"{_signed(difference)} points against the baseline's {base['accuracy']:.1%}",
         },
         {
             "label": "activation",
+            "side": "",
             "figure": f"{first[1]:.1%}",
-            "note": f"forked on {first[0]} problems" + (f"; {rest}" if rest else ""),
+            "note": forked + (f"; {rest}" if rest else ""),
         },
     ]
+
+
+def side(speedup: float | None) -> str:
+    """Of no change, as it is shown: the colour of its card."""
+    return compared(speedup, "above", "below", "at") if speedup is not None else ""
 
 
 def clock_note(speedup: float | None, clock: Mapping[str, Any] | None) -> str:
@@ -169,13 +191,30 @@ def trajectory(sample: Mapping[str, Any], samples: Mapping[str, Any]) -> dict[st
         "longest": sample["longest"],
         "total": sample["total"],
         "verdict": _VERDICTS.get(sample.get("correct"), ""),
+        "expected": _answer(sample.get("reference")),
+        "given": _answer(sample.get("answer")),
     }
+
+
+def nothing_drawn(report: Mapping[str, Any]) -> str:
+    """Why there is no trajectory to show."""
+    if not any(report["eval"]["rl"]["parallel"]["activation"].values()):
+        return "None is drawn: no answer of this model forked."
+    return "None is drawn: no answer of this model that forked was right."
+
+
+def task(described: Mapping[str, Any]) -> dict[str, Any]:
+    """What the problems are, and one of them with its answer."""
+    return {"lines": described["lines"], "prompt": described["prompt"], "pieces": coloured(described["text"])}
 
 
 def stages(seconds: Mapping[str, float]) -> list[tuple[str, str, float]]:
     """Name, duration, and share of the longest stage in percent."""
     longest = max(seconds.values(), default=0) or 1
-    return [(name, _minutes(value), round(100 * value / longest, 2)) for name, value in seconds.items()]
+    return [
+        (_STAGES.get(name, name), _minutes(value), round(100 * value / longest, 2))
+        for name, value in seconds.items()
+    ]
 
 
 def setting_tables(report: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -191,7 +230,7 @@ def setting_tables(report: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[
     for name, group in {"settings": loose, **said, **groups}.items():
         merged = {**said.get(name, {}), **group}
         if merged:
-            yield name, list(_flat(merged))
+            yield _STAGES.get(name, name), list(_flat(merged))
 
 
 def _points(values: Sequence[Any]) -> list[tuple[float, float]]:
@@ -207,7 +246,26 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", f"{value:g}" if isinstance(value, float) else str(value)
+            yield _key(f"{prefix}{name}"), _shown(value)
+
+
+def _key(name: str) -> str:
+    """`preset.rl_prompts` → "preset · RL prompts"."""
+    words = (_KEYS.get(word, word) for word in name.replace(".", "_·_").split("_"))
+    return _KEYS.get(name) or " ".join(words)
+
+
+def _answer(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _shown(value: Any) -> str:
+    """A setting for people: lists without brackets, yes and no."""
+    if value is None or isinstance(value, bool):
+        return {None: "–", True: "yes", False: "no"}[value]
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _signed(value: float) -> str:

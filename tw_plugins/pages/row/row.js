@@ -48,7 +48,7 @@ function chunkOf(start, stop, follows) {
 function drawParts() {
   for (const part of parts) {
     const [start, length, , thread] = part, stop = start + length;
-    const title = html("h3", "", html("b", "", nameOf(part)), ` · ${plural(length, "token")}, ${whole(trained(start, stop))} trained`);
+    const title = html("h2", "", html("b", "", nameOf(part)), ` · ${plural(length, "token")}, ${whole(trained(start, stop))} trained`);
     if (thread) title.append(` · forks at position ${positions[start]}`);
     const section = html("section", `segment c${hueOf(thread)}`, title);
     for (let at = start; at < stop; at = chunks.at(-1).stop) section.append(chunkOf(at, cut(at, stop), at > start));
@@ -172,7 +172,7 @@ function start() {
   document.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (event.key === "Escape") choose(null);
-    else if (step && chosen !== null && chosen + step >= 0 && chosen + step < N) choose(chosen + step, true);
+    else if (step && !event.altKey && !event.ctrlKey && !event.metaKey) choose(Math.min(Math.max((chosen ?? (step > 0 ? -1 : N)) + step, 0), N - 1), true);
     else return;
     event.preventDefault();
   });

@@ -21,6 +21,15 @@ from tw_plugins.trie import TrieRow
 
 __all__ = ["ShownRow", "row_data", "row_of", "write_row"]
 
+SFT_LOSS = (
+    "The loss is that of SFT: the whole response on the main path, as sequential decoding has it, and "
+    "threads 2 and on once more in branches, each as its own request has it. RL's counts each sampled token "
+    "once."
+)
+UNITS_LOSS = (
+    "The loss is that of SFT without the autoregressive unit: each token that parallel decoding samples, "
+    "once, where its own request has it."
+)
 _DECODED = ("verl rollout", "samples", "OpenRLHF sample")
 
 
@@ -34,6 +43,7 @@ class ShownRow:
         texts: token id → its text, for every id of the row.
         title: file and line.
         note: what a reader has to know about how the row was made.
+        loss: whose loss it shows.
     """
 
     row: TrieRow
@@ -42,6 +52,7 @@ class ShownRow:
     texts: dict[int, str]
     title: str
     note: str
+    loss: str
 
 
 def row_of(viewed: Viewed, tokenizer: Any, autoregressive_unit: bool = True) -> ShownRow:
@@ -66,7 +77,8 @@ def row_of(viewed: Viewed, tokenizer: Any, autoregressive_unit: bool = True) -> 
     ]
     branches.sort(key=lambda where: -where[0])  # as in the row: a later block forks further on
     texts = {token: tags.decode([token]) for token in sorted(set(row.input_ids))}
-    return ShownRow(row, len(prompt.ids), branches, texts, where, note)
+    loss = SFT_LOSS if autoregressive_unit else UNITS_LOSS
+    return ShownRow(row, len(prompt.ids), branches, texts, where, note, loss)
 
 
 def write_row(shown: ShownRow, target: Path) -> None:
@@ -78,6 +90,7 @@ def write_row(shown: ShownRow, target: Path) -> None:
         scripts=("common.js", "row/rule.js", "row/row.js"),
         title=shown.title,
         note=shown.note,
+        loss=shown.loss,
         data=row_data(shown),
     )
 

@@ -43,6 +43,7 @@ def write_stats(reading: Reading, target: Path, count: Measured | None = None) -
         "stats/stats.html.j2",
         target,
         styles=("look.css", "stats/stats.css"),
+        scripts=("figures.js",),
         sources=reading.sources,
         left_out=reading.left_out,
         unreadable=reading.unreadable,
