@@ -33,6 +33,7 @@ async def load(server: RealServer, clients: int, seconds: float, seed: int = 0) 
 class _Run:
     def __init__(self, server: RealServer, clients: int, deadline: float, seed: int) -> None:
         self._server, self._deadline, self._seed = server, deadline, seed
+        self._harmed = False
         self.figures = Figures(Memory(server.process.pid), [[] for _ in range(clients)])
 
     def _open(self) -> httpx.AsyncClient:
@@ -47,7 +48,7 @@ class _Run:
         """One that asks one thing after the other."""
         rng = random.Random(f"{self._seed}/{number}")
         async with self._open() as client:
-            while self._goes_on:
+            while self._goes_on or not self._harmed:  # harm is done beside others, to the last
                 ask = draw(self._server.rollouts, rng)
                 began = time.monotonic()
                 try:
@@ -64,14 +65,19 @@ class _Run:
         async with self._open() as client:
             while self._goes_on:
                 for fault in FAULTS:
-                    if wrong := await fault(client):
+                    try:
+                        wrong = await fault(client)
+                    except (httpx.HTTPError, OSError) as error:
+                        wrong = repr(error)
+                    if wrong:
                         self.figures.problems.append(f"a client that {fault.__name__}: {wrong}")
                     self.figures.seen[f"clients: {fault.__name__.replace('_', ' ')}"] += 1
                     await asyncio.sleep(FAULT_EVERY_S)
+        self._harmed = True
 
     async def memory(self) -> None:
         """Looked at now and then."""
-        while self._goes_on:
+        while self._goes_on or not self._harmed:
             self.figures.memory.sample()
             await asyncio.sleep(SAMPLE_EVERY_S)
 
