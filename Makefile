@@ -8,6 +8,8 @@ FILES ?= 10000
 JOBS ?= 2
 EXAMPLES ?= 10000
 KILLS ?= 6
+MINUTES ?= 10
+CLIENTS ?= 64
 # STRICT=1 ends `make quickstart` with an error where a promise is not reached; RECORD=… is the file of `make seeds`.
 # PYTHON=… and TORCH_INDEX=… reach scripts/setup_env.sh, which says what they do.
 
@@ -15,7 +17,8 @@ BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart gpu-smoke seeds fuzz fuzz-servers chaos audit contracts test test-fast side-by-side format lint types docs bench clean doctor
+.PHONY: help setup quickstart gpu-smoke seeds fuzz fuzz-servers chaos load harness audit contracts test test-fast side-by-side \
+        format lint types docs bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +84,17 @@ fuzz-servers: setup ## EXAMPLES=10000 answers of a hostile server through each e
 
 chaos: setup ## the quickstart under KILLS=6 times kill -9 at random moments (SEED=0), half an hour and more
 	@$(BIN)/python -m tests.chaos --framework $(FRAMEWORK) --kills $(KILLS) --seed $(SEED)
+
+load: setup ## CLIENTS=64 clients at once for MINUTES=10 against `threadweaver serve`, faults among them (SEED=0)
+	@$(BIN)/python -m tests.load --minutes $(MINUTES) --clients $(CLIENTS) --seed $(SEED)
+
+HARNESS ?= .venv/harness
+harness: setup ## lm-eval, inspect-ai and the official client, in .venv/harness, against `threadweaver serve` (network)
+	@test -x $(HARNESS)/bin/python || $(or $(PYTHON),python3.11) -m venv $(HARNESS)
+	@cmp -s requirements/harness.txt $(HARNESS)/installed.txt || \
+	    { $(HARNESS)/bin/python -m pip install -q --disable-pip-version-check --no-deps -r requirements/harness.txt && \
+	    cp requirements/harness.txt $(HARNESS)/installed.txt; }
+	@HARNESS=$(HARNESS) $(BIN)/python -m pytest tests/harness -v --durations=10
 
 ifdef REF
 contracts: setup

@@ -157,6 +157,29 @@ def bench_rollout(
         bench_cases.engine(model, data, problems, batch or [1, 4, 16], repeats, output)
 
 
+@bench.command("serve")
+def bench_serve(
+    model: Annotated[str, typer.Option(help="Folder of a model that forks, e.g. the quickstart's.")],
+    data: Annotated[Path, typer.Option(help="File of problems, as RL reads it.")],
+    problems: Annotated[int, typer.Option(min=1, help="Asked by each way and number at a time.")] = 16,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Of an answer; cut to what the model's context leaves.")
+    ] = 40_000,
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, help="Requests at a time; may be repeated.")
+    ] = None,
+    repeats: RepeatsOption = 3,
+    json_out: JsonOption = None,
+) -> None:
+    """What `threadweaver serve` takes beside vLLM's own server: wall clock, CPU time, in both modes.
+
+    Both are started here, on the same model with the same engine, and asked in turns.
+    """
+    from tw_plugins.cli import bench_serve
+
+    bench_serve.serve(model, data, problems, max_tokens, batch or [1, 4, 16], repeats, _output(json_out))
+
+
 @bench.command("scale")
 def bench_scale(
     replicas: Annotated[

@@ -20,7 +20,7 @@ from tw_plugins.bench.rollout import RolloutFigures, bench_rollout
 from tw_plugins.bench.shapes import SHAPES, Shape
 from tw_plugins.bench.step import StepError, StepFigures, bench_step
 from tw_plugins.bench.update import MODELS, ROWS, ModelShape, UpdateFigures, bench_update, device_named
-from tw_plugins.cli.bench_output import Output, between, mib, ratio, seconds
+from tw_plugins.cli.bench_output import Output, between, machine_of_vllm, mib, ratio, seconds
 from tw_plugins.cli.tables import Figures
 from tw_plugins.evaluation.provenance import Machine
 from tw_plugins.verifiers.code import sandbox
@@ -256,7 +256,7 @@ def engine(
         f"parallel against autoregressive, {figures[0].problems} decomposable problems, greedy; "
         f"median of {repeats}; orchestrator: its CPU time, of the wall clock"
     )
-    output.show("engine", shown, settings, figures, _machine_of_vllm())
+    output.show("engine", shown, settings, figures, machine_of_vllm())
 
 
 def replicas(
@@ -274,7 +274,7 @@ def replicas(
             share = Text(f"{hits / each.possible:.1%}", "bold") if each.possible else "–"
             shown.add_row(str(each.batch), name, f"{hits} of {each.asked}", share)
     settings = f"{count} engines, {figures[0].problems} decomposable problems, greedy, parallel"
-    output.show("replicas", shown, settings, figures, _machine_of_vllm())
+    output.show("replicas", shown, settings, figures, machine_of_vllm())
 
 
 def _quiet_vllm() -> None:
@@ -306,12 +306,6 @@ def step(runs: Sequence[Path], output: Output) -> None:
         output.console.print(
             f"run {number}: {each.framework}, {each.steps} steps, {each.run}", soft_wrap=True
         )
-
-
-def _machine_of_vllm() -> Machine:
-    import torch
-
-    return Machine.here(on_gpu=torch.cuda.is_available())
 
 
 def _phase(spent: float, total: float | None, of_first: float, is_first: bool) -> Text:

@@ -19,7 +19,7 @@ from tw_plugins.evaluation.provenance import Machine
 from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.files import check_target
 
-__all__ = ["Output", "between", "mib", "ratio", "seconds"]
+__all__ = ["Output", "between", "machine_of_vllm", "mib", "ratio", "seconds"]
 
 MIB = 1 << 20
 
@@ -70,6 +70,13 @@ class Output:
             if machine:
                 text["machine"] = asdict(machine)
             write_text(self.json_out, json.dumps(text, indent=2) + "\n")
+
+
+def machine_of_vllm() -> Machine:
+    """This machine, with its GPU where there is one: vLLM takes it."""
+    import torch
+
+    return Machine.here(on_gpu=torch.cuda.is_available())
 
 
 def ratio(timing: Timing) -> Text:

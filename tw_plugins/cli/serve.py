@@ -12,7 +12,7 @@ from tw_plugins.adapter.model_folder import check_model_folder
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.datasets.template import ChatTemplate, with_template
 from tw_plugins.engines import VLLMEngine
-from tw_plugins.engines.choice import Servers, Where, quiet_vllm, vocabulary_of
+from tw_plugins.engines.choice import Asking, Servers, Where, quiet_vllm, vocabulary_of
 from tw_plugins.engines.sampling import Sampler
 from tw_plugins.evaluation.run import context_of, load_tokenizer
 from tw_plugins.evaluation.settings import EvalSettings
@@ -129,13 +129,7 @@ async def _on_servers(
 ) -> None:
     """In front of servers, of which one that is lost is tried again soon."""
     context = max_model_len or context_of(model)
-    async with where.engine(
-        settings.temperature,
-        settings.top_p,
-        context,
-        vocabulary_of(model),
-        retries=RETRIES,
-        pause_s=LEFT_OUT_S,
-    ) as engine:
+    asking = Asking(settings.temperature, settings.top_p, context, vocabulary_of(model), RETRIES)
+    async with where.engine(asking, pause_s=LEFT_OUT_S) as engine:
         assert isinstance(engine, Sampler)
         await work(engine, context)

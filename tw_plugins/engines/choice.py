@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 from tw_plugins.engines.address import address_of
@@ -20,12 +20,33 @@ from tw_plugins.engines.spread import PAUSE_S, Spread
 from tw_plugins.errors import UserError
 from tw_plugins.rollout import Engine
 
-__all__ = ["Replicas", "Server", "Servers", "Where", "decode_with", "quiet_vllm", "vocabulary_of", "where_of"]
+__all__ = [
+    "Asking",
+    "Replicas",
+    "Server",
+    "Servers",
+    "Where",
+    "decode_with",
+    "quiet_vllm",
+    "vocabulary_of",
+    "where_of",
+]
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Kind = Literal["openai", "sglang"]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How servers are asked; see `OpenAICompatibleEngine`."""
+
+    temperature: float
+    top_p: float
+    max_model_len: int
+    vocab_size: int | None = None
+    retries: int = 4
 
 
 @dataclass(frozen=True)
@@ -52,26 +73,10 @@ class Server:
         address_of(self.base_url)
         key_in_environment()  # before a model is loaded for nothing
 
-    def engine(
-        self,
-        temperature: float,
-        top_p: float,
-        max_model_len: int,
-        vocab_size: int | None = None,
-        retries: int = 4,
-    ) -> OpenAICompatibleEngine:
+    def engine(self, asking: Asking) -> OpenAICompatibleEngine:
         """An engine of it; its key comes from the environment (OPENAI_API_KEY) and is written nowhere."""
         made = SGLangEngine if self.kind == "sglang" else OpenAICompatibleEngine
-        return made(
-            self.base_url,
-            self.model,
-            temperature=temperature,
-            top_p=top_p,
-            max_model_len=max_model_len,
-            vocab_size=vocab_size,
-            retries=retries,
-            api_key=key_in_environment(),
-        )
+        return made(self.base_url, self.model, **asdict(asking), api_key=key_in_environment())
 
 
 @dataclass(frozen=True)
@@ -81,23 +86,10 @@ class Servers:
     all: tuple[Server, ...]
 
     @asynccontextmanager
-    async def engine(
-        self,
-        temperature: float,
-        top_p: float,
-        max_model_len: int,
-        vocab_size: int | None = None,
-        retries: int = 4,
-        pause_s: float = PAUSE_S,
-    ) -> AsyncIterator[Engine]:
-        """The one's, or one of all; see `OpenAICompatibleEngine` and `Spread`."""
+    async def engine(self, asking: Asking, pause_s: float = PAUSE_S) -> AsyncIterator[Engine]:
+        """The one's, or one of all; `pause_s` is of `Spread`."""
         async with AsyncExitStack() as stack:
-            made = [
-                await stack.enter_async_context(
-                    one.engine(temperature, top_p, max_model_len, vocab_size, retries)
-                )
-                for one in self.all
-            ]
+            made = [await stack.enter_async_context(one.engine(asking)) for one in self.all]
             if len(made) == 1:
                 yield made[0]
                 return
@@ -186,7 +178,7 @@ def decode_with(
     async def on_servers() -> T:
         names = ("temperature", "top_p", "max_model_len")
         asked = {name: engine_args[name] for name in names}
-        async with where.engine(**asked, vocab_size=vocabulary_of(model)) as engine:
+        async with where.engine(Asking(**asked, vocab_size=vocabulary_of(model))) as engine:
             return await work(engine)
 
     return asyncio.run(on_servers())

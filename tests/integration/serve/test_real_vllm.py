@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
-import json
 import os
-import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.load.__main__ import ROOM
+from tests.load.clients import load
+from tests.load.faults import FAULTS
 from tests.support.forking_model import QUESTIONS, save_forking
-from tests.support.root import ROOT
+from tests.support.real_server import KEY, MODES, RealServer, real_server
 from tests.support.serving import EOS, joined
 
 openai = pytest.importorskip("openai")
@@ -30,24 +28,15 @@ pytestmark = [
         importlib.util.find_spec("verl") is None, reason="once is enough: in verl's environment"
     ),
 ]
-CPU = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-ENGINE = {"max_model_len": 512, "dtype": "float32", "enforce_eager": True, "kv_cache_memory_bytes": 1 << 28}
-MODES = ("parallel", "autoregressive")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_forking(tmp_path_factory.mktemp("forking"))
 
 
 class Up:
-    """The command, up and answering."""
+    """The command, up and answering, and the official client of it."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, rollouts: list[str]) -> None:
-        self.process, self.url = process, url
-        asked = [(question, mode) for question in QUESTIONS for mode in MODES]
-        self.rollouts = dict(zip(asked, rollouts, strict=True))
-        self.client = openai.OpenAI(base_url=f"{url}/v1", api_key="sk-42", max_retries=0)
+    def __init__(self, server: RealServer) -> None:
+        self.server, self.process, self.url = server, server.process, server.url
+        self.rollouts, self.metric = server.rollouts, server.metric
+        self.client = openai.OpenAI(base_url=f"{self.url}/v1", api_key=KEY, max_retries=0)
 
     def ask(self, question: str, mode: str, stream: bool, **more: Any) -> str:
         """The joined text."""
@@ -68,64 +57,12 @@ class Up:
                 text["content"] += choice.delta.content or ""
         return f"<think>{text['reasoning']}</think>{text['content']}"
 
-    def metric(self, name: str) -> float:
-        text = httpx.get(f"{self.url}/metrics", headers={"Authorization": "Bearer sk-42"}).text
-        found = re.search(rf"^threadweaver_{re.escape(name)} (\S+)$", text, re.MULTILINE)
-        assert found is not None, text
-        return float(found[1])
-
-
-SERVER = """
-import asyncio, json
-from tests.support.forking_model import QUESTIONS
-from tests.support.serving import EOS, TAGS
-from tw_plugins.cli import app, serve as command
-from tw_plugins.engines.sampling import Sampling
-from tw_plugins.rollout import Limits, fork_join
-
-made, make_app, serve = [], command.make_app, command.serve
-
-async def after_rollouts(app, at, up):
-    engine = made.pop().engine.with_sampling(Sampling(temperature=0))
-    limits = Limits(max_tokens=300, answer_reserve=50)
-    found = await asyncio.gather(*(
-        fork_join(engine, TAGS.encode(question + EOS), TAGS, limits, mode=mode)
-        for question in QUESTIONS for mode in ("parallel", "autoregressive")
-    ))
-    print(json.dumps([TAGS.decode(one.response_ids).removesuffix(EOS) for one in found]), flush=True)
-    await serve(app, at, up)
-
-command.make_app = lambda served: (made.append(served), make_app(served))[1]
-command.serve = after_rollouts
-app.app()
-"""
-"""The command, which says what `fork_join` makes of each question on its engine before it begins."""
-
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     model = save_forking(tmp_path_factory.mktemp("forking"))
-    arguments = [f"--engine-arg={name}={str(value).lower()}" for name, value in ENGINE.items()]
-    command = ["serve", "--model", str(model), "--served-model-name", "forking", "--port", "0"]
-    with (model / "log.txt").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, *command, *arguments],
-            cwd=ROOT,
-            env={**os.environ, **CPU, "PYTHONPATH": str(ROOT), "THREADWEAVER_API_KEY": "sk-42"},
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-        )
-    try:
-        assert process.stdout is not None
-        rollouts, said = process.stdout.readline(), process.stdout.readline()
-        found = re.search(r"serving forking at (http://127\.0\.0\.1:\d+)/v1", said)
-        assert found is not None, rollouts + said + (model / "log.txt").read_text()[-3000:]
-        yield Up(process, found[1], json.loads(rollouts))
-    finally:
-        process.terminate()
-        process.wait(60)
+    with real_server(model, "--max-concurrent", str(ROOM)) as server:
+        yield Up(server)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -179,6 +116,13 @@ def test_a_client_that_leaves_frees_its_room(up: Up) -> None:
     while up.metric("running"):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_half_a_minute_of_load_with_faults_among_it(up: Up) -> None:
+    """64 clients, each answer the one to its own prompt, none lost, memory flat, nobody starved."""
+    figures = asyncio.run(load(up.server, clients=64, seconds=30))
+    assert not list(figures.judge()), "\n".join(figures.lines())
+    assert len(figures.seen) == len(FAULTS) and up.metric("running") == 0
 
 
 def test_a_stop_finishes_what_runs(up: Up) -> None:

@@ -21,8 +21,8 @@ from tests.support.servers import HANG_UP, Server, choice
 from tests.support.serving import TAGS, Running, joined, running, segments, served, thought, wait_until
 from tw_plugins.cli.app import app
 from tw_plugins.engines import OpenAICompatibleEngine, SGLangEngine, Spread
+from tw_plugins.engines.choice import Asking, Servers
 from tw_plugins.engines.choice import Server as Upstream
-from tw_plugins.engines.choice import Servers
 from tw_plugins.engines.sampling import Sampler, Sampling
 from tw_plugins.rollout import EngineError, Piece
 from tw_plugins.serve.served import Served
@@ -71,7 +71,8 @@ def in_front_of(*servers: Server, kind: Any = "openai") -> Iterator[Running]:
     made: list[Served] = []
 
     async def hold() -> None:
-        async with where.engine(1.0, 1.0, 1000, len(TAGS.tag_of) + 200, retries=0, pause_s=PAUSE_S) as engine:
+        asking = Asking(1.0, 1.0, 1000, len(TAGS.tag_of) + 200, retries=0)
+        async with where.engine(asking, pause_s=PAUSE_S) as engine:
             made.append(served(engine))
             ready.set()
             while not stop.is_set():
