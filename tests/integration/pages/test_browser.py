@@ -406,6 +406,9 @@ def test_a_page_in_the_dark_is_printed_in_black(shown: Chromium, tmp_path: Path)
     assert shown.run(ink) == "rgb(231, 235, 241)"
     shown.send("Emulation.setEmulatedMedia", media="print", features=[])
     assert shown.run(ink) == "rgb(27, 35, 48)"
+    assert (
+        shown.run("return getComputedStyle(document.querySelector('.headline')).color") == "rgb(27, 35, 48)"
+    )
     assert shown.run("return document.querySelector('.copy').getClientRects().length") == 0
 
 
