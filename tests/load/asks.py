@@ -58,9 +58,11 @@ def draw(rollouts: Mapping[tuple[str, str], str], rng: random.Random) -> Ask:
     ask = Ask(question, mode, rng.random() < 0.5, rng.random() < 0.5, text)
     if rng.random() < 0.5:
         return ask
-    at = rng.randrange(len(OPEN) + 1, len(text) - STOP_LENGTH)
-    stop = text[at : at + STOP_LENGTH]
-    cut = text[: text.index(stop)]
+    cut = stop = ""
+    while len(cut) <= len(OPEN):  # "think>" is cut before thinking begins
+        at = rng.randrange(len(OPEN) + 1, len(text) - STOP_LENGTH)
+        stop = text[at : at + STOP_LENGTH]
+        cut = text[: text.index(stop)]
     return replace(ask, text=cut.removesuffix(CLOSE) if ask.chat else cut, stop=stop)
 
 

@@ -161,7 +161,7 @@ def bench_rollout(
 def bench_serve(
     model: Annotated[str, typer.Option(help="Folder of a model that forks, e.g. the quickstart's.")],
     data: Annotated[Path, typer.Option(help="File of problems, as RL reads it.")],
-    problems: Annotated[int, typer.Option(min=1, help="Asked by each way and number at a time.")] = 16,
+    problems: Annotated[int, typer.Option(min=1, help="Decomposable ones, asked by each way.")] = 16,
     max_tokens: Annotated[
         int, typer.Option(min=1, help="Of an answer; cut to what the model's context leaves.")
     ] = 40_000,

@@ -12,6 +12,7 @@ from tw_plugins.bench.serve.client import Ask, ask_all
 from tw_plugins.bench.serve.processes import ServerProcess, ours, vllms_own
 from tw_plugins.bench.timing import Spread
 from tw_plugins.engines.cpu_args import cpu_args
+from tw_plugins.evaluation.problems import decomposable_places
 from tw_plugins.evaluation.run import EvalSettings, Prepared, prepare
 
 __all__ = ["PLAIN", "WAYS", "ServeFigures", "WayFigures", "bench_serve"]
@@ -74,7 +75,7 @@ def bench_serve(
     repeats: int,
     progress: Callable[[str], None],
 ) -> list[ServeFigures]:
-    """Greedy answers to the first problems of a file, by both servers, one after the other.
+    """Greedy answers to the first decomposable problems of a file, by both servers, one after the other.
 
     The engines are told the same, and have no prefix cache, which would make the second way the faster one.
 
@@ -88,8 +89,9 @@ def bench_serve(
         EvaluationError: model or data cannot be used, see `tw_plugins.evaluation.run.evaluate_model`.
         BenchError: a server does not start, or does not answer.
     """
-    prepared = prepare(model, data, EvalSettings(max_tokens=max_tokens), limit=problems)
-    prompts = [problem.prompt_ids for problem in prepared.problems]
+    prepared = prepare(model, data, EvalSettings(max_tokens=max_tokens))
+    places = decomposable_places(prepared.problems)[:problems]
+    prompts = [prepared.problems[place].prompt_ids for place in places]
     engine_args = _engine_args(prepared)
     progress("the servers start")
     with vllms_own(model, engine_args) as plain, ours(model, engine_args) as own:
