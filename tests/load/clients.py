@@ -19,21 +19,24 @@ PATIENCE_S = 300.0  # for one answer
 FAULT_EVERY_S, SAMPLE_EVERY_S = 0.5, 0.5
 
 
-async def load(server: RealServer, clients: int, seconds: float, seed: int = 0) -> Figures:
+async def load(server: RealServer, clients: int, seconds: float, seed: int = 0, least: int = 0) -> Figures:
     """So many clients for so long; then each finishes what it asked for.
+
+    Args:
+        least: go on until so many asks were made, however slow the machine is.
 
     Returns:
         What was seen; `Figures.judge` says what is wrong with it.
     """
-    run = _Run(server, clients, time.monotonic() + seconds, seed)
+    run = _Run(server, clients, time.monotonic() + seconds, seed, least)
     await asyncio.gather(run.memory(), run.harm(), *(run.client(number) for number in range(clients)))
     return run.figures
 
 
 class _Run:
-    def __init__(self, server: RealServer, clients: int, deadline: float, seed: int) -> None:
-        self._server, self._deadline, self._seed = server, deadline, seed
-        self._harmed = False
+    def __init__(self, server: RealServer, clients: int, deadline: float, seed: int, least: int) -> None:
+        self._server, self._deadline, self._seed, self._least = server, deadline, seed, least
+        self._asked, self._harmed = 0, False
         self.figures = Figures(Memory(server.process.pid), [[] for _ in range(clients)])
 
     def _open(self) -> httpx.AsyncClient:
@@ -42,7 +45,7 @@ class _Run:
 
     @property
     def _goes_on(self) -> bool:
-        return time.monotonic() < self._deadline
+        return time.monotonic() < self._deadline or self._asked < self._least
 
     async def client(self, number: int) -> None:
         """One that asks one thing after the other."""
@@ -50,6 +53,7 @@ class _Run:
         async with self._open() as client:
             while self._goes_on or not self._harmed:  # harm is done beside others, to the last
                 ask = draw(self._server.rollouts, rng)
+                self._asked += 1
                 began = time.monotonic()
                 try:
                     text = await _answered(client, ask)

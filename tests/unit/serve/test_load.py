@@ -28,11 +28,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def under_load(talker: Talker) -> Figures:
-    """Of eight clients, for long enough that each fault is made once."""
+    """Of eight clients, until each fault is made once and each question asked several times."""
     with running(served(talker, api_key=KEY, max_concurrent=128)) as up:
         rollouts = {(question, mode): joined(question) for question in QUESTIONS for mode in MODES}
         process: Any = SimpleNamespace(pid=os.getpid())
-        return asyncio.run(load(RealServer(process, up.url, rollouts), clients=8, seconds=0.5))
+        return asyncio.run(load(RealServer(process, up.url, rollouts), clients=8, seconds=0.5, least=160))
 
 
 def test_a_sound_server_passes_with_every_fault_made() -> None:
