@@ -1,7 +1,8 @@
-"""The wheel holds the three packages whole, and nothing else beside them."""
+"""The wheel holds the three packages whole and the recipes in one of them, and nothing else beside them."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,8 @@ import pytest
 from tests.support.root import ROOT
 
 PACKAGES = ("tw_plugins", "verl_ext", "openrlhf_ext")
-BUILT_FROM = ("pyproject.toml", "README.md", "LICENSE")
+BUILT_FROM = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
+RECIPES = "tw_plugins/_recipes/"
 MADE_BY_RUNNING = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -65,8 +67,29 @@ def test_every_file_of_theirs_is_in_it(wheel: ZipFile) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert held == there
+    assert {name for name in held if RECIPES not in name} == there
     assert {Path(name).suffix for name in held} >= {".py", ".j2", ".css", ".js"}
+
+
+def test_an_installed_wheel_lists_and_copies_its_recipes(wheel: ZipFile, tmp_path: Path) -> None:
+    """As a user of pip has it: no checkout, and a folder `recipes` of torchtune's beside our packages."""
+    site = tmp_path / "site-packages"
+    for name in wheel.namelist():
+        wheel.extract(name, site)
+    (site / "recipes").mkdir()
+
+    def threadweaver(*words: str) -> str:
+        command = [sys.executable, "-m", "tw_plugins.cli", "recipes", *words]
+        environment = {**os.environ, "PYTHONPATH": str(site)}
+        return subprocess.check_output(command, cwd=tmp_path, env=environment, text=True)
+
+    names = [line.split()[0] for line in threadweaver("ls").splitlines()]
+    assert {"verl/qwen3_8b_p_grpo", "openrlhf/train_toy_sft", "quickstart/quickstart"} <= {*names}
+    assert not [name for name in names if name.startswith("smollm2")], "its data are made by the checkout"
+    threadweaver("cp", "openrlhf/train_qwen3_8b_grpo_sequential")
+    for name in ("train_qwen3_8b_grpo_sequential.sh", "train_qwen3_8b_p_grpo.sh"):
+        copied = tmp_path / "recipes" / "openrlhf" / name
+        assert copied.read_bytes() == (ROOT / "recipes" / "openrlhf" / name).read_bytes()
 
 
 def test_what_it_says_of_itself(metadata: Message) -> None:

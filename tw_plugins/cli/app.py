@@ -12,6 +12,7 @@ from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.data import data
 from tw_plugins.cli.ending import OneLineErrors
 from tw_plugins.cli.eval import evaluation
+from tw_plugins.cli.example import example
 from tw_plugins.cli.options import (
     DEFAULTS,
     BaseUrl,
@@ -30,24 +31,38 @@ from tw_plugins.cli.options import (
     TopP,
 )
 from tw_plugins.cli.pipeline import pipeline
+from tw_plugins.cli.recipes import recipes
 from tw_plugins.cli.view import view
 
 app = typer.Typer(
     cls=OneLineErrors,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of every command below too
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
     help="ThreadWeaver: reasoning in threads, for the RL frameworks you already run.",
 )
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        import tw_plugins
+
+        typer.echo(f"threadweaver {tw_plugins.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
     """ThreadWeaver: reasoning in threads, for the RL frameworks you already run."""
 
 
-@app.command()
+@app.command(epilog=example("threadweaver doctor", "threadweaver doctor --device cuda --no-ray"))
 def doctor(
     ray: Annotated[
         bool, typer.Option(help="Look inside a Ray worker too (starts a small local Ray).")
@@ -82,7 +97,9 @@ def doctor(
     raise typer.Exit(0 if is_healthy(checks) else 1)
 
 
-@app.command()
+@app.command(
+    epilog=example('threadweaver rollout --model runs/rl/model --prompt "How many primes are below 50?"')
+)
 def rollout(
     model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
     prompt: Annotated[str, typer.Option(help="What the user asks.")],
@@ -125,7 +142,12 @@ def rollout(
     run(model, prompt, mode, settings, PlainConsole(), where)
 
 
-@app.command()
+@app.command(
+    epilog=example(
+        "threadweaver serve --model runs/rl/model",
+        "threadweaver serve --model M --base-url http://localhost:8000/v1",
+    )
+)
 def serve(
     model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for every one.")] = "127.0.0.1",
@@ -187,7 +209,7 @@ def serve(
     run(model, served_model_name or model, mode, settings, where, max_model_len, listening, PlainConsole())
 
 
-@app.command()
+@app.command(epilog=example("threadweaver plan recipes/verl/qwen3_8b_p_grpo.yaml --gpu h100"))
 def plan(
     recipe: Annotated[
         Path,
@@ -244,7 +266,7 @@ def plan(
     raise typer.Exit(0 if fits else 1)
 
 
-@app.command()
+@app.command(epilog=example("threadweaver report runs/quickstart/verl"))
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder with report.json.")],
 ) -> None:
@@ -256,6 +278,7 @@ def report(
 
 app.add_typer(data, name="data")
 app.add_typer(pipeline, name="pipeline")
+app.add_typer(recipes, name="recipes")
 app.add_typer(evaluation, name="eval")
 app.add_typer(bench, name="bench")
 app.add_typer(view, name="view")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tw_plugins.cli.example import example
+
 if TYPE_CHECKING:
     from tw_plugins.cli.bench_output import Output
 
@@ -35,7 +37,7 @@ def _output(json_out: Path | None) -> Output:
     return Output(PlainConsole(width=None if sys.stdout.isatty() else WIDTH), json_out)
 
 
-@bench.command("update")
+@bench.command("update", epilog=example("threadweaver bench update --shape 4x3 --tokens 1000"))
 def bench_update(
     shape: Annotated[
         list[str] | None,
@@ -57,7 +59,7 @@ def bench_update(
     )
 
 
-@bench.command("collate")
+@bench.command("collate", epilog=example("threadweaver bench collate --tokens 4000"))
 def bench_collate(
     shape: ShapeOption = "4x3",
     tokens: TokensOption = None,
@@ -71,7 +73,7 @@ def bench_collate(
     bench_cases.collate(bench_cases.shape_named(shape), sizes, repeats, output)
 
 
-@bench.command("head")
+@bench.command("head", epilog=example("threadweaver bench head --tokens 4000 --hidden 4096"))
 def bench_head(
     tokens: TokensOption = None,
     hidden: Annotated[int, typer.Option(min=1, help="Width of the model; Qwen3-8B has 4096.")] = 1024,
@@ -86,7 +88,7 @@ def bench_head(
     bench_cases.head(tokens or [1000, 4000], hidden, chunk, repeats, device, _output(json_out))
 
 
-@bench.command("gpu")
+@bench.command("gpu", epilog=example("threadweaver bench gpu runs/gpu --minutes 5"))
 def bench_gpu(
     folder: Annotated[Path, typer.Argument(help="Where gpu.json and gpu.md are written, case by case.")],
     part: Annotated[
@@ -107,7 +109,13 @@ def bench_gpu(
     console.print(f"{folder / 'gpu.md'} has all tables")
 
 
-@bench.command("rollout")
+@bench.command(
+    "rollout",
+    epilog=example(
+        "threadweaver bench rollout --trajectories 64",
+        "threadweaver bench rollout --model runs/rl/model --data eval.parquet",
+    ),
+)
 def bench_rollout(
     shape: ShapeOption = "self-training",
     trajectories: Annotated[
@@ -157,7 +165,7 @@ def bench_rollout(
         bench_cases.engine(model, data, problems, batch or [1, 4, 16], repeats, output)
 
 
-@bench.command("serve")
+@bench.command("serve", epilog=example("threadweaver bench serve --model runs/rl/model --data rl.parquet"))
 def bench_serve(
     model: Annotated[str, typer.Option(help="Folder of a model that forks, e.g. the quickstart's.")],
     data: Annotated[Path, typer.Option(help="File of problems, as RL reads it.")],
@@ -180,7 +188,7 @@ def bench_serve(
     bench_serve.serve(model, data, problems, max_tokens, batch or [1, 4, 16], repeats, _output(json_out))
 
 
-@bench.command("scale")
+@bench.command("scale", epilog=example("threadweaver bench scale --replicas 8 --gpu h100"))
 def bench_scale(
     replicas: Annotated[
         list[int] | None, typer.Option(min=1, help="Engines; may be repeated. Default: 8 and 64.")
@@ -250,7 +258,7 @@ def bench_scale(
         )
 
 
-@bench.command("step")
+@bench.command("step", epilog=example("threadweaver bench step runs/rl/metrics.jsonl runs/b/metrics.jsonl"))
 def bench_step(
     runs: Annotated[
         list[Path],
@@ -264,7 +272,7 @@ def bench_step(
     bench_cases.step(runs, _output(json_out))
 
 
-@bench.command("reward")
+@bench.command("reward", epilog=example("threadweaver bench reward --answers 400"))
 def bench_reward(
     answers: Annotated[int, typer.Option(min=10, help="Graded per mixture.")] = 400,
     hostile: Annotated[

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tw_plugins.cli.console import PlainConsole
 from tw_plugins.cli.data_check import register as register_check
+from tw_plugins.cli.example import example
 from tw_plugins.cli.options import (
     DEFAULTS,
     AnswerKey,
@@ -44,7 +45,7 @@ def main() -> None:
     """Models and data for training."""
 
 
-@data.command("toy")
+@data.command("toy", epilog=example("threadweaver data toy --out runs/toy"))
 def toy(
     out: Annotated[Path, typer.Option(help="Folder for model/ and the Parquet files.")],
     preset: Annotated[
@@ -61,7 +62,9 @@ def toy(
         PlainConsole().print(f"{name}: {path}", soft_wrap=True)
 
 
-@data.command("add-tokens")
+@data.command(
+    "add-tokens", epilog=example("threadweaver data add-tokens --model Qwen/Qwen3-8B --out qwen3-8b-threads")
+)
 def add_tokens(
     model: Annotated[str, typer.Option(help="Folder or name of a Hugging Face causal LM.")],
     out: Annotated[Path, typer.Option(help="Folder to write, which must not exist.")],
@@ -82,7 +85,13 @@ def add_tokens(
     console.print(Text(visible(added.ends.described() + one)), soft_wrap=True)
 
 
-@data.command("selftrain")
+@data.command(
+    "selftrain",
+    epilog=example(
+        "threadweaver data selftrain --model M --prompts rl.parquet --out selftrain",
+        "threadweaver data selftrain --model M --prompts P --out O --replicas 8",
+    ),
+)
 def selftrain(
     model: Annotated[str, typer.Option(help="Folder or name of a model that writes threads.")],
     prompts: Annotated[Path, typer.Option(help="Problems with answers; `data check --for rl` shows them.")],
@@ -118,10 +127,8 @@ def selftrain(
 ) -> None:
     """Sample trajectories in parallel mode and make an SFT set of the right, well-formed ones (stage 2).
 
-    Broken off, the same command goes on where it was; other constraints sift the same samples again. With
-    several engines, of which one may be lost:
-
-    RAY_ADDRESS=head:6379 threadweaver data selftrain --model M --prompts P --out O --replicas 8
+    Broken off, the same command goes on where it was; other constraints sift the same samples again. Of
+    several engines (--replicas) one may be lost.
     """
     from tw_plugins.cli.decoding import decoding
     from tw_plugins.cli.selftrain import run

@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.example import example
 from tw_plugins.cli.options import DEFAULTS, VerifierName
 from tw_plugins.errors import visible
 from tw_plugins.verifiers.names import MATH
@@ -22,7 +23,13 @@ TRAINED = ("«", "»")
 def register(data: typer.Typer) -> None:
     """Adds the command to `threadweaver data`."""
 
-    @data.command("check")
+    @data.command(
+        "check",
+        epilog=example(
+            "threadweaver data check my.jsonl --model qwen3-8b-threads",
+            "threadweaver data check rl.parquet --for rl --model runs/sft/model",
+        ),
+    )
     def check(
         sources: Annotated[
             list[str],

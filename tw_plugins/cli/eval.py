@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.example import example
 from tw_plugins.cli.options import (
     DEFAULTS,
     AnswerKey,
@@ -43,7 +44,13 @@ evaluation = typer.Typer(
 )
 
 
-@evaluation.command("run")
+@evaluation.command(
+    "run",
+    epilog=example(
+        "threadweaver eval run --model runs/rl/model --data aime24 --out runs/eval",
+        "threadweaver eval run --model M --data aime24 --out O --replicas 8",
+    ),
+)
 def eval_run(
     model: Annotated[str, typer.Option(help="Folder (or name) of a Hugging Face model.")],
     data: Annotated[
@@ -92,10 +99,8 @@ def eval_run(
     """Evaluate a model on problems of known answers, with vLLM in this process, on Ray or on servers.
 
     Prints accuracy, format, token latency and activation; the last line is a summary. Broken off, the same
-    command goes on where it was. A server's key is read from OPENAI_API_KEY. With several engines, of which
-    one may be lost:
-
-    RAY_ADDRESS=head:6379 threadweaver eval run --model M --data aime24 --out O --replicas 8
+    command goes on where it was. A server's key is read from OPENAI_API_KEY. Of several engines (--replicas)
+    one may be lost.
     """
     from tw_plugins.cli.decoding import decoding
     from tw_plugins.cli.eval_run import parse_modes, run
@@ -132,7 +137,7 @@ def eval_run(
     run(model, data, parse_modes(mode), out, settings, limit, PlainConsole(), where)
 
 
-@evaluation.command("rerun")
+@evaluation.command("rerun", epilog=example("threadweaver eval rerun runs/eval/aime24"))
 def eval_rerun(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The --out of an evaluation.")],
     out: Annotated[
@@ -149,8 +154,6 @@ def eval_rerun(
     """Repeat an evaluation from its manifest.json, and say sample by sample what differs and why it may.
 
     Greedy on the same machine, nothing differs. Broken off, the same command goes on where it was.
-
-    threadweaver eval rerun runs/eval/aime24
     """
     from tw_plugins.cli.eval_rerun import changed, rerun
     from tw_plugins.evaluation.manifest import read_asked
@@ -159,7 +162,7 @@ def eval_rerun(
     rerun(folder, out or folder.with_name(f"{folder.resolve().name}-rerun"), asked, PlainConsole())
 
 
-@evaluation.command("compare")
+@evaluation.command("compare", epilog=example("threadweaver eval compare runs/eval/own runs/eval/baseline"))
 def eval_compare(
     own: Annotated[Path, typer.Argument(metavar="A", help="Folder of an evaluation.")],
     baseline: Annotated[Path, typer.Argument(metavar="B", help="Folder of the baseline's.")],
@@ -175,7 +178,10 @@ def eval_compare(
     PlainConsole().print(text if out is None else str(out), soft_wrap=True)
 
 
-@evaluation.command("table")
+@evaluation.command(
+    "table",
+    epilog=example("threadweaver eval table aime24 amc23 --baseline b-aime24 --baseline b-amc23"),
+)
 def eval_table(
     own: Annotated[
         list[Path], typer.Argument(metavar="FOLDER...", help="Evaluations, one of each data set.")
@@ -198,7 +204,10 @@ def eval_table(
     PlainConsole().print(text if out is None else str(out), soft_wrap=True)
 
 
-@evaluation.command("clock")
+@evaluation.command(
+    "clock",
+    epilog=example("threadweaver eval clock --model M --baseline B --data aime24 --out clock"),
+)
 def eval_clock(
     model: Annotated[str, typer.Option(help="Folder (or name) of the model, decoded in parallel mode.")],
     baseline: Annotated[

@@ -11,7 +11,7 @@ from tw_plugins.pipeline.own import OWN
 from tw_plugins.pipeline.plan import Plan
 from tw_plugins.pipeline.source import Source
 
-__all__ = ["check_own"]
+__all__ = ["check_own", "parse"]
 
 _UsageError: Any = typer.BadParameter.__base__
 
@@ -28,13 +28,18 @@ def check_own(plan: Plan, source: Source) -> None:
         for job in (job for each in stage.rounds for job in each):
             if list(job.command[: len(OWN)]) == OWN:
                 try:
-                    _parse(list(job.command[len(OWN) :]))
+                    parse(list(job.command[len(OWN) :]))
                 except _UsageError as error:
                     where = source.where((stage.name, "options"))
                     raise PipelineError(f"{where}: {stage.name}: {error.format_message()}") from error
 
 
-def _parse(words: list[str]) -> None:
+def parse(words: list[str]) -> None:
+    """Words behind `threadweaver`, read as its command reads them; nothing is run.
+
+    Raises:
+        click's UsageError: it does not take them.
+    """
     from tw_plugins.cli.app import app
 
     command: Any = typer.main.get_command(app)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.example import example
 
 if TYPE_CHECKING:
     from tw_plugins.pipeline.plan import Plan
@@ -23,7 +24,13 @@ def main() -> None:
     """From a model and data to a report, by one file."""
 
 
-@pipeline.command("run")
+@pipeline.command(
+    "run",
+    epilog=example(
+        "threadweaver pipeline run my.yaml",
+        "threadweaver pipeline run my.yaml --set seed=1 --until sft --dry-run",
+    ),
+)
 def run(
     file: Annotated[Path, typer.Argument(help="YAML: model, data, framework, stages (docs/pipeline.md).")],
     out: Annotated[

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tw_plugins.cli.console import PlainConsole
 
-__all__ = ["ToPlan", "measured", "recipes_in", "show", "show_measured"]
+__all__ = ["ToPlan", "is_pipeline", "measured", "recipes_in", "show", "show_measured"]
 
 TINY = 16  # tokens of the warm-up before memory is measured
 
@@ -45,7 +45,7 @@ def recipes_in(file: Path) -> list[ToPlan]:
     Raises:
         PipelineError: the file cannot be what it says.
     """
-    if file.suffix not in (".yaml", ".yml") or not file.is_file() or not _is_pipeline(file):
+    if file.suffix not in (".yaml", ".yml") or not file.is_file() or not is_pipeline(file):
         return [ToPlan(file)]
     from tw_plugins.cli.pipeline import read_plan
 
@@ -63,7 +63,7 @@ def recipes_in(file: Path) -> list[ToPlan]:
     return list(found.values())
 
 
-def _is_pipeline(file: Path) -> bool:
+def is_pipeline(file: Path) -> bool:
     """Whether a YAML names a framework; verl's own never do."""
     return re.search(r"^framework:", read_text(file), re.MULTILINE) is not None
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.example import example
 from tw_plugins.cli.expanded import expanded
 from tw_plugins.data.stage1.endpoint import ChatSettings
 from tw_plugins.data.stage1.steps import Options
@@ -15,6 +16,7 @@ from tw_plugins.verifiers.settings import VerifierSettings
 
 __all__ = ["register"]
 
+ASK = "--base-url URL --model M"
 Source = Annotated[Path, typer.Argument(help="JSON Lines: records, or what the step before wrote.")]
 Traces = Annotated[
     Path, typer.Argument(help="JSON Lines with prompt, response (<think>…</think>…) and, if known, answer.")
@@ -31,7 +33,7 @@ Tokenizer = Annotated[
 def register(data: typer.Typer) -> None:
     """Adds the commands to `threadweaver data`."""
 
-    @data.command()
+    @data.command(epilog=example(f"threadweaver data structure traces.jsonl --out s/1.jsonl {ASK}"))
     @expanded
     def structure(
         source: Traces,
@@ -43,13 +45,13 @@ def register(data: typer.Typer) -> None:
         """Step 1: a model finds what is independent in sequential traces, and checks itself."""
         _show("structure", source, out, options, chat, verifying=verifying)
 
-    @data.command()
+    @data.command(epilog=example("threadweaver data extract s/1.jsonl --out s/2.jsonl"))
     @expanded
     def extract(source: Source, out: Out, options: Annotated[Options, "min_gain"]) -> None:
         """Step 2: independent groups become blocks of the trace's own lines; no model."""
         _show("extract", source, out, options)
 
-    @data.command()
+    @data.command(epilog=example(f"threadweaver data rewrite s/2.jsonl --out s/3.jsonl {ASK}"))
     @expanded
     def rewrite(
         source: Source, out: Out, chat: ChatSettings, options: Annotated[Options, "attempts", "min_left"]
@@ -57,7 +59,7 @@ def register(data: typer.Typer) -> None:
         """Step 3: a model takes out of each thread what leans on its siblings."""
         _show("rewrite", source, out, options, chat)
 
-    @data.command()
+    @data.command(epilog=example(f"threadweaver data outline s/3.jsonl --out s/4.jsonl {ASK}"))
     @expanded
     def outline(
         source: Source, out: Out, chat: ChatSettings, options: Annotated[Options, "attempts"]
@@ -65,13 +67,13 @@ def register(data: typer.Typer) -> None:
         """Step 4: a model writes the outlines, plans that give no result away."""
         _show("outline", source, out, options, chat)
 
-    @data.command("filter")
+    @data.command("filter", epilog=example("threadweaver data filter s/4.jsonl --out s/5.jsonl"))
     @expanded
     def filter_(source: Source, out: Out, verifying: Verifying, tokenizer: Tokenizer = None) -> None:
         """Step 5: what is well-formed and still right becomes sft.parquet, with statistics; no model."""
         _show("filter", source, out, Options(), None, tokenizer, verifying)
 
-    @data.command()
+    @data.command(epilog=example(f"threadweaver data stage1 traces.jsonl --out s1 {ASK}"))
     @expanded
     def stage1(
         source: Traces,

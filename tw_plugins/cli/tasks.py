@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.example import example
 
 __all__ = ["register"]
 
@@ -15,7 +16,10 @@ __all__ = ["register"]
 def register(data: typer.Typer) -> None:
     """Adds the command to `threadweaver data`."""
 
-    @data.command("tasks")
+    @data.command(
+        "tasks",
+        epilog=example("threadweaver data tasks chain_sum countdown --size 2000 --out runs/tasks"),
+    )
     def tasks(
         names: Annotated[
             list[str], typer.Argument(metavar="NAME...", help="Tasks of reasoning-gym, taken in turn.")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.example import example
 
 __all__ = ["view"]
 
@@ -31,7 +32,7 @@ def main() -> None:
     """Trajectories, training rows and data sets as pages, each one file that needs no server."""
 
 
-@view.command()
+@view.command(epilog=example("threadweaver view trajectories runs/eval --out page.html"))
 def trajectories(
     files: Files,
     out: Annotated[Path, typer.Option(help="Page to write.")],
@@ -44,7 +45,7 @@ def trajectories(
     show_trajectories(files, out, tokenizer, limit, PlainConsole())
 
 
-@view.command()
+@view.command(epilog=example("threadweaver view row sft.parquet --index 3 --tokenizer M --out row.html"))
 def row(
     file: Annotated[Path, typer.Argument(help="Any file that `view trajectories` reads.")],
     tokenizer: Annotated[str, typer.Option(help="Folder of the model that is trained.")],
@@ -60,7 +61,7 @@ def row(
     show_row(file, index, tokenizer, out, autoregressive_unit, PlainConsole())
 
 
-@view.command()
+@view.command(epilog=example("threadweaver view stats runs/stage1/sft.parquet --out stats.html"))
 def stats(
     files: Files,
     out: Annotated[Path, typer.Option(help="Page to write.")],

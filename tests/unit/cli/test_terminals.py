@@ -106,7 +106,7 @@ def test_a_narrow_table_has_a_value_on_each_line() -> None:
 
 
 def test_a_bar_gives_way_to_its_figures() -> None:
-    console = PlainConsole(width=40, file=io.StringIO(), color_system=None)
+    console = PlainConsole(width=40, file=io.StringIO(), color_system=None, force_terminal=True)
     with progress_bars(console) as bars:
         bars.add_task("P-GRPO, fork-join", total=12_000, completed=500)
     assert "P-GRPO, fork-join" in console.file.getvalue()  # type: ignore[attr-defined]
