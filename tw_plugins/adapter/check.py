@@ -17,12 +17,14 @@ class Check:
         name: what.
         status: "fail" makes the machine unfit, "note" is worth knowing.
         detail: what was found; for a failure, what to do.
+        seam: a place of a framework where ours stands; those that are sound are of interest to few.
     """
 
     section: str
     name: str
     status: Status
     detail: str
+    seam: bool = False
 
 
 def first_line(error: BaseException) -> str:

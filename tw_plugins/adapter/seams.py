@@ -70,7 +70,7 @@ def seam_check(section: str, seam: Seam) -> Check:
         return Check(section, seam.piece, "fail", lacks)
     if not in_place:
         return Check(section, seam.piece, "fail", f"not registered with {seam.module}: see the plug-in")
-    return Check(section, seam.piece, "ok", f"{seam.module}: {', '.join(seam.attributes)}")
+    return Check(section, seam.piece, "ok", f"{seam.module}: {', '.join(seam.attributes)}", seam=True)
 
 
 def version_checks(section: str, supported: Supported) -> Iterator[Check]:

@@ -76,6 +76,9 @@ def doctor(
     model: Annotated[
         str | None, typer.Option(help="With --device: whose heads; Qwen3-0.6B's when not given.")
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Name each place of the frameworks where ours stands.")
+    ] = False,
 ) -> None:
     """Say whether this machine is ready: versions, plug-in, seams, attention.
 
@@ -93,7 +96,7 @@ def doctor(
     with console.working("looking"):
         attention = None if device is None else list(thorough_checks(device, dtype, model))
         checks = list(all_checks(ray, attention))
-    show(checks, console)
+    show(checks, console, verbose)
     raise typer.Exit(0 if is_healthy(checks) else 1)
 
 

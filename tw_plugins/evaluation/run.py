@@ -212,6 +212,8 @@ def load_tokenizer(model: str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
+        if Path(model).is_absolute() or model.startswith("."):
+            raise EvaluationError(f"{model} is no folder: check the path of the model") from error
         check_model_folder(model)
         reason = str(error).strip().splitlines()[0]
         raise EvaluationError(f"cannot load the tokenizer of {model}: {reason}") from error

@@ -145,3 +145,21 @@ def test_verdict_and_table() -> None:
 def test_first_line_of_an_error() -> None:
     assert first_line(ValueError("one\ntwo")) == "ValueError: one"
     assert first_line(TimeoutError()) == "TimeoutError"
+
+
+def test_sound_seams_are_one_line_and_named_when_asked_for() -> None:
+    checks = [
+        Check("verl · driver", "device", "ok", "cpu"),
+        *(Check("verl · driver", f"seam {n}", "ok", f"verl.module{n}: f", seam=True) for n in range(3)),
+        Check("verl · driver", "broken", "fail", "verl.module9 has no f"),
+    ]
+
+    def shown(verbose: bool) -> str:
+        console = Console(record=True, width=80)
+        show(checks, console, verbose)
+        return console.export_text()
+
+    assert "3 in place; --verbose names them" in " ".join(shown(False).split())
+    assert "verl.module1" not in shown(False) and "verl.module9 has no f" in shown(False)
+    assert all(f"verl.module{n}: f" in shown(True) for n in range(3))
+    assert "1 of 5 checks failed: 4 ok" in shown(False)
