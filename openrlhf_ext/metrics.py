@@ -17,6 +17,7 @@ from functools import wraps
 from statistics import fmean
 from typing import Any
 
+from openrlhf_ext.rollouts import write_rollouts
 from openrlhf_ext.scores import scores_of
 from openrlhf_ext.settings import RLSettings, SFTSettings, append_metrics
 from openrlhf_ext.vital_signs import metrics_of_step, vital_signs_of, warn_of_short_step
@@ -61,6 +62,9 @@ def log_steps_of(trainer: Any) -> None:
         warn_of_short_step(len(rollout_samples), self.args.train.batch_size)
         stale = staleness_of(rollout_samples, weights_version(self))  # before the step hands over its own
         status, step = train(self, rollout_samples, global_step)
+        settings = RLSettings.from_environment()
+        if settings.rollouts_dir:
+            write_rollouts(settings.rollouts_dir, step, rollout_samples, self.tokenizer, settings.mode)
         if not hasattr(self, "vital_signs"):
             self.vital_signs = vital_signs_of(self.args)
         signs = metrics_of_step(

@@ -99,6 +99,9 @@ class RLSettings(PromptSettings, RewardSettings, RolloutSettings, Common):
         False,
         "the rollout's log-probs in the place of the actor's, without a second forward; see recompute_every",
     )
+    rollouts_dir: str | None = setting(
+        None, "write each step's trajectories here, one file a step, for `threadweaver view trajectories`"
+    )
     vllm_args: str = setting(
         "{}", "JSON object of further vLLM engine arguments, e.g. '{\"block_size\": 32}'"
     )

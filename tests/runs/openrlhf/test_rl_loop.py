@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -23,6 +24,7 @@ from tests.support.openrlhf.flags import flags_of, upstreams
 from tests.support.root import ROOT
 from tests.support.vital_signs import check_vital_signs
 from tw_plugins.adapter.run_start import FILE
+from tw_plugins.pages.reading.files import read
 from tw_plugins.toy.preset import FORKING_PRESET, write_files
 
 pytestmark = pytest.mark.timeout(1500)
@@ -156,7 +158,8 @@ def test_a_killed_sft_goes_on_with_its_weights_and_its_optimizer(trained: Toy, t
 
 @pytest.mark.parametrize("name", RUNS)
 def test_rl(trained: Toy, tmp_path: Path, name: str, float32: Error) -> None:
-    steps = steps_of(rl(trained, tmp_path, *RUNS[name]))
+    rollouts = tmp_path / "rollouts"
+    steps = steps_of(rl(trained, tmp_path, *RUNS[name], "--tw.rollouts_dir", str(rollouts)))
     assert [DIFFERENCE in step for step in steps] == [True, False, True] if "bypass" in name else [True, True]
     check_fidelity(steps[0], float32)
     check_vital_signs(steps)
@@ -167,6 +170,18 @@ def test_rl(trained: Toy, tmp_path: Path, name: str, float32: Error) -> None:
         assert step["reward"] == pytest.approx(step["threadweaver/score/mean"])
         check_staleness(step, float32, at_most=1 if "asynchronous" in name else 0)
     assert (tmp_path / "model" / "model.safetensors").exists()
+    check_rollouts(rollouts, steps)
+
+
+def check_rollouts(folder: Path, steps: list[dict[str, float]]) -> None:
+    """`threadweaver view` reads what was trained, a file a step: joined trajectories with their scores."""
+    for number, step in enumerate(steps, 1):
+        shown = read([folder / f"{number}.jsonl"])
+        assert len(shown.trajectories) == 16 and not shown.unreadable
+        assert fmean(one.score for one in shown.trajectories) == pytest.approx(step["reward"])
+        tokens = [one.measure(len)[1] for one in shown.trajectories if not one.malformed]
+        assert any(measured.blocks for measured in tokens)
+        assert all(one.mode == "parallel" and one.answer for one in shown.trajectories)
 
 
 def check_staleness(step: dict[str, float], float32: Error, at_most: int) -> None:
