@@ -37,7 +37,7 @@ from tw_plugins.cli.view import view
 app = typer.Typer(
     cls=OneLineErrors,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},  # of every command below too
+    context_settings={"help_option_names": ["--help", "-h"]},  # of every command below too
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
     help="ThreadWeaver: reasoning in threads, for the RL frameworks you already run.",

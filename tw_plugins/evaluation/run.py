@@ -212,9 +212,11 @@ def load_tokenizer(model: str) -> Any:
     try:
         return AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
-        if Path(model).is_absolute() or model.startswith("."):
-            raise EvaluationError(f"{model} is no folder: check the path of the model") from error
         check_model_folder(model)
+        if Path(model).is_absolute() and not Path(model).exists():
+            raise EvaluationError(
+                f"cannot load the tokenizer of {model}: there is no such folder, check the path"
+            ) from error
         reason = str(error).strip().splitlines()[0]
         raise EvaluationError(f"cannot load the tokenizer of {model}: {reason}") from error
 

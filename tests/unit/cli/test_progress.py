@@ -54,6 +54,6 @@ def test_nothing_done_is_nothing_said() -> None:
 
 
 @pytest.mark.parametrize("dumb", [False, True])
-def test_a_terminal_that_can_move_has_a_bar(dumb: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "dumb" if dumb else "xterm")
-    assert any("━" in line for line in shown(10, 5, force_terminal=True, color_system=None)) != dumb
+def test_a_terminal_that_can_move_has_a_bar(dumb: bool) -> None:
+    terminal = {"_environ": {"TERM": "dumb" if dumb else "xterm"}, "force_terminal": True}
+    assert any("━" in line for line in shown(10, 5, color_system=None, **terminal)) != dumb

@@ -122,7 +122,7 @@ def _files(path: Path) -> list[Path]:
     if not (inside := files_of(path)):
         raise ViewError(
             f"{path} has no file of trajectories, one that ends in {', '.join(SUFFIXES)} and is not figures, "
-            "settings, a model or a checkpoint: name another"
+            "settings, a model or a checkpoint: give another"
         )
     return inside
 
