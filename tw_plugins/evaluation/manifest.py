@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -20,7 +18,7 @@ from typing import Any, get_args
 from tw_plugins.engines.choice import Replicas, Server, Servers, Where
 from tw_plugins.errors import UserError
 from tw_plugins.evaluation.problems import EvalProblem
-from tw_plugins.evaluation.provenance import Machine, versions
+from tw_plugins.evaluation.provenance import Machine, command, versions
 from tw_plugins.evaluation.resume import ResumeError
 from tw_plugins.evaluation.settings import EvalSettings
 from tw_plugins.rollout import Mode
@@ -125,7 +123,7 @@ def check_and_note(
         return
     run = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["threadweaver", *map(shown, sys.argv[1:])]),
+        "command": command(),
         "seed": seed,
         "samples_before": there,
         "versions": versions(),

@@ -12,7 +12,9 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["Machine", "versions"]
+from tw_plugins.verifiers.names import shown
+
+__all__ = ["Machine", "command", "versions"]
 
 GIB = 1 << 30
 DISTRIBUTIONS = ("tw-plugins", "verl", "openrlhf", "torch", "transformers", "vllm", "ray", "deepspeed")
@@ -55,7 +57,7 @@ class Machine:
             gpu=torch.cuda.get_device_name() if on_gpu else None,
             torch=torch.__version__,
             date=date.today().isoformat(),
-            command=shlex.join(["threadweaver", *sys.argv[1:]]),
+            command=command(),
         )
 
     def __str__(self) -> str:
@@ -71,6 +73,11 @@ def _cpu() -> str:
     listed = Path("/proc/cpuinfo")
     names = re.findall(r"^model name\s*: (.+)$", listed.read_text(), re.MULTILINE) if listed.exists() else []
     return names[0] if names else f"{platform.machine()} CPU"
+
+
+def command() -> str:
+    """The command as it was typed, without passwords that an address may hold."""
+    return shlex.join(["threadweaver", *map(shown, sys.argv[1:])])
 
 
 def versions() -> dict[str, str]:
