@@ -42,7 +42,7 @@ def test_a_page_on_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("tw_plugins.pages.page.template", lambda *_, **__: Template)
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError):
-        write_page("x", tmp_path / "x.html", [])
+        write_page("x", tmp_path / "x.html", styles=[], scripts=[])
     assert names(tmp_path) == []
 
 
