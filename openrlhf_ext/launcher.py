@@ -13,6 +13,8 @@ import sys
 
 from openrlhf_ext import hooks
 from openrlhf_ext.arguments import (
+    ESTIMATOR,
+    ESTIMATOR_FLAG,
     PRESET_FLAG,
     PRESET_HELP,
     check_samples,
@@ -25,8 +27,11 @@ from openrlhf_ext.device import ON_THE_CPU, chosen_device
 from openrlhf_ext.seams import SUPPORTED
 from openrlhf_ext.settings import ENVIRONMENT, Common, SettingsError
 from tw_plugins.errors import in_one_line
+from tw_plugins.settings import closest, declared
 
 NO_FLASH_ATTN = f"OpenRLHF imports flash-attn, which is not installed: install it, or {ON_THE_CPU}"
+
+ALSO = f", whose {ESTIMATOR_FLAG} takes {ESTIMATOR} too"
 
 argv: list[str] | None = None
 """Upstream's arguments, in the driver of a run of ours; None in every other process."""
@@ -47,7 +52,7 @@ def launch(module: str, flags: type[Common], arguments: list[str], agent: str | 
     global argv
     helping = bool({"-h", "--help"} & set(arguments))
     if helping:
-        print(f"{_parser(flags).format_help()}\nAll flags of {module}:\n")
+        print(f"{_parser(flags).format_help()}\nAll flags of {module}{ALSO if agent else ''}:\n")
         argv = ["--help"]
     else:
         settings, argv = read(flags, arguments, agent)
@@ -79,7 +84,9 @@ def read(flags: type[Common], arguments: list[str], agent: str | None) -> tuple[
         if ours.pop("preset"):
             theirs = [*preset(theirs, chosen_device().attention, agent is not None), *theirs]
         if unknown := [flag for flag in theirs if flag.startswith(("--tw.", "--no-tw."))]:
-            raise SettingsError(f"{unknown[0]} is not one of ThreadWeaver's flags; see --help")
+            raise SettingsError(
+                f"{unknown[0]} is not one of ThreadWeaver's flags; {_hint(flags, unknown[0])}"
+            )
         if agent is not None:
             check_samples(theirs)
             ours["verifier"] = with_remote(theirs, ours["verifier"])
@@ -94,6 +101,12 @@ def _parser(flags: type[Common]) -> argparse.ArgumentParser:
     group = parser.add_argument_group("ThreadWeaver's preset")
     group.add_argument(PRESET_FLAG, dest="preset", action="store_true", help=PRESET_HELP)
     return parser
+
+
+def _hint(flags: type[Common], unknown: str) -> str:
+    name = unknown.partition("=")[0]
+    known = [PRESET_FLAG, *(f"--tw.{setting}" for setting in declared(flags))]
+    return f"did you mean {meant}? See --help" if (meant := closest(name, known)) else "see --help"
 
 
 def delay_ray() -> None:

@@ -11,7 +11,6 @@ import argparse
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,9 @@ from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary, war
 from tw_plugins.attention import UnsupportedAttention, usable_attention
 from tw_plugins.attention.sequence_parallel import check_split
 from tw_plugins.attention.span import check_span
+from tw_plugins.engines.arguments import unknown_arguments
 from tw_plugins.errors import in_one_line
 from tw_plugins.planning.here import check_memory
-from tw_plugins.settings import closest
 from tw_plugins.verifiers import check_verifier
 
 logger = logging.getLogger(__name__)
@@ -110,21 +109,10 @@ def _rl_problems(args: Any, settings: RLSettings) -> Iterator[str]:
     if args.ckpt.load_enable and actor.is_dir() and not (actor / "latest").is_file():
         # upstream's trainer fails on it when everything has started (`init_checkpoint_states`)
         yield f"--ckpt.load_enable: no checkpoint in {actor} is whole (no file latest): remove the folder"
-    yield from _engine_problems(settings.engine_args())
+    if given := settings.engine_args():  # or vLLM is imported here
+        if wrong := unknown_arguments(given):
+            yield f"--tw.vllm_args: {wrong}"
     yield from chosen_device().flag_problems(args)
-
-
-def _engine_problems(given: dict[str, Any]) -> Iterator[str]:
-    """Keys of `--tw.vllm_args` that vLLM does not have."""
-    if not given:
-        return
-    from vllm import AsyncEngineArgs
-
-    known = [field.name for field in fields(AsyncEngineArgs)]
-    for name in given.keys() - known:
-        meant = closest(name, known)
-        hint = f"did you mean {meant}?" if meant else "see vllm.AsyncEngineArgs."
-        yield f"--tw.vllm_args: vLLM has no engine argument {name}; {hint} Mend or remove it"
 
 
 def _deviations(args: Any) -> Iterator[str]:

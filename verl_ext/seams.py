@@ -43,6 +43,10 @@ def _trainer(module: Any) -> bool:
     return ours <= module.TRAINER_REGISTRY.keys()
 
 
+def _metrics_file(module: Any) -> bool:
+    return hasattr(module.FileLogger, "goes_on")
+
+
 def _config(module: Any) -> bool:
     return "threadweaver_rl.yaml" in module.ConfigStore.instance().repo
 
@@ -142,6 +146,13 @@ SEAMS = (
         "trainer modes",
         "verl_ext.trainer:register",
         _trainer,
+    ),
+    Seam(
+        "verl.utils.tracking",
+        ("FileLogger.__init__", "FileLogger.log"),
+        "file of metrics",
+        "verl_ext.metrics_file:register",
+        _metrics_file,
     ),
     *SETTINGS,
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tw_plugins.errors import in_one_line
+from verl_ext import metrics_file
 from verl_ext.seams import SUPPORTED
 
 logger = logging.getLogger(__name__)
@@ -73,5 +74,6 @@ def register(verl_device: Any) -> None:
         if trains_trie_rows(config):
             with in_one_line():
                 check(config)
+            metrics_file.go_on()
 
     verl_device.auto_set_device = checked

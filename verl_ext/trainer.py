@@ -28,6 +28,7 @@ from tw_plugins.adapter.staleness import staleness
 from tw_plugins.adapter.vital_signs import VitalSigns
 from tw_plugins.reward import RewardSettings
 from tw_plugins.reward.critical_path import with_critical_path_bonus
+from verl_ext import metrics_file
 from verl_ext.checkpoints import UntrainedQueue, WithoutQueue
 from verl_ext.dumps import ReadableDumps
 from verl_ext.engine_guard import check_workers
@@ -121,14 +122,17 @@ def _paid(infos: list[dict[str, Any]], keys: list[str], settings: RewardSettings
     return with_critical_path_bonus(infos, list(map(group_of, keys)), settings.rho, settings.rho_clip)
 
 
-def _with_guarded_workers(setup: Any) -> Any:
-    """Of every trainer mode, verl's own too: where rows may have branches, all workers watch for them."""
+def _set_up(setup: Any) -> Any:
+    """Of every trainer mode, verl's own too: where rows may have branches, all workers watch for them; the file
+    of metrics goes on where the run does."""
 
     @wraps(setup)
     def checked(self: Any) -> None:
         setup(self)
-        if uses_threadweaver(self.config) and settings_from(self.config).layout == "trie":
-            check_workers([*self.actor_rollout_wg.workers])
+        if uses_threadweaver(self.config):
+            metrics_file.go_on()
+            if settings_from(self.config).layout == "trie":
+                check_workers([*self.actor_rollout_wg.workers])
 
     return checked
 
@@ -139,7 +143,7 @@ def register(trainer_base: ModuleType) -> None:
     from verl.trainer.ppo.v1.trainer_separate_async import PPOTrainerSeparateAsync
     from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
-    trainer_base.PPOTrainer._setup = _with_guarded_workers(trainer_base.PPOTrainer._setup)
+    trainer_base.PPOTrainer._setup = _set_up(trainer_base.PPOTrainer._setup)
     mixed_in = (ReadableDumps, WatchedTrainer, Recomputing, ThreadWeaverTraining)
     for name, bases in (
         ("sync", (WithoutQueue, PPOTrainerSync)),

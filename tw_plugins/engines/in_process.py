@@ -13,10 +13,10 @@ import itertools
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from copy import copy
-from dataclasses import fields
 from types import TracebackType
 from typing import Any, Self
 
+from tw_plugins.engines.arguments import unknown_arguments
 from tw_plugins.engines.cache_hits import CacheHits
 from tw_plugins.engines.cpu_args import cpu_args
 from tw_plugins.engines.gone import EngineGone
@@ -66,10 +66,8 @@ class VLLMEngine:
             "disable_log_stats": True,
             "use_tqdm_on_load": False,
         }
-        if unknown := engine_args.keys() - {field.name for field in fields(AsyncEngineArgs)}:
-            raise EngineError(
-                f"vLLM has no engine argument {', '.join(sorted(unknown))}: see the fields of AsyncEngineArgs"
-            )
+        if wrong := unknown_arguments(engine_args):
+            raise EngineError(wrong)
         self._temperature, self._top_p = temperature, top_p
         self._seed: int | None = engine_args.get("seed", 0) if seed_requests and temperature else None
         self._seed_by_name = True

@@ -179,8 +179,11 @@ def test_code_of_a_model_is_not_run(rl: Any, tmp_path: Path, caplog: pytest.LogC
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ('{"max_numseqs": 3}', "no engine argument max_numseqs; did you mean max_num_seqs[?] Mend or remove"),
-        ('{"qqq": 3}', "no engine argument qqq; see vllm.AsyncEngineArgs. Mend or remove it"),
+        (
+            '{"max_numseqs": 3}',
+            "no engine argument max_numseqs [(]did you mean max_num_seqs[?][)]: mend or remove it",
+        ),
+        ('{"qqq": 3}', "no engine argument qqq: mend or remove it, see vllm.AsyncEngineArgs"),
     ],
 )
 def test_an_engine_argument_that_vllm_does_not_have(rl: Any, given: str, message: str) -> None:
@@ -250,7 +253,11 @@ def test_an_unsupported_version(monkeypatch: pytest.MonkeyPatch, name: str) -> N
             "agent_func_path mine.py is not a Python file: check the path",
         ),
         (["--train.agent_func_path", "/tmp"], "agent_func_path /tmp is not a Python file: check the path"),
-        (["--tw.rhoo", "1"], "--tw.rhoo is not one of ThreadWeaver's flags; see --help"),
+        (
+            ["--tw.rhoo", "1"],
+            "--tw.rhoo is not one of ThreadWeaver's flags; did you mean --tw.rho? See --help",
+        ),
+        (["--tw.qqq", "1"], "--tw.qqq is not one of ThreadWeaver's flags; see --help"),
     ],
 )
 def test_what_upstream_would_only_assert(arguments: list[str], message: str) -> None:
@@ -341,7 +348,9 @@ def test_rl_refuses_before_ray_starts(toy: Toy, tmp_path: Path) -> None:
 def test_an_unknown_flag_of_ours_is_named() -> None:
     done = command("openrlhf_ext.train_sft", "--tw.stric")
     assert done.returncode == 1
-    assert done.stderr.strip() == "error: --tw.stric is not one of ThreadWeaver's flags; see --help"
+    assert done.stderr.strip() == (
+        "error: --tw.stric is not one of ThreadWeaver's flags; did you mean --tw.strict? See --help"
+    )
 
 
 def test_help_shows_ours_and_upstreams() -> None:

@@ -31,7 +31,7 @@ from tw_plugins.trie.promise import UnmaskedRows
 from verl_ext import engine_guard, sft_preflight
 from verl_ext.row_positions import ROW_FIELD
 from verl_ext.seams import SUPPORTED
-from verl_ext.trainer import _with_guarded_workers
+from verl_ext.trainer import _set_up
 from verl_ext.trie_engine import TrieEngine
 
 Toy = dict[str, Path]
@@ -223,7 +223,7 @@ def test_workers_without_it_end_the_run_before_the_first_step(
             section[key] = None
     group = SimpleNamespace(workers=[Worker(True), Worker(False)])
     trainer = SimpleNamespace(config=config, actor_rollout_wg=group)
-    setup = _with_guarded_workers(lambda self: None)
+    setup = _set_up(lambda self: None)
     if ours:
         with pytest.raises(UnmaskedRows, match=r"1 of 2 workers would train .* on every node"):
             setup(trainer)
