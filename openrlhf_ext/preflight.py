@@ -109,9 +109,9 @@ def _rl_problems(args: Any, settings: RLSettings) -> Iterator[str]:
     if args.ckpt.load_enable and actor.is_dir() and not (actor / "latest").is_file():
         # upstream's trainer fails on it when everything has started (`init_checkpoint_states`)
         yield f"--ckpt.load_enable: no checkpoint in {actor} is whole (no file latest): remove the folder"
-    if given := settings.engine_args():  # or vLLM is imported here
-        if wrong := unknown_arguments(given):
-            yield f"--tw.vllm_args: {wrong}"
+    given = settings.engine_args()
+    if given and (wrong := unknown_arguments(given)):  # without any, vLLM need not be imported
+        yield f"--tw.vllm_args: {wrong}"
     yield from chosen_device().flag_problems(args)
 
 
