@@ -181,7 +181,7 @@ def test_code_of_a_model_is_not_run(rl: Any, tmp_path: Path, caplog: pytest.LogC
     [
         (
             '{"max_numseqs": 3}',
-            "no engine argument max_numseqs [(]did you mean max_num_seqs[?][)]: mend or remove it",
+            "no engine argument max_numseqs [(]did you mean max_num_seqs[?][)]: mend",
         ),
         ('{"qqq": 3}', "no engine argument qqq: mend or remove it, see vllm.AsyncEngineArgs"),
     ],
@@ -255,7 +255,7 @@ def test_an_unsupported_version(monkeypatch: pytest.MonkeyPatch, name: str) -> N
         (["--train.agent_func_path", "/tmp"], "agent_func_path /tmp is not a Python file: check the path"),
         (
             ["--tw.rhoo", "1"],
-            "--tw.rhoo is not one of ThreadWeaver's flags; did you mean --tw.rho? See --help",
+            "--tw.rhoo is not one of ThreadWeaver's flags; did you mean --tw.rho[?] See --help",
         ),
         (["--tw.qqq", "1"], "--tw.qqq is not one of ThreadWeaver's flags; see --help"),
     ],
