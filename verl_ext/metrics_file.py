@@ -1,10 +1,10 @@
 """verl's file of metrics goes on where a run goes on.
 
-verl's `file` logger opens its file anew at every start (`utils/tracking.py:541`, verl 0.9.1), so a run that was
-broken off and resumed loses the curve before the break. For runs of ThreadWeaver the earlier lines stay, but for
-the steps that are made again; a run that begins at its first step begins a new file, as verl's.
+verl's `file` logger opens its file anew at every start (`utils/tracking.py:541`, verl 0.9.1), so a run that
+was broken off and resumed loses the curve before the break. For runs of ThreadWeaver the earlier lines stay,
+but for the steps that are made again; a run that begins at its first step begins a new file, as verl's.
 
-Seam: `verl.utils.tracking.FileLogger`. Can go once verl's logger keeps what stands in its file when a run resumes.
+Seam: `verl.utils.tracking.FileLogger`. Can go once verl's logger keeps its file when a run resumes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 TRAINED = ("training/global_step", "train/loss")
-"""Stand in every line of a step of RL and of SFT; what a validation alone logs, as after a resume, has neither."""
+"""In every line of a step of RL, of SFT; what a validation alone logs, as after a resume, has neither."""
 
 
 def earlier_lines(path: Path) -> list[bytes]:
@@ -44,8 +44,6 @@ def register(tracking: Any) -> None:
     class FileLogger(upstream):  # type: ignore[misc, valid-type]
         goes_on = False
         """Set for runs of ThreadWeaver; others have verl's logger as it is."""
-
-        _earlier: list[bytes] = []
 
         @property
         def filepath(self) -> str | None:
