@@ -123,7 +123,7 @@ def _paid(infos: list[dict[str, Any]], keys: list[str], settings: RewardSettings
 
 
 def _set_up(setup: Any) -> Any:
-    """Of every trainer mode, verl's own too: the file of metrics goes on where the run does, and where rows may
+    """Of every trainer mode, verl's own too: the file of metrics goes on where the run does; where rows may
     have branches, all workers watch for them."""
 
     @wraps(setup)
