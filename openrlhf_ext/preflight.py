@@ -22,9 +22,9 @@ from openrlhf_ext.device import chosen_device
 from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.planner import job_of_run
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
-from tw_plugins.adapter.deviations import CUT_SOFTMAX, FROZEN_TAGS
+from tw_plugins.adapter.deviations import CUT_SOFTMAX, FROZEN_TAGS, ROWS_OF_FLASH
 from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary, warn_of_ends
-from tw_plugins.attention import UnsupportedAttention, usable_attention
+from tw_plugins.attention import UnsupportedAttention, attention_for_rows
 from tw_plugins.attention.sequence_parallel import check_split
 from tw_plugins.attention.span import check_span
 from tw_plugins.engines.arguments import unknown_arguments
@@ -43,6 +43,7 @@ def check_rl(args: Any, settings: RLSettings) -> None:
         UserError: data files, tokenizer or model; see the modules imported above.
     """
     found = [*_attention_problems(args), *_rl_problems(args, settings)]
+    _settle_attention(args)
     if found:
         raise SettingsError("\n".join(found))
     for line in [*_frozen_tags(args), *_deviations(args), *_idle_correction(args, settings)]:
@@ -61,6 +62,7 @@ def check_rl(args: Any, settings: RLSettings) -> None:
 def check_sft(args: Any, settings: SFTSettings) -> None:
     """Check the flags of `train_sft`; raises as `check_rl` does."""
     found = list(_attention_problems(args))
+    _settle_attention(args)
     if args.data.multiturn or args.model.pretrain_mode_enable:
         found.append("--data.multiturn and --model.pretrain_mode_enable have no trie rows: leave them out")
     if found:
@@ -73,13 +75,21 @@ def check_sft(args: Any, settings: SFTSettings) -> None:
 
 
 def _attention_problems(args: Any) -> Iterator[str]:
-    if args.ds.attn_implementation not in usable_attention(chosen_device().name):
+    if attention_for_rows(args.ds.attn_implementation, chosen_device().name) is None:
         yield (
             f"trie rows need attention that takes a mask, not {args.ds.attn_implementation}: set "
             "--ds.attn_implementation trie"
         )
     if args.ds.ring_attn_size > 1 and args.ds.ring_attn_head_stride > 1:
         yield "--ds.ring_attn_head_stride is of upstream's ring, and rows are split without one: leave it out"
+
+
+def _settle_attention(args: Any) -> None:
+    asked = args.ds.attn_implementation
+    taken = attention_for_rows(asked, chosen_device().name)
+    if taken not in (asked, None):
+        args.ds.attn_implementation = taken
+        logger.warning(ROWS_OF_FLASH.format(asked=asked, taken=taken))
 
 
 def _frozen_tags(args: Any) -> Iterator[str]:

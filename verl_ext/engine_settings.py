@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tw_plugins.attention import UnsupportedAttention, usable_attention
+from tw_plugins.adapter.deviations import ROWS_OF_FLASH
+from tw_plugins.attention import UnsupportedAttention, attention_for_rows
 from tw_plugins.attention.self_check import Heads
 from tw_plugins.attention.sequence_parallel import check_split
+
+logger = logging.getLogger(__name__)
+
+VERLS_ATTENTION = "flash_attention_2"
+"""Where the config has none (`workers/config/model.py`)."""
 
 STRATEGIES = ("fsdp", "fsdp2")
 """Those that `verl_ext.trie_engine` is registered for."""
@@ -42,8 +49,8 @@ def engine_problems(strategy: str, model: Any, ulysses: int, keys: EngineKeys) -
             f"trie rows need verl's FSDP engine, not {strategy}: set {keys.strategy}=fsdp2 (or fsdp)"
             f"{keys.otherwise}"
         )
-    attention = (model.get("override_config") or {}).get("attn_implementation", "flash_attention_2")
-    if attention not in usable_attention(get_device_name()):
+    attention = _attention(model)
+    if attention_for_rows(attention, get_device_name()) is None:
         yield (
             f"trie rows need attention that takes a mask, not {attention}: set "
             f"{keys.model}.override_config.attn_implementation=trie{keys.otherwise}"
@@ -51,6 +58,24 @@ def engine_problems(strategy: str, model: Any, ulysses: int, keys: EngineKeys) -
     if ulysses > 1 and not model.get("use_remove_padding", True):
         name = f"{keys.model.removeprefix('+')}.use_remove_padding"
         yield f"{keys.ulysses}={ulysses} splits rows that are packed: set {name}=True, or {keys.ulysses}=1"
+
+
+def settle_attention(model: Any) -> None:
+    """Write into verl's `model` section what computes its rows, where flash-attention is set or left."""
+    from omegaconf import open_dict
+    from verl.utils.device import get_device_name
+
+    asked = _attention(model)
+    taken = attention_for_rows(asked, get_device_name())
+    if taken in (asked, None):
+        return
+    with open_dict(model):
+        model.override_config = {**(model.get("override_config") or {}), "attn_implementation": taken}
+    logger.warning(ROWS_OF_FLASH.format(asked=asked, taken=taken))
+
+
+def _attention(model: Any) -> str:
+    return str((model.get("override_config") or {}).get("attn_implementation", VERLS_ATTENTION))
 
 
 def split_problems(config: Any, ulysses: int, keys: EngineKeys) -> Iterator[str]:

@@ -19,7 +19,7 @@ from tw_plugins.errors import in_one_line
 from tw_plugins.planning.here import check_memory
 from tw_plugins.verifiers import check_verifier
 from tw_plugins.verifiers.names import from_anywhere
-from verl_ext.engine_settings import STRATEGIES, EngineKeys, engine_problems, split_problems
+from verl_ext.engine_settings import STRATEGIES, EngineKeys, engine_problems, settle_attention, split_problems
 from verl_ext.files import check_prompt_files
 from verl_ext.planner import job_of_config
 from verl_ext.recomputing import bypasses
@@ -67,6 +67,8 @@ def check(config: Any) -> None:
     for warning in [*_deviations(config, settings.layout), *run_deviations(config, settings.layout)]:
         logger.warning(warning)
     model = config.actor_rollout_ref.model
+    if settings.layout == "trie":
+        settle_attention(model)
     tokenizer, model_config = check_vocabulary(model.path, model.get("trust_remote_code", False))
     tokenizer.chat_template = model.get("custom_chat_template") or tokenizer.chat_template
     warn_of_ends(tokenizer)

@@ -43,7 +43,7 @@ def check(config: Any) -> None:
     from tw_plugins.planning.here import check_memory
     from tw_plugins.planning.sizes import config_of
     from tw_plugins.settings import SettingsError
-    from verl_ext.engine_settings import EngineKeys, engine_problems, split_problems
+    from verl_ext.engine_settings import EngineKeys, engine_problems, settle_attention, split_problems
     from verl_ext.planner import job_of_config
     from verl_ext.verl_settings import ulysses_of
 
@@ -52,6 +52,7 @@ def check(config: Any) -> None:
     keys = EngineKeys("engine=fsdp engine.strategy", "+model", "engine.ulysses_sequence_parallel_size")
     if found := list(engine_problems(engine.strategy, config.model, ulysses, keys)):
         raise SettingsError("\n".join(found))
+    settle_attention(config.model)
     if Path(config.model.path, "config.json").is_file():
         model_config = config_of(config.model.path)
         if found := list(split_problems(model_config, ulysses, keys)):

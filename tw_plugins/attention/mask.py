@@ -50,6 +50,7 @@ __all__ = [
     "UnsupportedAttention",
     "ancestor_block_mask",
     "ancestor_mask",
+    "attention_for_rows",
     "has_branches",
     "mask_for",
     "masks_every_row",
@@ -60,9 +61,24 @@ MASKED_ATTENTION = ("sdpa", "eager", "flex_attention")
 """transformers' attention implementations that take a mask of their caller's."""
 
 
+FLASH_ATTENTION = ("flash_attention_2", "flash_attention_3")
+"""transformers' implementations over flash-attn's kernels; they take no mask."""
+
+
 def usable_attention(device: str) -> tuple[str, ...]:
     """Attention implementations that compute trie rows on a ``torch.device``'s type."""
     return (*MASKED_ATTENTION, TRIE_ATTENTION) if device in KERNELS else MASKED_ATTENTION
+
+
+def attention_for_rows(asked: str, device: str) -> str | None:
+    """What computes trie rows where a model is set to ``asked``; None where that cannot.
+
+    On CUDA flash-attention's kernels compute a row segment by segment, see `trie_attention`, which calls
+    torch's own build of them: who has flash-attention need not change a setting.
+    """
+    if asked in FLASH_ATTENTION and device == "cuda":
+        return TRIE_ATTENTION
+    return asked if asked in usable_attention(device) else None
 
 
 def masks_every_row(config: Any) -> bool:

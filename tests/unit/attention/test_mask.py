@@ -14,7 +14,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from tests.support.masks import random_row
 from tests.support.trees import Token, random_rows
-from tw_plugins.attention import NotDepthFirst, ancestor_block_mask, ancestor_mask
+from tw_plugins.attention import NotDepthFirst, ancestor_block_mask, ancestor_mask, attention_for_rows
 from tw_plugins.attention import mask as attention_mask
 from tw_plugins.attention.segments import segments_of
 
@@ -28,6 +28,21 @@ def slow_mask(parents: list[int | None]) -> torch.Tensor:
             mask[query, node] = True
             node = parents[node]
     return mask
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "taken"),
+    [
+        ("flash_attention_2", "cuda", "trie"),
+        ("flash_attention_3", "cuda", "trie"),
+        ("flash_attention_2", "cpu", None),
+        ("flex_attention", "cuda", "flex_attention"),
+        ("sdpa", "xpu", "sdpa"),
+        ("paged", "cuda", None),
+    ],
+)
+def test_what_computes_the_rows_of_a_model(asked: str, device: str, taken: str | None) -> None:
+    assert attention_for_rows(asked, device) == taken
 
 
 @settings(max_examples=200, deadline=None)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from openrlhf_ext import agent, launcher, preflight
+from openrlhf_ext.device import GPU
 from openrlhf_ext.settings import ENVIRONMENT, RLSettings, SettingsError, SFTSettings
 from tests.support.fakes import char_tokenizer
 from tests.support.messages import assert_message
@@ -47,6 +48,17 @@ def set_flag(args: Any, dotted: str, value: Any) -> None:
 def test_the_toy_recipe_passes_without_a_word(rl: Any, caplog: pytest.LogCaptureFixture) -> None:
     check(rl)
     assert caplog.messages == []
+
+
+def test_on_gpus_flash_attention_need_not_be_changed(
+    rl: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openrlhf_ext.preflight.chosen_device", lambda: GPU)
+    monkeypatch.setattr("openrlhf_ext.preflight.check_memory", lambda *_: [])
+    rl.ds.attn_implementation = "flash_attention_2"  # upstream's default
+    check(rl)
+    assert rl.ds.attn_implementation == "trie"
+    assert sum("flash_attention_2 takes no mask" in message for message in caplog.messages) == 1
 
 
 def test_a_model_that_disagrees_on_its_end_is_named(
