@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from tw_plugins.errors import visible
 
-__all__ = ["PlainConsole"]
+__all__ = ["PlainConsole", "say_next"]
 
 
 class PlainConsole(Console):
@@ -29,3 +30,8 @@ class PlainConsole(Console):
     def render_str(self, text: str, **how: Any) -> Text:
         """See `rich.console.Console`: every string that is printed, and every cell, comes by here."""
         return super().render_str(visible(text), **how)
+
+
+def say_next(console: Console, *words: object) -> None:
+    """The command that a user is likely to want now, to be pasted."""
+    console.print(f"next: threadweaver {shlex.join(map(str, words))}", soft_wrap=True)

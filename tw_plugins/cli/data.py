@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.console import PlainConsole, say_next
 from tw_plugins.cli.data_check import register as register_check
 from tw_plugins.cli.example import example
 from tw_plugins.cli.options import (
@@ -58,8 +58,10 @@ def toy(
 
     if preset not in PRESETS:
         raise typer.BadParameter(f"choose from {', '.join(PRESETS)}", param_hint="--preset")
-    for name, path in write_files(out, seed, PRESETS[preset]).items():
-        PlainConsole().print(f"{name}: {path}", soft_wrap=True)
+    console, files = PlainConsole(), write_files(out, seed, PRESETS[preset])
+    for name, path in files.items():
+        console.print(f"{name}: {path}", soft_wrap=True)
+    say_next(console, "data", "check", files["sft"], "--model", files["model"])
 
 
 @data.command(
@@ -83,6 +85,7 @@ def add_tokens(
     console.print(f"{new}; {rows}; written to {out}", soft_wrap=True)
     one = "" if added.ends.agree else "; all three have it now"
     console.print(Text(visible(added.ends.described() + one)), soft_wrap=True)
+    say_next(console, "data", "check", "YOUR-DATA", "--model", out)
 
 
 @data.command(

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from rich.console import Console
 from rich.text import Text
 
+from tw_plugins.cli.console import say_next
 from tw_plugins.cli.progress import progress_bars
 from tw_plugins.cli.tables import Figures
 from tw_plugins.engines.choice import Where, quiet_vllm
@@ -68,6 +69,7 @@ def run(
     if line := failures_line([record for records in results.values() for record in records]):
         console.print(line, soft_wrap=True)
     console.print(summary_line(summaries), soft_wrap=True)
+    say_next(console, "view", "trajectories", out, "--out", out / "trajectories.html")
     return summaries
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.console import PlainConsole, say_next
 from tw_plugins.cli.example import example
 
 __all__ = ["recipes"]
@@ -55,5 +55,5 @@ def cp(
     copied = copy_recipe(name, to)
     for file in copied:
         console.print(str(file), soft_wrap=True)
-    command = "pipeline run --dry-run" if is_pipeline(copied[0]) else "plan"
-    console.print(f"next: threadweaver {command} {copied[0]}", soft_wrap=True)
+    command = ("pipeline", "run", "--dry-run") if is_pipeline(copied[0]) else ("plan",)
+    say_next(console, *command, copied[0])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tw_plugins.cli.console import say_next
 from tw_plugins.cli.progress import progress_bars
 from tw_plugins.cli.tables import Figures
 from tw_plugins.data.selftrain import SFT, Funnel, Keep, selftrain
@@ -49,6 +50,8 @@ def run(
     written = f"written to {out / SFT}" if funnel.kept else "nothing is kept, so there is no set"
     of = f"{funnel.kept} trajectories of {funnel.prompts_kept} of {funnel.prompts} prompts"
     console.print(f"{of}; {written}", soft_wrap=True)
+    if funnel.kept:
+        say_next(console, "data", "check", out / SFT, "--model", model)
     return funnel
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
+from tw_plugins.cli.console import say_next
 from tw_plugins.cli.progress import progress_bars
 from tw_plugins.cli.tables import Figures
 from tw_plugins.data.stage1.endpoint import ChatSettings
@@ -166,6 +167,8 @@ def _show_data_set(filtered: Path, count: Callable[[str], int] | None, console: 
             console.print(_histogram(values, min(WIDTH, console.width - BESIDE)))
     where = f"written to {path}" if path else "nothing is left for a data set"
     console.print(f"{statistics['trajectories']} trajectories, {where}", soft_wrap=True)
+    if path:
+        say_next(console, "data", "check", path, "--model", "YOUR-MODEL")
 
 
 def _histogram(values: Sequence[float], width: int) -> str:

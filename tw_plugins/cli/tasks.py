@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tw_plugins.cli.console import PlainConsole
+from tw_plugins.cli.console import PlainConsole, say_next
 from tw_plugins.cli.example import example
 
 __all__ = ["register"]
@@ -49,3 +49,4 @@ def register(data: typer.Typer) -> None:
                 "can be compared with them otherwise, and training leaves such rows out",
                 soft_wrap=True,
             )
+        say_next(console, "data", "check", made.files["rl"], "--for", "rl", "--model", "YOUR-MODEL")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +19,9 @@ from tests.load.__main__ import ROOM
 from tests.load.clients import load
 from tests.load.faults import FAULTS
 from tests.support.forking_model import QUESTIONS, save_forking
+from tests.support.pasted import commands
 from tests.support.real_server import KEY, MODES, RealServer, real_server
+from tests.support.root import ROOT
 from tests.support.serving import EOS, joined
 
 openai = pytest.importorskip("openai")
@@ -70,6 +74,17 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 def test_the_text_is_that_of_a_rollout(up: Up, mode: str, stream: bool) -> None:
     assert up.rollouts["q3", mode] == joined("q3")  # it has learned to fork
     assert up.ask("q3", mode, stream) == up.rollouts["q3", mode]
+
+
+def test_what_readme_has_pasted_is_answered(up: Up) -> None:
+    (words,) = [words for words in commands(ROOT / "README.md") if words[0] == "curl"]
+    assert "localhost:8080" in words[1]
+    address = words[1].replace("localhost:8080", up.url.removeprefix("http://"))
+    given = json.loads(words[-1].replace("…", "q3")) | {"temperature": 0}
+    key = ["-H", f"Authorization: Bearer {KEY}"]  # of this test's server alone
+    done = subprocess.run(["curl", "-s", address, *key, *words[2:-1], json.dumps(given)], capture_output=True)
+    message = json.loads(done.stdout)["choices"][0]["message"]
+    assert f"<think>{message['reasoning']}</think>{message['content']}" == joined("q3")
 
 
 def test_simultaneous_clients_each_get_their_own_answer(up: Up) -> None:

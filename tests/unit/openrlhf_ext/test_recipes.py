@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from openrlhf_ext import preflight
+from openrlhf_ext import launcher, preflight
 from openrlhf_ext.arguments import with_estimator
 from openrlhf_ext.device import GPU, VARIABLE
 from openrlhf_ext.settings import RLSettings, SFTSettings
 from tests.support.openrlhf.flags import RECIPES, flags_of, namespace, said, upstreams
 from tests.support.pasted import commands
 from tests.support.root import ROOT
+from tw_plugins.attention import usable_attention
 
 Toy = dict[str, Path]
 RL = ("train_toy_p_grpo.sh", "train_qwen3_8b_p_grpo.sh")
@@ -54,6 +55,25 @@ def test_what_the_document_has_pasted_is_parsed() -> None:
         more = [] if "sft" in name else ["--train.agent_func_path", "agent.py"]
         args = namespace(f"openrlhf.cli.{command}", *more, *with_estimator(theirs))
         assert args.ckpt.path.startswith("$PWD/runs/") and args.data.input_key == "input"
+
+
+def test_readmes_line_is_parsed() -> None:
+    """With a user's flags in their place: the preset is all of Eq. 4."""
+    (words,) = [words for words in commands(ROOT / "README.md") if "openrlhf_ext.train_ppo_ray" in words]
+    assert words[:3] == ["python", "-m", "openrlhf_ext.train_ppo_ray"] and words[-1] == "--tw.preset"
+    mine = [
+        "--actor.model_name_or_path",
+        "m",
+        "--data.prompt_dataset",
+        "d",
+        "--rollout.n_samples_per_prompt",
+        "8",
+    ]
+    settings, theirs = launcher.read(RLSettings, [*mine, "--tw.preset"], "agent.py")
+    args = namespace("openrlhf.cli.train_ppo_ray", *theirs)
+    assert settings == RLSettings()
+    assert (args.algo.advantage.estimator, args.actor.loss_agg_mode) == ("dr_grpo", "token-mean")
+    assert args.ds.attn_implementation in usable_attention("cuda")
 
 
 @pytest.mark.parametrize("script", RL)

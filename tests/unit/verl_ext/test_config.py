@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from verl.utils.import_utils import load_extern_object
 
+from tests.support.root import ROOT
 from tests.support.verl.configs import rl_files
 from tw_plugins.reward import compute_score
 from tw_plugins.sft import TrieSFTDataset
@@ -20,6 +22,7 @@ from verl_ext import preflight
 from verl_ext.config import FOLDER
 
 VERLS = Path(verl.trainer.__file__).parent / "config"
+README = ROOT / "README.md"
 BASES = {"rl": "ppo_trainer", "sft": "sft_trainer_engine"}
 Toy = dict[str, Path]
 
@@ -29,12 +32,18 @@ def composed(folder: Path, name: str, *overrides: str) -> Any:
         return compose(name, list(overrides))
 
 
+def readmes_defaults(stage: str) -> list[str]:
+    """What README has pasted into a user's YAML; of SFT its comment says the two names."""
+    (block,) = re.findall(
+        r"^```yaml\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    defaults: list[str] = yaml.safe_load(block)["defaults"]
+    return defaults if stage == "rl" else [*block.partition("SFT: ")[2].strip().split(", "), "_self_"]
+
+
 def users_file(folder: Path, stage: str) -> Path:
-    """The smallest YAML of a user's own."""
-    mine = {
-        "hydra": {"searchpath": ["pkg://verl.trainer.config"]},
-        "defaults": [BASES[stage], f"threadweaver_{stage}", "_self_"],
-    }
+    """The smallest YAML of a user's own, with README's line."""
+    mine = {"hydra": {"searchpath": ["pkg://verl.trainer.config"]}, "defaults": readmes_defaults(stage)}
     (folder / "mine.yaml").write_text(yaml.safe_dump(mine))
     return folder
 
