@@ -24,7 +24,7 @@ from tw_plugins.trie import TrieRow, row_from_rollout, rows_from_rollout
 from tw_plugins.trie.promise import demand_mask
 from verl_ext.row_output import row_output
 from verl_ext.server_engine import ServerEngine
-from verl_ext.settings import KEY, settings_from
+from verl_ext.settings import PASTED, settings_from
 from verl_ext.staleness import CALL_VERSIONS
 
 NAME = "threadweaver"
@@ -66,7 +66,7 @@ class ThreadWeaverAgentLoop(AgentLoopBase):
         """
         engine = ServerEngine(self.server_manager, sampling_params)
         rollout = await fork_join(
-            WithDeadline(engine, self.settings.engine_timeout_s, f"{KEY}.engine_timeout_s"),
+            WithDeadline(engine, self.settings.engine_timeout_s, f"{PASTED}.engine_timeout_s"),
             await self._prompt_ids(messages := list(kwargs["raw_prompt"])),
             self.tags,
             self.limits,

@@ -11,7 +11,7 @@ from tw_plugins.planning.errors import PlanError
 from tw_plugins.planning.job import Job, Remedy, Rollout, State, Training
 from tw_plugins.planning.remedies import combinations
 from verl_ext.separate import has_hybrid_replicas, is_separate
-from verl_ext.settings import KEY, settings_from
+from verl_ext.settings import PASTED, settings_from
 from verl_ext.verl_settings import ulysses_of, uses_threadweaver
 
 FUSED_CHUNK = 512  # tokens; `verl/utils/experimental/torch_functional.py`, FusedLinearForPPO
@@ -38,7 +38,7 @@ ROLLOUT_REMEDIES = (
     *((f"{ROLLOUT}.tensor_model_parallel_size={width}",) for width in (2, 4)),
     *((*OFFLOAD, f"{ROLLOUT}.tensor_model_parallel_size={width}") for width in (2, 4)),
 )
-TIMEOUT_REMEDIES = tuple((f"++{KEY}.engine_timeout_s={hours * 3600}",) for hours in (4, 24))
+TIMEOUT_REMEDIES = tuple((f"{PASTED}.engine_timeout_s={hours * 3600}",) for hours in (4, 24))
 
 
 def job_of(recipe: Path, settings: Sequence[str], gpus: int) -> Job | None:

@@ -24,7 +24,15 @@ from verl_ext.files import check_prompt_files
 from verl_ext.planner import job_of_config
 from verl_ext.recomputing import bypasses
 from verl_ext.seams import SUPPORTED
-from verl_ext.settings import KEY, REWARD_KEY, SettingsError, prompt_settings, reward_settings, settings_from
+from verl_ext.settings import (
+    KEY,
+    PASTED,
+    REWARD_KEY,
+    SettingsError,
+    prompt_settings,
+    reward_settings,
+    settings_from,
+)
 from verl_ext.verl_settings import (
     ESTIMATOR,
     NAME,
@@ -41,7 +49,7 @@ KEYS = EngineKeys(
     "actor.strategy",
     "+actor_rollout_ref.model",
     "actor_rollout_ref.actor.ulysses_sequence_parallel_size",
-    f"; or {KEY}.layout=rows",
+    f"; or {PASTED}.layout=rows",
 )
 
 

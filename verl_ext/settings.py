@@ -3,7 +3,7 @@
 `rollout.custom` is verl's own "extension point for custom configurations" (`workers/config/rollout.py`), so
 every setting can be given in a recipe's YAML or on the command line:
 
-    +actor_rollout_ref.rollout.custom.threadweaver.max_threads=8
+    ++actor_rollout_ref.rollout.custom.threadweaver.max_threads=8
 
 They are declared in the core (`rollout.settings`, `reward.settings`, `sft.settings`); here is what verl alone
 can do, and where they stand in its config.
@@ -23,6 +23,7 @@ from tw_plugins.verifiers.names import ALLOWED, MATH, check_name
 __all__ = [
     "KEY",
     "OUR_REWARD",
+    "PASTED",
     "REWARD_KEY",
     "Prompts",
     "RewardKwargs",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 KEY = "actor_rollout_ref.rollout.custom.threadweaver"
+PASTED = f"++{KEY}"
+"""On a command line: Hydra adds what is not there yet, as it is in configs without our group, or overrides."""
 OUR_REWARD = "tw_plugins.reward"
 REWARD_KEY = "reward.custom_reward_function.reward_kwargs"
 

@@ -29,7 +29,7 @@ from ray.exceptions import RayError
 from tw_plugins.adapter.alive import dead
 from tw_plugins.adapter.bounded import bounded
 from tw_plugins.rollout import EngineError
-from verl_ext.settings import KEY, settings_from
+from verl_ext.settings import PASTED, settings_from
 
 FAILED_BATCHES = 4
 FAILED_IN_VALIDATION = "val-aux/threadweaver/failed_trajectories"
@@ -53,7 +53,7 @@ class Bounded:
             self._seconds,
             name,
             lambda: found(*args, **kwargs),
-            late=f"{name} has not ended within {self._seconds:g} s ({KEY}.engine_timeout_s): the engine "
+            late=f"{name} has not ended within {self._seconds:g} s ({PASTED}.engine_timeout_s): the engine "
             f"hangs, or refused and did not say so. {AGAIN}.",
             died=lambda why: f"{name}: a process of the run died ({why}). {AGAIN}.",
             look=self._look,

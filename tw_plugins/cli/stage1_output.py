@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Console
@@ -142,7 +143,8 @@ def _finish(tallies: dict[str, Tally], console: Console) -> bool:
     console.print(table)
     for step, tally in tallies.items():
         for code, times in tally.reasons.most_common():
-            console.print(f"{step} rejected {times}: {code}")
+            first = f", e.g. {shorten(detail, 120)}" if (detail := tally.details.get(code)) else ""
+            console.print(f"{step} rejected {times}: {code}{first}", soft_wrap=True)
     left: Counter[str] = Counter(reason for tally in tallies.values() for reason in tally.left.values())
     if left:
         (reason, _), *_ = left.most_common(1)

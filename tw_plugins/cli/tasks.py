@@ -49,4 +49,4 @@ def register(data: typer.Typer) -> None:
                 "can be compared with them otherwise, and training leaves such rows out",
                 soft_wrap=True,
             )
-        say_next(console, "data", "check", made.files["rl"], "--for", "rl", "--model", "YOUR-MODEL")
+        say_next(console, "data", "check", made.files["RL"], "--for", "rl", "--model", "YOUR-MODEL")

@@ -201,6 +201,7 @@ def test_a_file_of_another_step(tmp_path: Path, step: str, before: str) -> None:
         result = command(step, source, out, asks)
         assert result.exit_code == 1 and f"{step} rejected 2: missing_column" in result.output
         assert f"run `data {before}` first" in finished(out)["p0"]["detail"]
+        assert f"run `data {before}` first" in result.output
         assert command(step, source, out, asks).exit_code == 1  # the same again
 
 

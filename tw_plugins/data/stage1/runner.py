@@ -41,12 +41,14 @@ class Tally:
 
     Attributes:
         reasons: code → rejected records.
+        details: code → what is said of the first of them.
         left: record → why it got no answer; the next run asks again.
     """
 
     total: int = 0
     accepted: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    details: dict[str, str] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
 
     def count(self, record: Record) -> None:
@@ -55,6 +57,7 @@ class Tally:
             self.accepted += 1
         else:
             self.reasons[record["reason"]] += 1
+            self.details.setdefault(record["reason"], str(record.get("detail") or ""))
 
     @property
     def done(self) -> int:
