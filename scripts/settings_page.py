@@ -26,7 +26,8 @@ HEAD = """# Settings
 Made from their declarations by `python scripts/settings_page.py > docs/settings.md`: change those. A value
 that does not fit, or a name that is none, ends a run in one line before anything starts. `null` is YAML's: on
 a command line, leave the option out. On verl's command line a name begins with `++`, as in
-`++actor_rollout_ref.rollout.custom.threadweaver.max_threads=8`: Hydra then adds what no config has yet. OpenRLHF's switches come in pairs: `--tw.strict`, `--no-tw.strict`.
+`++actor_rollout_ref.rollout.custom.threadweaver.max_threads=8`: Hydra then adds what no config has yet.
+OpenRLHF's switches come in pairs: `--tw.strict`, `--no-tw.strict`.
 """
 TRAINING = ("verl", "OpenRLHF", "`threadweaver`", "value", "default", "meaning")
 DECODING = ("option", "of `threadweaver`", "value", "default", "meaning")
