@@ -37,7 +37,7 @@ __all__ = [
 
 KEY = "actor_rollout_ref.rollout.custom.threadweaver"
 PASTED = f"++{KEY}"
-"""On a command line: Hydra adds what is not there yet, as it is in configs without our group, or overrides."""
+"""On a command line: Hydra adds what is not there yet, as in configs without our group, or overrides it."""
 OUR_REWARD = "tw_plugins.reward"
 REWARD_KEY = "reward.custom_reward_function.reward_kwargs"
 
