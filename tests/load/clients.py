@@ -92,5 +92,8 @@ async def _answered(client: httpx.AsyncClient, ask: Ask) -> str:
         httpx.HTTPError, ValueError: there is no whole answer.
     """
     answer = await client.post(ask.path, json=ask.body)
+    while answer.status_code == 429:  # the client that asks for too many was let in: nobody else was there
+        await asyncio.sleep(float(answer.headers["Retry-After"]))
+        answer = await client.post(ask.path, json=ask.body)
     answer.raise_for_status()
     return said_in_stream(answer.text.split("\n")) if ask.stream else said_in(answer.json())

@@ -18,6 +18,10 @@ from tw_plugins.errors import UserError
 
 __all__ = ["ServeError", "bound", "is_loopback", "serve", "shown", "unheard_by_children"]
 
+KEEP_ALIVE_S = 75
+"""Seconds that an idle connection is kept, nginx's. Uvicorn's 5 are httpx's own: the server would close one just
+as its client asks again, and the client's request is lost."""
+
 
 class ServeError(UserError):
     """A server that cannot be started; the message says what to change."""
@@ -70,7 +74,9 @@ async def serve(app: ASGIApp, at: socket.socket, up: Callable[[], None] = lambda
     Raises:
         KeyboardInterrupt: a second Ctrl-C, which breaks off what runs.
     """
-    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=KEEP_ALIVE_S
+    )
     server = _Server(config, up)
     await server.serve(sockets=[at])
     if server.force_exit:

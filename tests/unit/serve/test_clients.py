@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,16 @@ def test_a_client_that_reads_slowly_gets_all_and_holds_nobody_up() -> None:
             time.sleep(0.001)
         slow.close()
     assert received.count(b'"finish_reason":"stop"') == 20
+
+
+def test_an_idle_connection_is_not_closed_as_its_client_asks_again() -> None:
+    """httpx gives one up after 5 s: a server that closes it then meets a request that is on its way."""
+    with running(served(Talker())) as up:
+        connection = HTTPConnection(up.url.removeprefix("http://"), timeout=10)
+        for pause in (0, 5.5):
+            time.sleep(pause)
+            connection.request("GET", "/health")
+            assert connection.getresponse().read()
 
 
 def test_more_than_there_is_room_for_is_told_to_come_back() -> None:
