@@ -21,7 +21,7 @@ from tw_plugins.engines.sampling import Sampling
 from tw_plugins.rollout import Completion, Piece
 from tw_plugins.serve.app import make_app
 from tw_plugins.serve.served import Served
-from tw_plugins.serve.server import bound, shown
+from tw_plugins.serve.server import bound, config_of, shown
 
 TOKENIZER = char_tokenizer()
 TOKENIZER.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}<|im_end|>"
@@ -130,7 +130,7 @@ def served(engine: Any, **more: Any) -> Served:
 def running(what: Served) -> Iterator[Running]:
     """Up and answering."""
     with bound("127.0.0.1", 0) as at:
-        server = uvicorn.Server(uvicorn.Config(make_app(what), log_config=None, access_log=False))
+        server = uvicorn.Server(config_of(make_app(what)))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[at])), daemon=True)
         thread.start()
         wait_until(lambda: server.started)

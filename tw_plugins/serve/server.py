@@ -16,11 +16,11 @@ from starlette.types import ASGIApp
 
 from tw_plugins.errors import UserError
 
-__all__ = ["ServeError", "bound", "is_loopback", "serve", "shown", "unheard_by_children"]
+__all__ = ["ServeError", "bound", "config_of", "is_loopback", "serve", "shown", "unheard_by_children"]
 
 KEEP_ALIVE_S = 75
-"""Seconds that an idle connection is kept, nginx's. Uvicorn's 5 are httpx's own: the server would close one just
-as its client asks again, and the client's request is lost."""
+"""Seconds that an idle connection is kept, nginx's. Uvicorn's 5 are httpx's own: the server would close one
+just as its client asks again, and the client's request is lost."""
 
 
 class ServeError(UserError):
@@ -65,6 +65,13 @@ def shown(at: socket.socket) -> str:
     return f"http://[{host}]:{port}" if at.family == socket.AF_INET6 else f"http://{host}:{port}"
 
 
+def config_of(app: ASGIApp) -> uvicorn.Config:
+    """Uvicorn's, of every server of ours."""
+    return uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=KEEP_ALIVE_S
+    )
+
+
 async def serve(app: ASGIApp, at: socket.socket, up: Callable[[], None] = lambda: None) -> None:
     """Until SIGINT or SIGTERM; then nothing new is taken and what runs is finished.
 
@@ -74,10 +81,7 @@ async def serve(app: ASGIApp, at: socket.socket, up: Callable[[], None] = lambda
     Raises:
         KeyboardInterrupt: a second Ctrl-C, which breaks off what runs.
     """
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_keep_alive=KEEP_ALIVE_S
-    )
-    server = _Server(config, up)
+    server = _Server(config_of(app), up)
     await server.serve(sockets=[at])
     if server.force_exit:
         raise KeyboardInterrupt
