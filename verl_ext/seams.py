@@ -44,7 +44,7 @@ def _trainer(module: Any) -> bool:
 
 
 def _metrics_file(module: Any) -> bool:
-    return hasattr(module.FileLogger, "goes_on")
+    return hasattr(getattr(module, "FileLogger", None), "goes_on")
 
 
 def _config(module: Any) -> bool:

@@ -1,4 +1,4 @@
-"""20,000 generated trajectories through the whole path, and the harness itself; `make fuzz` runs more."""
+"""6,000 generated trajectories through the whole path, and the harness itself; `make fuzz` runs more."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TAGS = VOCABULARIES[0]
 PART = 2000
 
 
-@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize("part", range(3))
 def test_no_invariant_breaks(part: int) -> None:
     seen = fuzz(seed=0, numbers=range(part * PART, (part + 1) * PART))
     assert seen["rollouts"] == PART

@@ -262,7 +262,9 @@ def test_the_command_writes_a_preset(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     done = CliRunner().invoke(app, ["data", "toy", "--preset", "forking", "--out", str(tmp_path)])
     assert done.exit_code == 0
-    written = dict(line.split(": ") for line in done.stdout.splitlines())
+    *files, following = done.stdout.splitlines()
+    written = dict(line.split(": ") for line in files)
+    assert following.startswith(f"next: threadweaver data check {written['sft']} --model ")
     assert set(written) == {"sft", "sft_sequential", "rl", "eval", "model"}
     assert all("<Thread>" in row["response"] for row in parquet.read_table(written["sft"]).to_pylist())
     wrong = CliRunner().invoke(app, ["data", "toy", "--preset", "large", "--out", str(tmp_path)])

@@ -79,6 +79,8 @@ PARAMETERS = {
     ("verl.utils.device", "auto_set_device"): "config",
     ("verl.workers.engine.base", "BaseEngine.train_batch"): "self data loss_function",
     ("verl.workers.engine.base", "BaseEngine.infer_batch"): "self data loss_function",
+    ("verl.utils.tracking", "FileLogger.__init__"): "self project_name experiment_name",
+    ("verl.utils.tracking", "FileLogger.log"): "self data step",
     ("verl.single_controller.ray.base", "RayWorkerGroup.__init__"): (
         "self resource_pool ray_cls_with_init bin_pack name_prefix detached worker_names worker_handles "
         "ray_wait_register_center_timeout kwargs"
