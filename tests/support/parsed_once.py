@@ -1,5 +1,5 @@
-"""A command line is built once for all tests: typer makes the parsers of every command anew each time that one
-is invoked, a tenth of a second, and tests do that a thousand times."""
+"""A command line is built once for all tests: typer makes the parsers of every command anew each time that
+one is invoked, a tenth of a second, and tests do that a thousand times."""
 
 from __future__ import annotations
 
