@@ -54,9 +54,16 @@ def register(tracking: Any) -> None:
             self._filepath = path
             self._earlier = earlier_lines(Path(path)) if path and self.goes_on else []
 
+        def __init__(self, project_name: str, experiment_name: str) -> None:
+            super().__init__(project_name, experiment_name)
+            self.fp.write(b"".join(self._earlier))  # a run that is killed before it logs has lost nothing
+
         def log(self, data: Mapping[str, Any], step: int) -> None:
-            self.fp.write(b"".join(still_true(self._earlier, step, data)))
-            self._earlier = []
+            if self._earlier:  # only now it is known where the run goes on
+                self.fp.seek(0)
+                self.fp.truncate()
+                self.fp.write(b"".join(still_true(self._earlier, step, data)))
+                self._earlier = []
             super().log(data, step)
 
     FileLogger.__qualname__ = FileLogger.__name__

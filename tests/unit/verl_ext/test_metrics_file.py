@@ -54,6 +54,14 @@ def test_a_validation_after_the_resume_takes_nothing_of_its_step(path: Path) -> 
     assert [step for step, _ in written(path)] == [1, 2, 2, 3]
 
 
+def test_a_run_that_is_killed_before_it_logs_loses_nothing(path: Path) -> None:
+    metrics_file.go_on()
+    run((1, trained(1)), (2, trained(2)))
+    run()
+    run((3, trained(3)))
+    assert [step for step, _ in written(path)] == [1, 2, 3]
+
+
 def test_sft_names_its_steps_otherwise(path: Path) -> None:
     metrics_file.go_on()
     run(*((step, {"train/loss": 1.0}) for step in (1, 2, 3)))
