@@ -22,7 +22,8 @@ from openrlhf_ext.device import chosen_device
 from openrlhf_ext.fp32 import FP32
 from openrlhf_ext.planner import job_of_run
 from openrlhf_ext.settings import RLSettings, SettingsError, SFTSettings
-from tw_plugins.adapter.deviations import CUT_SOFTMAX, FROZEN_TAGS, ROWS_OF_FLASH
+from tw_plugins.adapter.attention import settled_attention
+from tw_plugins.adapter.deviations import CUT_SOFTMAX, FROZEN_TAGS
 from tw_plugins.adapter.vocabulary import VocabularyError, check_vocabulary, warn_of_ends
 from tw_plugins.attention import UnsupportedAttention, attention_for_rows
 from tw_plugins.attention.sequence_parallel import check_split
@@ -43,9 +44,9 @@ def check_rl(args: Any, settings: RLSettings) -> None:
         UserError: data files, tokenizer or model; see the modules imported above.
     """
     found = [*_attention_problems(args), *_rl_problems(args, settings)]
-    _settle_attention(args)
     if found:
         raise SettingsError("\n".join(found))
+    args.ds.attn_implementation = settled_attention(args.ds.attn_implementation, chosen_device().name)
     for line in [*_frozen_tags(args), *_deviations(args), *_idle_correction(args, settings)]:
         logger.warning(line)
     tokenizer = _check_model(args.actor.model_name_or_path, args, settings)
@@ -62,11 +63,11 @@ def check_rl(args: Any, settings: RLSettings) -> None:
 def check_sft(args: Any, settings: SFTSettings) -> None:
     """Check the flags of `train_sft`; raises as `check_rl` does."""
     found = list(_attention_problems(args))
-    _settle_attention(args)
     if args.data.multiturn or args.model.pretrain_mode_enable:
         found.append("--data.multiturn and --model.pretrain_mode_enable have no trie rows: leave them out")
     if found:
         raise SettingsError("\n".join(found))
+    args.ds.attn_implementation = settled_attention(args.ds.attn_implementation, chosen_device().name)
     for line in _frozen_tags(args):
         logger.warning(line)
     _check_model(args.model.model_name_or_path, args, settings)
@@ -82,14 +83,6 @@ def _attention_problems(args: Any) -> Iterator[str]:
         )
     if args.ds.ring_attn_size > 1 and args.ds.ring_attn_head_stride > 1:
         yield "--ds.ring_attn_head_stride is of upstream's ring, and rows are split without one: leave it out"
-
-
-def _settle_attention(args: Any) -> None:
-    asked = args.ds.attn_implementation
-    taken = attention_for_rows(asked, chosen_device().name)
-    if taken not in (asked, None):
-        args.ds.attn_implementation = taken
-        logger.warning(ROWS_OF_FLASH.format(asked=asked, taken=taken))
 
 
 def _frozen_tags(args: Any) -> Iterator[str]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tw_plugins.adapter.deviations import ROWS_OF_FLASH
+from tw_plugins.adapter.attention import settled_attention
 from tw_plugins.attention import UnsupportedAttention, attention_for_rows
 from tw_plugins.attention.self_check import Heads
 from tw_plugins.attention.sequence_parallel import check_split
-
-logger = logging.getLogger(__name__)
 
 VERLS_ATTENTION = "flash_attention_2"
 """Where the config has none (`workers/config/model.py`)."""
@@ -66,12 +63,10 @@ def settle_attention(model: Any) -> None:
     from verl.utils.device import get_device_name
 
     asked = _attention(model)
-    taken = attention_for_rows(asked, get_device_name())
-    if taken in (asked, None):
-        return
-    with open_dict(model):
-        model.override_config = {**(model.get("override_config") or {}), "attn_implementation": taken}
-    logger.warning(ROWS_OF_FLASH.format(asked=asked, taken=taken))
+    taken = settled_attention(asked, get_device_name())
+    if taken != asked:
+        with open_dict(model):
+            model.override_config = {**(model.get("override_config") or {}), "attn_implementation": taken}
 
 
 def _attention(model: Any) -> str:

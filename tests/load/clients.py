@@ -91,8 +91,10 @@ async def _answered(client: httpx.AsyncClient, ask: Ask) -> str:
     Raises:
         httpx.HTTPError, ValueError: there is no whole answer.
     """
+    last = time.monotonic() + PATIENCE_S
     answer = await client.post(ask.path, json=ask.body)
-    while answer.status_code == 429:  # the client that asks for too many was let in: nobody else was there
+    # the client that asks for too many was let in: nobody else was there
+    while answer.status_code == 429 and time.monotonic() < last:
         await asyncio.sleep(float(answer.headers["Retry-After"]))
         answer = await client.post(ask.path, json=ask.body)
     answer.raise_for_status()

@@ -8,7 +8,3 @@ FROZEN_TAGS = (
     "{setting}: LoRA leaves embedding and head as they are, so control tokens that were just added are not "
     "learned: train them by a full SFT before, or give a model that knows them"
 )
-ROWS_OF_FLASH = (
-    "{asked} takes no mask: rows with branches are computed by attn_implementation={taken}, which calls the "
-    "same kernels segment by segment"
-)

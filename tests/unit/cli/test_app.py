@@ -170,7 +170,7 @@ def test_run_writes_and_prints_a_table_and_a_last_line(
     assert summaries == {"parallel": summarise(records)}
     assert read_records(tmp_path / "parallel.jsonl") == records and (tmp_path / "summary.json").exists()
     assert "| parallel, all problems | 2 | 2 | 50.0% [" in (tmp_path / "report.md").read_text()
-    *lines, following = console.export_text().replace("\n\n", "\n").strip().splitlines()
+    *lines, following = console.export_text().strip().splitlines()
     assert following.startswith("next: threadweaver view trajectories ")
     assert lines[-1] == summary_line(summaries)
     assert lines[-1] == (

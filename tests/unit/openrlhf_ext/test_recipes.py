@@ -61,15 +61,9 @@ def test_readmes_line_is_parsed() -> None:
     """With a user's flags in their place: the preset is all of Eq. 4."""
     (words,) = [words for words in commands(ROOT / "README.md") if "openrlhf_ext.train_ppo_ray" in words]
     assert words[:3] == ["python", "-m", "openrlhf_ext.train_ppo_ray"] and words[-1] == "--tw.preset"
-    mine = [
-        "--actor.model_name_or_path",
-        "m",
-        "--data.prompt_dataset",
-        "d",
-        "--rollout.n_samples_per_prompt",
-        "8",
-    ]
-    settings, theirs = launcher.read(RLSettings, [*mine, "--tw.preset"], "agent.py")
+    mine = ["--actor.model_name_or_path", "m", "--data.prompt_dataset", "d"]
+    mine += ["--rollout.n_samples_per_prompt", "8", "--tw.preset"]
+    settings, theirs = launcher.read(RLSettings, mine, "agent.py")
     args = namespace("openrlhf.cli.train_ppo_ray", *theirs)
     assert settings == RLSettings()
     assert (args.algo.advantage.estimator, args.actor.loss_agg_mode) == ("dr_grpo", "token-mean")

@@ -150,23 +150,25 @@ def test_a_wrong_setting_is_named(toy: Toy, case: str) -> None:
     assert_message(error.value, pattern)
 
 
+@pytest.fixture
+def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("verl.utils.device.get_device_name", lambda: "cuda")
+    monkeypatch.setattr("verl_ext.preflight.check_memory", lambda *_: [])
+
+
 @pytest.mark.parametrize(
     "asked", [f"{ATTENTION}=flash_attention_3", "actor_rollout_ref.model.override_config=null"]
 )
 def test_on_gpus_flash_attention_need_not_be_changed(
-    toy: Toy, asked: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    toy: Toy, asked: str, caplog: pytest.LogCaptureFixture, on_a_gpu: None
 ) -> None:
-    monkeypatch.setattr("verl.utils.device.get_device_name", lambda: "cuda")
-    monkeypatch.setattr("verl_ext.preflight.check_memory", lambda *_: [])
     config = rl_config(toy, asked)
     preflight.check(config)
     assert config.actor_rollout_ref.model.override_config.attn_implementation == "trie"
     assert sum("takes no mask: rows with branches are" in message for message in caplog.messages) == 1
 
 
-def test_rows_per_request_keep_flash_attention(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("verl.utils.device.get_device_name", lambda: "cuda")
-    monkeypatch.setattr("verl_ext.preflight.check_memory", lambda *_: [])
+def test_rows_per_request_keep_flash_attention(toy: Toy, on_a_gpu: None) -> None:
     rows = (f"{KEY}.layout=rows", "algorithm.adv_estimator=grpo", "algorithm.norm_adv_by_std_in_grpo=false")
     config = rl_config(toy, f"{ATTENTION}=flash_attention_2", *rows)
     preflight.check(config)
