@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from transformers import Qwen3ForCausalLM
-from verl.trainer.ppo.core_algos import get_adv_estimator_fn
 from verl.trainer.ppo.padding_utils import construct_minimal_padding_template
 from verl.utils import tensordict_utils as tu
 from verl.utils.dataset.dataset_utils import DatasetPadMode, SFTTensorCollator
@@ -23,11 +20,13 @@ from verl.workers.utils.losses import sft_loss
 from tests.support.agents import agent, depth_of
 from tests.support.agents import wanted as log_probs_of
 from tests.support.masks import lose_branches, record_masks
-from tests.support.ranks import run_module, run_ranks
 from tests.support.reference import in_row_order, request_logprobs
 from tests.support.same_on_both import distance
-from tests.support.verl import rank_gradient, rank_split
 from tests.support.verl.engines import (
+    ATTENTION,
+    DYNAMIC,
+    FUSED,
+    PACKED,
     as_stored,
     batch_of,
     gradient,
@@ -35,15 +34,13 @@ from tests.support.verl.engines import (
     make_worker,
     plain,
     policy_gradient,
-    process_group,
     response_log_probs,
     stories,
     tiny_model,
 )
+from tests.support.verl.eq4 import GROUPS, advantages_of_verl, eq4, rows_of
 from tests.support.verl.loops import TAGS
-from tests.support.verl.rank_gradient import Task
 from tw_plugins.attention import UnsupportedAttention
-from tw_plugins.rollout import Rollout
 from tw_plugins.trie import TrieRow, row_from_ids, row_from_rollout, row_from_units
 from tw_plugins.trie.compact import CompactRows
 from tw_plugins.trie.packing import Pack, PackedRows
@@ -51,58 +48,19 @@ from verl_ext.row_output import row_output
 from verl_ext.row_positions import CutRow
 from verl_ext.trie_engine import TrieEngine, UnsupportedEngine
 
-GROUPS = ["p", "p", "qq", "qq"]
-REWARDS = [1.2, 0.0, 1.0, 1.1]
-ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
-FUSED = "actor_rollout_ref.model.use_fused_kernels=true"
-PACKED = {"use_remove_padding": True}
 BATCHES: dict[str, dict[str, Any]] = {
     "padded": {},
     "packed": PACKED,
     "padded, one row each": {"micro_batch_size_per_gpu": 1},
     "packed, two rows each": {**PACKED, "micro_batch_size_per_gpu": 2},
-    "padded, dynamic": {"use_dynamic_bsz": True, "max_token_len_per_gpu": 1100},
-    "packed, dynamic": {**PACKED, "use_dynamic_bsz": True, "max_token_len_per_gpu": 1100},
+    "padded, dynamic": DYNAMIC,
+    "packed, dynamic": {**PACKED, **DYNAMIC},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def group() -> Iterator[None]:
-    with process_group():
-        yield
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module", params=["sdpa", "trie"])
 def worker(model: Path, request: pytest.FixtureRequest) -> Any:
     return make_worker(model, f"{ATTENTION}={request.param}")
-
-
-@pytest.fixture(scope="module")
-def trie(model: Path) -> list[tuple[Rollout, list[Any]]]:
-    return stories(model, GROUPS, "trie")
-
-
-@pytest.fixture(scope="module")
-def reference(model: Path) -> Any:
-    return plain(model)
-
-
-@pytest.fixture(scope="module")
-def wanted(reference: Any, trie: Any) -> list[torch.Tensor]:
-    """Per trajectory the log-probs of its requests, in the order of its row."""
-    with torch.no_grad():
-        return [in_row_order(rollout, request_logprobs(reference, rollout)) for rollout, _ in trie]
-
-
-@pytest.fixture(scope="module")
-def paper(model: Path, trie: Any) -> dict[str, torch.Tensor]:
-    """Gradient of Eq. 4 by name."""
-    return eq4(model, [rollout for rollout, _ in trie])
 
 
 # ---------------------------------------------------------------- what is to be computed
@@ -127,10 +85,6 @@ def row_log_probs(model: Any, row: TrieRow) -> torch.Tensor:
             if row.loss_mask[start + place - first]:
                 found.append(logits[place - 1, ids[place]])
     return torch.stack(found)
-
-
-def rows_of(made: list[tuple[Rollout, list[Any]]]) -> list[dict[str, Any]]:
-    return [as_stored(output) for _, outputs in made for output in outputs]
 
 
 # ---------------------------------------------------------------- log-probs
@@ -270,30 +224,6 @@ def test_rows_without_branches(
 # ---------------------------------------------------------------- gradient
 
 
-def advantages_of_verl(rows: list[dict[str, Any]]) -> list[float]:
-    """What `adv_estimator: p_grpo` gives each trajectory."""
-    mask = torch.nn.utils.rnn.pad_sequence([row["response_mask"] for row in rows], batch_first=True)
-    rewards = torch.zeros(mask.shape)
-    rewards[:, -1] = torch.tensor(REWARDS)
-    advantages, _ = get_adv_estimator_fn("p_grpo")(
-        token_level_rewards=rewards, response_mask=mask, index=np.array(GROUPS, dtype=object)
-    )
-    return [float(advantage[on.bool()][0]) for advantage, on in zip(advantages, mask, strict=True)]
-
-
-def eq4(model: Path, rollouts: list[Rollout]) -> dict[str, torch.Tensor]:
-    """Gradient of Eq. 4 as the paper has it, on a stock float64 model: −(1/ΣT) Σ A log π over all units."""
-    double = plain(model, torch.float64)
-    total, tokens = torch.zeros((), dtype=torch.float64), 0
-    for rollout, reward, group in zip(rollouts, REWARDS, GROUPS, strict=True):
-        peers = [r for r, g in zip(REWARDS, GROUPS, strict=True) if g == group]
-        for values in request_logprobs(double, rollout):
-            total = total + (reward - math.fsum(peers) / len(peers)) * values.sum()
-            tokens += len(values)
-    (-total / tokens).backward()
-    return {name: p.grad for name, p in double.named_parameters()}
-
-
 @pytest.mark.parametrize("how", ["padded", "packed", "packed, two rows each", "packed, dynamic"])
 def test_the_gradient_of_p_grpo_is_that_of_eq_4(worker: Any, trie: Any, paper: Any, how: str) -> None:
     rows = rows_of(trie)
@@ -354,27 +284,6 @@ def test_without_ours_verl_fails_on_a_head_of_its_own(
         response_log_probs(worker, rows_of(trie), **PACKED, use_fused_kernels=True)
 
 
-def test_two_ranks_have_the_gradient_of_one(tmp_path: Path, model: Path, trie: Any, paper: Any) -> None:
-    """Rows of different lengths, and some that verl fills up with; FSDP2 shards a head of its own too."""
-    own, rows = tiny_model(tmp_path / "own", tied=False), rows_of(trie)
-    advantages = advantages_of_verl(rows)
-    filling, _ = construct_minimal_padding_template(rows[0], {}, TAGS.eos_ids[0])
-    evenly = [rows[::2], rows[1::2]], [advantages[::2], advantages[1::2]]  # with prompts of both lengths
-    unevenly = [[rows[0], filling, filling], rows[1:]], [[advantages[0], 0.0, 0.0], advantages[1:]]
-    fused, dynamic = {**PACKED, "use_fused_kernels": True}, BATCHES["packed, dynamic"]
-    tasks = {
-        "padded": Task(model, [], *evenly),
-        "packed, dynamic": Task(model, [], *unevenly, dynamic),
-        "own head": Task(own, [], *evenly, PACKED),
-        "own head, fused, dynamic": Task(own, [FUSED], *unevenly, {**dynamic, **fused}),
-    }
-    torch.save([*tasks.values()], tmp_path / "tasks")
-    run_ranks(rank_gradient.__name__, tmp_path / "tasks", tmp_path / "result")
-    own_paper = eq4(own, [rollout for rollout, _ in trie])
-    for (name, task), got in zip(tasks.items(), torch.load(tmp_path / "result"), strict=True):
-        assert distance(got, paper if task.model == model else own_paper) <= 1e-5, name
-
-
 def test_both_layouts_have_the_same_gradient(worker: Any, model: Path, trie: Any, paper: Any) -> None:
     advantages = advantages_of_verl(rows_of(trie))
     made = stories(model, GROUPS, "rows")
@@ -392,50 +301,6 @@ def test_the_sft_loss_is_the_mean_over_all_trained_tokens(worker: Any, reference
     with torch.no_grad():
         want = -torch.cat([row_log_probs(reference, row) for row in rows]).mean()
     assert got == pytest.approx(want.item(), abs=1e-5)
-
-
-# ---------------------------------------------------------------- rows split over ranks
-
-
-def test_rows_split_over_ranks(
-    tmp_path: Path, model: Path, trie: Any, wanted: Any, paper: Any, reference: Any
-) -> None:
-    """Ulysses: with two key heads each rank of two has one, and each of four shares one with another."""
-    rows = rows_of(trie)
-    advantages, lengths = advantages_of_verl(rows), [len(row["input_ids"]) for row in rows]
-    assert sum(lengths) % 4 and any(length % 2 for length in lengths)  # filled up to a multiple of the ranks
-    halves = [rows[::2], rows[1::2]], [advantages[::2], advantages[1::2]]
-    one_each = {"micro_batch_size_per_gpu": 1}
-    dynamic = {"use_dynamic_bsz": True, "max_token_len_per_gpu": 300}  # on each rank
-    ((plain_rollout, outputs),) = stories(model, GROUPS[:1], "rows")
-    plain_rows = [as_stored(output) for output in outputs]
-
-    def task(ranks: int, ulysses: int, attention: str, *rest: Any, fused: bool = False, **more: Any) -> Any:
-        settings = [f"{ATTENTION}={attention}", *([FUSED] if fused else [])]
-        return rank_split.Task(ranks, ulysses, model, settings, *rest, **more)
-
-    differ = "two, plain rows, verl's own"  # once this is right, verl exchanges heads around SDPA too
-    tasks = {
-        "two": task(2, 2, "trie", [rows], [advantages]),
-        "two, dense mask, one row each": task(2, 2, "sdpa", [rows], [advantages], one_each),
-        "two, plain rows": task(2, 2, "sdpa", [plain_rows]),
-        differ: task(2, 2, "sdpa", [plain_rows], ours=False),
-        "four": task(4, 4, "trie", [rows], [advantages], {"use_fused_kernels": True}, fused=True),
-        "four, dense mask": task(4, 4, "sdpa", [rows], [advantages], dynamic),
-        "two pairs": task(4, 2, "trie", *halves, one_each),
-    }
-    torch.save([*tasks.values()], tmp_path / "tasks")
-    run_module(rank_split.__name__, tmp_path / "tasks", tmp_path / "result")
-    with torch.no_grad():
-        of_requests = request_logprobs(reference, plain_rollout)
-    right = {"two pairs": wanted[::2], "two, plain rows": of_requests}
-    for name, (got, by_name) in zip(tasks, torch.load(tmp_path / "result"), strict=True):
-        if name == differ:
-            assert (torch.cat(got) - torch.cat(of_requests)).abs().max() > 0.1
-        else:
-            torch.testing.assert_close(got, right.get(name, wanted), atol=1e-5, rtol=0, msg=name)
-        if by_name:
-            assert distance(by_name, paper) <= 1e-5, name
 
 
 # ---------------------------------------------------------------- refused

@@ -32,6 +32,10 @@ from tw_plugins.rollout import Rollout, fork_join
 
 Toy = Mapping[str, Path]
 RECIPE = "toy_p_grpo"
+ATTENTION = "actor_rollout_ref.model.override_config.attn_implementation"
+FUSED = "actor_rollout_ref.model.use_fused_kernels=true"
+PACKED = {"use_remove_padding": True}
+DYNAMIC = {"use_dynamic_bsz": True, "max_token_len_per_gpu": 1100}
 
 
 @contextmanager
