@@ -17,8 +17,8 @@ BIN := .venv/$(FRAMEWORK)/bin
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart gpu-smoke seeds fuzz fuzz-servers chaos load harness audit contracts test test-fast side-by-side \
-        format lint types docs bench clean doctor
+.PHONY: help setup quickstart gpu-smoke seeds fuzz fuzz-servers chaos load harness audit contracts test test-fast nightly \
+        side-by-side format lint types docs bench clean doctor
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,14 +37,14 @@ seeds: setup ## the quickstart with each of SEEDS="0 1 2", the table of all, an 
 
 # The core needs no framework: its tests run once, in the first environment; in the other one those run that
 # depend on a package whose version differs (tests/conftest.py).
-once = $(if $(filter $(firstword $(FRAMEWORKS)),$(1)),,-m "adapter or both")
+once = $(if $(filter $(firstword $(FRAMEWORKS)),$(1)),, and (adapter or both))
 
-test: ## everything CI checks, in both environments: lint, types, unit and integration tests, whole runs
+test: ## everything CI checks, in both environments: lint, types, unit and integration tests, the killed quickstarts
 	@start=$$SECONDS; \
 	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done; \
 	$(MAKE) --no-print-directory -j2 lint types; \
 	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory unit-$$framework; done; \
-	$(MAKE) --no-print-directory side-by-side; \
+	$(MAKE) --no-print-directory side-by-side WHICH="not nightly"; \
 	for what in sandbox smollm2; do .venv/$(firstword $(FRAMEWORKS))/bin/python -m tests.support.$$what; done; \
 	echo "make test: lint, types, unit, integration and runs of $(FRAMEWORKS) passed in $$((SECONDS - start)) s"
 
@@ -53,16 +53,21 @@ test-fast: setup ## the unit tests of FRAMEWORK, all of the core among them
 
 unit-%:
 	@echo "== unit tests, $*"
-	@.venv/$*/bin/python -m pytest tests/unit $(call once,$*) -n 2 --dist loadfile --durations=10
+	@.venv/$*/bin/python -m pytest tests/unit -m "not nightly$(call once,$*)" -n 2 --dist loadfile --durations=10
+
+nightly: ## each mode of RL by a whole run on both frameworks, the upstream kits, a lost node: half an hour
+	@start=$$SECONDS; \
+	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done; \
+	$(MAKE) --no-print-directory side-by-side WHICH=nightly; \
+	echo "make nightly: whole runs of $(FRAMEWORKS) passed in $$((SECONDS - start)) s"
 
 # A start of Ray or vLLM leaves a core idle half of its time: two of these run beside one another, whatever their
 # framework, the long ones first and the quickstarts, of two trainings each, far apart. What failed is said again
 # at the end, where the other one's lines do not hide it.
 LANES ?= 2
 BESIDE := $(addprefix beside-,$(filter $(addsuffix @%,$(FRAMEWORKS)),\
-    verl@runs/test_quickstart.py openrlhf@runs/openrlhf/test_rl_loop.py \
-    verl@runs/verl/test_rl_loop.py openrlhf@runs/test_quickstart.py verl@integration \
-    openrlhf@runs/openrlhf/test_upstream_kit.py verl@runs/verl/test_upstream_kit.py openrlhf@integration))
+    $(if $(filter not,$(WHICH)),verl@runs openrlhf@integration verl@integration openrlhf@runs,\
+    verl@runs openrlhf@runs verl@integration)))
 side-by-side:
 	@logs=$$(mktemp -d); trap 'rm -rf "$$logs"' EXIT; \
 	$(MAKE) --no-print-directory -k -j$(LANES) $(BESIDE) LOGS="$$logs" || failed=1; \
@@ -72,7 +77,7 @@ side-by-side:
 $(BESIDE): beside-%:
 	@framework=$(firstword $(subst @, ,$*)); tests=tests/$(lastword $(subst @, ,$*)); log=$$(mktemp "$(LOGS)/XXXXXX"); \
 	echo "== $$tests, $$framework"; \
-	.venv/$$framework/bin/python -m pytest $$tests $(call once,$(firstword $(subst @, ,$*))) -v --durations=10 2>&1 \
+	.venv/$$framework/bin/python -m pytest $$tests -m "$(WHICH)$(call once,$(firstword $(subst @, ,$*)))" -v --durations=10 2>&1 \
 	    | sed -u "s/^/$$framework: /" | tee "$$log" || { mv "$$log" "$$log.failed"; exit 1; }
 
 fuzz: setup ## ROLLOUTS=1000000 trajectories through the whole path, FILES=10000 data files, JOBS=2, SEED=0

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import tests.support.light_processes
 import tests.support.no_terminal
-import tests.support.one_thread
 import tests.support.parsed_once  # noqa: F401 (these three change what follows)
 from tests.support.eval_server import data, model, server
 from tests.support.hostile_grading import pool

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.commands import ROOT
+from tests.support.vital_signs import check_vital_signs
 
 KITS = ROOT / "recipes" / "upstream"
 TIME_LIMIT_S = 900  # thrice what it takes on two idle cores
@@ -57,12 +58,15 @@ def recorded(script: Path, stand_in_for: str, *arguments: str, cwd: Path, **env:
     return (commands / "arguments").read_text().split("\0")[:-1]
 
 
-def run_smoke(script: Path, tmp_path: Path) -> list[dict[str, Any]]:
-    """The metrics of each RL step of a kit's smoke job, run from an empty folder in a clean environment."""
+def run_smoke(script: Path, tmp_path: Path, *settings: str) -> list[dict[str, Any]]:
+    """The metrics of each RL step of a kit's smoke job, run from an empty folder in a clean environment.
+
+    `settings` are of its RL stage.
+    """
     elsewhere, home, out = (tmp_path / name for name in ("elsewhere", "home", "out"))
     elsewhere.mkdir()
     home.mkdir()
-    output = bash(script, str(out), cwd=elsewhere, env=environment(home))
+    output = bash(script, str(out), *settings, cwd=elsewhere, env=environment(home))
     assert output.count('"threadweaver/activation/mean"') == 2  # its own summary
     assert not list(elsewhere.iterdir())  # nothing depends on the working directory
     lines = (out / "rl" / "metrics.jsonl").read_text().splitlines()
@@ -70,13 +74,18 @@ def run_smoke(script: Path, tmp_path: Path) -> list[dict[str, Any]]:
 
 
 def check_steps(steps: list[dict[str, Any]]) -> None:
-    """Two steps; every number finite, some trajectories fork, and the actor agrees with vLLM."""
+    """Two steps; every number finite, some trajectories fork, and the actor agrees with vLLM, unless vLLM had
+    the weights of the step before."""
     assert len(steps) == 2
+    check_vital_signs(steps)
     for step in steps:
         assert all(math.isfinite(value) for value in step.values() if isinstance(value, (int, float)))
         assert step["threadweaver/activation/mean"] > 0
         assert step["threadweaver/threads_per_block/mean"] > 0
-        assert step["training/rollout_probs_diff_max"] < 1e-4
+        stale = step["threadweaver/staleness/max"]
+        assert stale <= 1
+        assert stale or step["training/rollout_probs_diff_max"] < 1e-4
+    assert steps[0]["threadweaver/staleness/max"] == 0
 
 
 def check_scripts(kit: Path) -> None:

@@ -15,14 +15,14 @@ from pathlib import Path
 import httpx
 
 from tests.support.forking_model import QUESTIONS
+from tests.support.light_processes import LIGHT
 from tests.support.root import ROOT
 
 __all__ = ["KEY", "MODES", "RealServer", "real_server"]
 
 MODES = ("parallel", "autoregressive")
 KEY = "sk-42"
-CPU = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-ENGINE = {"max_model_len": 512, "dtype": "float32", "enforce_eager": True, "kv_cache_memory_bytes": 1 << 28}
+ENGINE = {"max_model_len": 512, "dtype": "float32", "enforce_eager": True}
 
 SERVER = """
 import asyncio, json
@@ -84,7 +84,13 @@ def real_server(model: Path, *options: str) -> Iterator[RealServer]:
         process = subprocess.Popen(
             [sys.executable, "-c", SERVER, *command, *arguments, *options],
             cwd=ROOT,
-            env={**os.environ, **CPU, "PYTHONPATH": str(ROOT), "THREADWEAVER_API_KEY": KEY},
+            env={
+                **os.environ,
+                **LIGHT,
+                "HF_HUB_OFFLINE": "1",
+                "PYTHONPATH": str(ROOT),
+                "THREADWEAVER_API_KEY": KEY,
+            },
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

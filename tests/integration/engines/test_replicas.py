@@ -37,6 +37,7 @@ def ray_folder() -> Iterator[str]:
         yield folder
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_a_node_that_is_lost_half_way_changes_nothing(tmp_path: Path, ray_folder: str) -> None:
     """Greedy records are those of one engine in this process, byte for byte; no process is left."""

@@ -43,8 +43,6 @@ def test_real_vllm(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Ids, log-probs, limits and errors of the real engine; log-probs against the model itself."""
-    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     for name in ("VLLM_LOGGING_LEVEL", "TORCH_CPP_LOG_LEVEL"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -84,11 +82,7 @@ def test_real_vllm(
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-def test_two_engines_count_their_own_cache_hits_and_are_timed_without_any(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def test_two_engines_count_their_own_cache_hits_and_are_timed_without_any(tiny_model: Path) -> None:
     options = {"max_model_len": 128, "dtype": "float32", "enforce_eager": True, "block_size": 32}
     options |= {"temperature": 0.0}
     prompt = [*range(3, 73)]  # two blocks and six tokens
@@ -120,10 +114,8 @@ def test_two_engines_count_their_own_cache_hits_and_are_timed_without_any(
 
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-def test_requests_wait_for_room_in_the_kv_cache(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_wait_for_room_in_the_kv_cache(tiny_model: Path) -> None:
     """Nine blocks for sixteen contexts of up to four: the same ids as one at a time."""
-    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     blocks = {"block_size": 32, "num_gpu_blocks_override": 9, "enable_prefix_caching": False}
     options = {"max_model_len": 128, "temperature": 0.0, "dtype": "float32", "enforce_eager": True}
 

@@ -1,4 +1,5 @@
-"""The smoke job of the examples for OpenRLHF's repository, from an empty folder and a clean environment."""
+"""The smoke job of the examples for OpenRLHF's repository, from an empty folder and a clean environment, and
+asynchronous, which no other run is."""
 
 from __future__ import annotations
 
@@ -8,10 +9,17 @@ import pytest
 
 from tests.support.kits import check_steps, copy_kit, run_smoke
 
+ASYNCHRONOUS_PADDED = [
+    "--train.async_enable",
+    "--train.dynamic_batch_enable",
+    "--train.max_tokens_per_gpu", "900",
+]  # fmt: skip
 
+
+@pytest.mark.nightly
 @pytest.mark.timeout(1200)
 def test_the_smoke_job(tmp_path: Path) -> None:
     kit = copy_kit("openrlhf/examples", tmp_path / "upstream")
-    steps = run_smoke(kit / "scripts" / "train_threadweaver_smoke.sh", tmp_path)
+    steps = run_smoke(kit / "scripts" / "train_threadweaver_smoke.sh", tmp_path, *ASYNCHRONOUS_PADDED)
     check_steps(steps)
     assert all(step["rollout/num_samples"] == 16 for step in steps)

@@ -1,4 +1,4 @@
-"""The smoke job of the folder for verl-recipe, from an empty folder."""
+"""The smoke job of the folder for verl-recipe, from an empty folder, in a mode that no other run has."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ import pytest
 
 from tests.support.kits import check_steps, copy_kit, run_smoke
 
+COLOCATE_ASYNC_PACKED = [
+    "trainer.v1.trainer_mode=threadweaver_colocate_async",
+    "actor_rollout_ref.model.use_remove_padding=true",
+    "reward.custom_reward_function.reward_kwargs.acceleration=critical_path",
+]
 
+
+@pytest.mark.nightly
 @pytest.mark.timeout(1200)
 def test_the_smoke_job(tmp_path: Path) -> None:
     kit = copy_kit("verl-recipe/threadweaver", tmp_path / "kit")
-    steps = run_smoke(kit / "run_smoke.sh", tmp_path)
+    steps = run_smoke(kit / "run_smoke.sh", tmp_path, *COLOCATE_ASYNC_PACKED)
     check_steps(steps)
     assert all(step["threadweaver/trajectories"] == 16 for step in steps)

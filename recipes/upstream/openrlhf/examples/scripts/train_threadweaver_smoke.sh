@@ -3,12 +3,13 @@
 # DeepSpeed and vLLM, nothing downloaded.
 #
 #   pip install "tw-plugins[openrlhf,cpu]"    # vLLM's CPU build; DeepSpeed needs g++
-#   bash examples/scripts/train_threadweaver_smoke.sh [folder]
+#   bash examples/scripts/train_threadweaver_smoke.sh [folder [flags of the RL stage]]
 
 set -euo pipefail
 
 SCRIPT_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 FOLDER="${1:-$(mktemp -d)}"
+shift $(($# > 0))
 
 export DS_ACCELERATOR=cpu  # without it OpenRLHF looks for a GPU
 export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false RAY_USAGE_STATS_ENABLED=0
@@ -52,7 +53,7 @@ MODEL_PATH="${FOLDER}/toy/model" DATASET_PATH="${FOLDER}/toy/sft.parquet" SAVE_P
    bash "${SCRIPT_DIR}/train_threadweaver_sft.sh" "${CPU_ARGS[@]}" "${SFT_ARGS[@]}"
 
 MODEL_PATH="${FOLDER}/sft" DATASET_PATH="${FOLDER}/toy/rl.parquet" SAVE_PATH="${FOLDER}/rl" SHARED=0 \
-   bash "${SCRIPT_DIR}/train_threadweaver_p_grpo.sh" "${CPU_ARGS[@]}" "${RL_ARGS[@]}"
+   bash "${SCRIPT_DIR}/train_threadweaver_p_grpo.sh" "${CPU_ARGS[@]}" "${RL_ARGS[@]}" "$@"
 
 echo "share of trajectories that fork, step by step:"
 grep -o '"threadweaver/activation/mean": *[0-9.]*' "${FOLDER}/rl/metrics.jsonl"
