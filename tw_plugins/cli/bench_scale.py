@@ -161,7 +161,7 @@ def engines(model: str, replicas: Sequence[int], per_replica: int, repeats: int,
     quiet_vllm()
     args: dict[str, Any] = prepare_prompt(model, "?", EvalSettings())[-1]
     with output.console.working("vLLM starts") as status:
-        times, held = measure_engines(model, args, replicas, per_replica, repeats, status.update)
+        held = measure_engines(model, args, replicas, per_replica, repeats, status.update)
     shown = Figures(
         "engines", "trajectories", "real", "simulated", "simulated over real", "cache hits: real", "simulated"
     )
@@ -175,4 +175,5 @@ def engines(model: str, replicas: Sequence[int], per_replica: int, repeats: int,
             f"{each.real_hits:.0%}",
             f"{each.simulated_hits:.0%}",
         )
-    output.show("engines", shown, f"{model}; fitted: {times}\n{HELD}", [times, *held], Machine.here())
+    fitted = "\n".join(f"fitted to {each.replicas} at work: {each.times}" for each in held)
+    output.show("engines", shown, f"{model}\n{fitted}\n{HELD}", held, Machine.here())

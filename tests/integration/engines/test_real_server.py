@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.ranks import free_port
 from tests.support.stage1_server import traces
+from tests.support.vllm_server import vllm_server
 from tw_plugins.cli.app import app
 from tw_plugins.data.stage1.runs import finished
 from tw_plugins.engines import OpenAICompatibleEngine
@@ -60,35 +56,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(model: Path) -> Iterator[str]:
-    """vLLM's server, up and answering."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "TORCH_COMPILE_DISABLE": "1"}
-    command = [
-        str(Path(sys.executable).with_name("vllm")), "serve", str(model), "--served-model-name", "tiny",
-        "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--enforce-eager",
-        "--block-size", "32",
-    ]  # fmt: skip
-    with (model / "log.txt").open("wb") as log:
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + 300
-        while not _is_up(port):
-            log_end = (model / "log.txt").read_text(errors="replace")[-2000:]
-            assert process.poll() is None and time.monotonic() < deadline, log_end
-            time.sleep(1)
+    port = free_port()
+    with vllm_server(model, port, "tiny"):
         yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def _is_up(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_rubbish_is_rejected_with_its_reason(url: str, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_real_and_simulated_decode_the_same(monkeypatch: pytest.MonkeyPatch) -> 
 
     async def measured() -> tuple[Any, Any]:
         engines: Any = [Sampler(), Sampler()]
-        return await engine._fitted(engines[0], 1), await engine._real(engines, 6, 1)
+        return await engine._fitted(engines, 1), await engine._real(engines, 6, 1)
 
     held = engine._held(*asyncio.run(measured()))
     assert (held.replicas, held.trajectories, held.real_hits) == (2, 6, pytest.approx(0.5, abs=0.01))

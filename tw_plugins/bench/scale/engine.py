@@ -40,12 +40,14 @@ class HeldFigures:
     """The same trajectories on real engines and simulated.
 
     Attributes:
+        times: fitted to an engine while the others do the same.
         real: seconds (see `_Clock`), over the repeats; ``simulated``: seconds.
         real_hits, simulated_hits: share of the prompt tokens that the prefix caches held.
     """
 
     replicas: int
     trajectories: int
+    times: ServiceTimes
     real: Spread
     simulated: float
     real_hits: float
@@ -64,8 +66,11 @@ def measure_engines(
     trajectories: int,
     repeats: int,
     progress: Callable[[str], None],
-) -> tuple[ServiceTimes, list[HeldFigures]]:
-    """Fit the service times to one engine, to the least seconds of each run, then decode on each number.
+) -> list[HeldFigures]:
+    """Of each number of engines fit the service times, to the least seconds of each run, then decode on them.
+
+    They are fitted with all of that number at work: two on one machine may share a core's parts, its caches
+    and its memory's bandwidth, and each takes longer than one alone.
 
     Args:
         model: a folder; what it samples does not matter, only how long it takes.
@@ -79,36 +84,38 @@ def measure_engines(
     """
     os.environ.update({name: os.environ.get(name, value) for name, value in ON_CPU.items()})
 
-    async def run(engines: Sequence[VLLMEngine]) -> tuple[ServiceTimes, list[_Real]]:
-        progress("one engine by batch, prompt and length")
-        times = await _fitted(engines[0], repeats)
-        real = []
+    async def run(engines: Sequence[VLLMEngine]) -> list[tuple[ServiceTimes, _Real]]:
+        found = []
         for count in replicas:
-            progress(f"{count} engines" if count > 1 else "one engine")
-            real.append(await _real(engines[:count], trajectories * count, repeats))
-        return times, real
+            named = f"{count} engines" if count > 1 else "one engine"
+            progress(f"{named} by batch, prompt and length")
+            times = await _fitted(engines[:count], repeats)
+            progress(named)
+            found.append((times, await _real(engines[:count], trajectories * count, repeats)))
+        return found
 
     with ExitStack() as stack:
         counting = {"disable_log_stats": False, "enable_prefix_caching": True, **engine_args}
         engines = [stack.enter_context(VLLMEngine(model, **counting)) for _ in range(max(replicas))]
-        times, found = asyncio.run(run(engines))
-    return times, [_held(times, each) for each in found]
+        found = asyncio.run(run(engines))
+    return [_held(*each) for each in found]
 
 
-async def _fitted(engine: VLLMEngine, repeats: int) -> ServiceTimes:
+async def _fitted(engines: Sequence[VLLMEngine], repeats: int) -> ServiceTimes:
     cases = list(product(SEQUENCES, PROMPTS, TOKENS))
-    await _measured(engine, *cases[-1])  # warm-up
-    turns = [[await _measured(engine, *case) for case in cases] for _ in range(repeats)]
+    await _measured(engines, *cases[-1])  # warm-up
+    turns = [[await _measured(engines, *case) for case in cases] for _ in range(repeats)]
     least = [min(runs, key=lambda run: run.seconds) for runs in zip(*turns, strict=True)]
     if not all(run.seconds > 0 for run in least):
         raise BenchError("the engines' CPU time cannot be read: /proc/PID/task/*/schedstat needs Linux")
-    return fit(least, engine.kv_tokens, engine.block_size)
+    return fit(least, engines[0].kv_tokens, engines[0].block_size)
 
 
-async def _measured(engine: VLLMEngine, sequences: int, prompt: int, tokens: int) -> Measured:
-    prompts = [_letters(prompt) for _ in range(sequences)]
+async def _measured(engines: Sequence[VLLMEngine], sequences: int, prompt: int, tokens: int) -> Measured:
+    """The same on each engine, at once."""
+    asked = [(engine, _letters(prompt)) for engine in engines for _ in range(sequences)]
     clock = _Clock()
-    await asyncio.gather(*(_sampled(engine, ids, tokens, "fit") for ids in prompts))
+    await asyncio.gather(*(_sampled(engine, ids, tokens, "fit") for engine, ids in asked))
     return Measured(sequences, prompt, tokens, clock.seconds())
 
 
@@ -172,6 +179,7 @@ def _held(times: ServiceTimes, real: _Real) -> HeldFigures:
     return HeldFigures(
         replicas=real.replicas,
         trajectories=real.trajectories,
+        times=times,
         real=Spread.of(real.seconds),
         simulated=simulated.seconds,
         real_hits=real.hits,
