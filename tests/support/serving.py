@@ -75,7 +75,7 @@ class Talker:
     def __post_init__(self) -> None:
         self.may_go.set()
 
-    def is_up(self) -> bool:
+    async def is_up(self) -> bool:
         return self.alive
 
     def with_sampling(self, sampling: Sampling) -> Self:

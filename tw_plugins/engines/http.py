@@ -37,6 +37,8 @@ __all__ = ["JSONServer"]
 
 LONGEST_CONNECT_S = 30.0
 LARGEST = 1 << 28  # bytes of an answer, unpacked
+PROBE_S = 5.0
+GATEWAYS_WORDS = (502, 503, 504)  # for: there is nothing behind me that answers
 
 
 class JSONServer:
@@ -116,6 +118,16 @@ class JSONServer:
                 pause = self._pause(error, attempt)
             await asyncio.sleep(pause)
             attempt += 1
+
+    async def is_there(self) -> bool:
+        """Whether anything answers at the address, and not a gateway for something that is gone."""
+        import httpx
+
+        try:
+            answer = await self._client.get(self._url, timeout=PROBE_S)
+        except httpx.TransportError:
+            return False
+        return answer.status_code not in GATEWAYS_WORDS
 
     def _pause(self, error: ServerError, attempt: int) -> float:
         """Seconds until the next attempt.

@@ -112,7 +112,7 @@ class VLLMEngine:
         view._seed, view._seed_by_name = sampling.seed if sampling.temperature else None, False
         return view
 
-    def is_up(self) -> bool:
+    async def is_up(self) -> bool:
         """Whether vLLM's own processes live."""
         return not self._llm.errored
 

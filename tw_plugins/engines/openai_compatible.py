@@ -172,9 +172,9 @@ class OpenAICompatibleEngine:
         view._seed = sampling.seed if sampling.temperature else None
         return view
 
-    def is_up(self) -> bool:
-        """As far as anybody knows who has not asked."""
-        return True
+    async def is_up(self) -> bool:
+        """Whether the server is there; nothing is decoded for it."""
+        return await self._server.is_there()
 
     async def _post(self, body: dict[str, Any], request_id: str) -> Any:
         try:

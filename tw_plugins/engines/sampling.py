@@ -30,8 +30,8 @@ class Sampling:
 class Sampler(Engine, Protocol):
     """An engine whose sampling may change from request to request."""
 
-    def is_up(self) -> bool:
-        """False where no request can be answered for now, as far as is known."""
+    async def is_up(self) -> bool:
+        """False where no request can be answered for now; soon, since somebody waits for it."""
         ...
 
     def with_sampling(self, sampling: Sampling) -> Self:

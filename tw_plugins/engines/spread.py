@@ -146,10 +146,12 @@ class Spread:
             view._engine_of(place)
         return view
 
-    def is_up(self) -> bool:
-        """Whether one of them is in use, or it is time to try one again."""
+    async def is_up(self) -> bool:
+        """Whether one of those that are in use, or that it is time to try again, is up."""
         now = asyncio.get_running_loop().time()
-        return any(place.back_at is None or place.back_at <= now for place in self._places)
+        asked = [one for one in self._places if one.back_at is None or one.back_at <= now]
+        engines = map(self._engine_of, asked)
+        return any(await asyncio.gather(*(each.is_up() for each in engines if isinstance(each, Sampler))))
 
     def said(self) -> str | None:
         """What was lost and done again, in a line; None where nothing was."""

@@ -60,7 +60,7 @@ def make_app(served: Served) -> FastAPI:
 
     @app.get("/health")
     async def health() -> Response:
-        return Response(status_code=200 if served.engine.is_up() else 503)
+        return Response(status_code=200 if await served.engine.is_up() else 503)
 
     @app.get("/metrics")
     async def figures() -> Response:

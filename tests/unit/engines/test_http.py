@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.fakes import control_tokens
@@ -38,6 +39,18 @@ def ask(url: str, prompt: list[int] | None = None, max_tokens: int = 9, **option
             )
 
     return asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("status", "there"), [(200, True), (401, True), (405, True), (500, True), (502, False), (503, False)]
+)
+async def test_a_gateway_before_nothing_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, status: int, there: bool
+) -> None:
+    answer = httpx.MockTransport(lambda request: httpx.Response(status))
+    async with OpenAICompatibleEngine("http://gateway/v1", "m") as engine:
+        monkeypatch.setattr(engine._server, "_client", httpx.AsyncClient(transport=answer))
+        assert await engine.is_up() is there
 
 
 def test_request_and_answer(server: Server) -> None:

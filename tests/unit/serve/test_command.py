@@ -135,6 +135,15 @@ def test_no_server_is_left() -> None:
         assert up.chat("42").status_code == 200
 
 
+def test_one_server_that_is_gone() -> None:
+    with upstream() as one, in_front_of(one) as up:
+        assert httpx.get(up.url + "/health").status_code == 200
+        one.shutdown()
+        one.server_close()
+        assert httpx.get(up.url + "/health").status_code == 503
+        assert up.chat("42").status_code == 503
+
+
 async def test_what_a_stream_can_break_with() -> None:
     async def pieces(answer: tuple[int, Any], kind: str = "text/event-stream") -> list[Piece]:
         with upstream() as one:
