@@ -1,4 +1,4 @@
-"""Draws docs/growth.svg, how an update's cost grows with its length, from the table's figures in docs/growth/.
+"""Draws docs/growth.svg, how the cost of an update grows with its length, from figures in docs/growth/.
 
 python -m pip install matplotlib
 python scripts/growth.py

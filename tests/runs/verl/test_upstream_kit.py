@@ -11,6 +11,7 @@ from tests.support.kits import check_steps, copy_kit, run_smoke
 COLOCATE_ASYNC_SPLIT_ROWS = [
     "trainer.v1.trainer_mode=threadweaver_colocate_async",
     "trainer.n_gpus_per_node=2",
+    "ray_kwargs.ray_init.num_gpus=2",
     "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2",
     "actor_rollout_ref.model.use_remove_padding=true",
     "reward.custom_reward_function.reward_kwargs.acceleration=critical_path",
