@@ -39,7 +39,7 @@ seeds: setup ## the quickstart with each of SEEDS="0 1 2", the table of all, an 
 # depend on a package whose version differs (tests/conftest.py).
 once = $(if $(filter $(firstword $(FRAMEWORKS)),$(1)),, and (adapter or both))
 
-test: ## everything CI checks, in both environments: lint, types, unit and integration tests, the killed quickstarts
+test: ## everything CI checks, in both environments: lint, types, unit and integration tests, whole runs of each framework
 	@start=$$SECONDS; \
 	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done; \
 	$(MAKE) --no-print-directory -j2 lint types; \
@@ -61,9 +61,8 @@ nightly: ## each mode of RL by a whole run on both frameworks, the upstream kits
 	$(MAKE) --no-print-directory side-by-side WHICH=nightly; \
 	echo "make nightly: whole runs of $(FRAMEWORKS) passed in $$((SECONDS - start)) s"
 
-# A start of Ray or vLLM leaves a core idle half of its time: two of these run beside one another, whatever their
-# framework, the long ones first and the quickstarts, of two trainings each, far apart. What failed is said again
-# at the end, where the other one's lines do not hide it.
+# A start of Ray or vLLM is one process after another that imports: two of these run beside one another, whatever
+# their framework, the long ones first. What failed is said again at the end, where the other one's lines do not hide it.
 LANES ?= 2
 BESIDE := $(addprefix beside-,$(filter $(addsuffix @%,$(FRAMEWORKS)),\
     $(if $(filter not,$(WHICH)),verl@runs openrlhf@integration verl@integration openrlhf@runs,\
