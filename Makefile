@@ -35,13 +35,15 @@ gpu-smoke: setup ## five minutes on a machine with GPUs: what works there, and o
 seeds: setup ## the quickstart with each of SEEDS="0 1 2", the table of all, an error where one does not learn
 	@$(BIN)/python -m recipes.quickstart.seeds --framework $(FRAMEWORK) --seeds "$(SEEDS)" $(if $(RECORD),--record $(RECORD))
 
+environments = for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done
+
 # The core needs no framework: its tests run once, in the first environment; in the other one those run that
 # depend on a package whose version differs (tests/conftest.py).
 once = $(if $(filter $(firstword $(FRAMEWORKS)),$(1)),, and (adapter or both))
 
 test: ## everything CI checks, in both environments: lint, types, unit and integration tests, whole runs of each framework
 	@start=$$SECONDS; \
-	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done; \
+	$(environments); \
 	$(MAKE) --no-print-directory -j2 lint types; \
 	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory unit-$$framework; done; \
 	$(MAKE) --no-print-directory side-by-side WHICH="not nightly"; \
@@ -57,7 +59,7 @@ unit-%:
 
 nightly: ## each mode of RL by a whole run on both frameworks, the upstream kits, a lost node: half an hour
 	@start=$$SECONDS; \
-	for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done; \
+	$(environments); \
 	$(MAKE) --no-print-directory side-by-side WHICH=nightly; \
 	echo "make nightly: whole runs of $(FRAMEWORKS) passed in $$((SECONDS - start)) s"
 
@@ -105,7 +107,7 @@ contracts: setup
 	@$(BIN)/python -m tests.contract_matrix $(FRAMEWORK) --ref $(REF)
 else
 contracts: ## the contract tests with each known version of both frameworks (network), or of FRAMEWORK in REF=checkout
-	@for framework in $(FRAMEWORKS); do $(MAKE) --no-print-directory setup FRAMEWORK=$$framework; done
+	@$(environments)
 	@for framework in $(FRAMEWORKS); do .venv/$$framework/bin/python -m tests.contract_matrix $$framework; done
 endif
 

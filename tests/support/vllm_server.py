@@ -13,8 +13,6 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.light_processes import LIGHT
-
 __all__ = ["answers", "vllm_server"]
 
 START_S = 300
@@ -28,7 +26,7 @@ def vllm_server(model: Path, port: int, name: str) -> Iterator[subprocess.Popen[
         "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--enforce-eager",
         "--block-size", "32",
     ]  # fmt: skip
-    env = {**os.environ, **LIGHT, "HF_HUB_OFFLINE": "1", "TORCH_COMPILE_DISABLE": "1"}
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "TORCH_COMPILE_DISABLE": "1"}
     log = model / "vllm.txt"
     with log.open("wb") as file:
         process = subprocess.Popen(

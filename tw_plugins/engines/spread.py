@@ -131,8 +131,7 @@ class Spread:
     def _engine_of(self, place: _Place) -> Engine:
         if self._sampling is None:
             return place.engine
-        assert isinstance(place.engine, Sampler), "with_sampling is for engines that have it"
-        return place.engine.with_sampling(self._sampling)
+        return _sampler_of(place).with_sampling(self._sampling)
 
     def with_sampling(self, sampling: Sampling) -> Self:
         """The same engines, each sampling so; see `tw_plugins.engines.sampling`.
@@ -150,8 +149,7 @@ class Spread:
         """Whether one of those that are in use, or that it is time to try again, is up."""
         now = asyncio.get_running_loop().time()
         asked = [one for one in self._places if one.back_at is None or one.back_at <= now]
-        engines = map(self._engine_of, asked)
-        return any(await asyncio.gather(*(each.is_up() for each in engines if isinstance(each, Sampler))))
+        return any(await asyncio.gather(*(_sampler_of(one).is_up() for one in asked)))
 
     def said(self) -> str | None:
         """What was lost and done again, in a line; None where nothing was."""
@@ -209,3 +207,8 @@ class Spread:
             return
         wait = float("inf") if gone.for_good else self._pause_s
         place.back_at = asyncio.get_running_loop().time() + wait
+
+
+def _sampler_of(place: _Place) -> Sampler:
+    assert isinstance(place.engine, Sampler), "this is for engines that have with_sampling and is_up"
+    return place.engine
