@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from openrlhf_ext.settings import Common
+from tw_plugins.adapter.logprobs import token_log_probs
 from tw_plugins.errors import UserError
-from tw_plugins.logprobs import token_log_probs
 
 logger = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ class Sizes:
     p_parallel: float = 0.9
 
 
-FULL = Sizes(sft_rows=512, rl_prompts=48, eval_per_kind=50)
+FULL = Sizes(sft_rows=384, rl_prompts=40, eval_per_kind=50)
 SMOKE = Sizes(sft_rows=4, rl_prompts=2, eval_per_kind=2)
 
 

@@ -1,15 +1,14 @@
 """Problems in plain English whose parts are independent, or are not: things that people hand on.
 
 Everybody always hands things to one and the same person, which the problem says. Some things start with
-somebody and are handed on a few times; asked is who has each of them in the end. Two kinds of problem differ
-in one clause:
+somebody and are handed on a few times; asked is who has each of them in the end. Two kinds of problem:
 
 * decomposable: each thing starts with a person of its own, so each can be a thread;
 * chain: each but the first starts with whoever ends up with the one before. There is nothing to fork.
 
 All that a solution needs stands in the problem: a small pretrained model looks up and copies well, and knows
 little (the days of the week it miscounts every other time, sums of two-digit numbers two times in ten). The
-people stand in one ring, so no hand-over returns early and an end is one of eight people; three or four of
+people stand in one ring, so no hand-over returns early and an end is one of eight people; four or five of
 them can't be guessed.
 """
 
@@ -39,7 +38,7 @@ THINGS = (
 )  # fmt: skip
 """One token each for SmolLM2, as are the names."""
 PEOPLE = 9
-SHAPES: tuple[Shape, ...] = ((4, 4), (4, 3), (3, 4))
+SHAPES: tuple[Shape, ...] = ((4, 5), (4, 6), (5, 5))
 TEST_SHARE = 10  # one problem in so many is held out
 
 

@@ -6,38 +6,32 @@ import random
 from collections.abc import Sequence
 from itertools import pairwise
 
-from recipes.smollm2.handovers import Problem, Thing
+from recipes.smollm2.handovers import Kind, Problem, Thing
 
 __all__ = ["question", "solution"]
 
-NUMBERS = ("zero", "one", "two", "three", "four")
-ORDINALS = ("First", "Second", "Third", "Fourth")
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six")
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 INTROS = (
     "Among friends, {count} things go round.",
-    "Some friends pass {count} things around.",
-    "In a game, {count} things go from hand to hand.",
-    "There are {count} things that people hand on.",
+    "Friends pass {count} things around.",
+    "In a game, {count} things change hands.",
 )
-HAND_OVER = "{giver} hands it to {taker}."
-RULES = (
-    "{giver} always hands things to {taker}.",
-    "{giver} hands everything to {taker}.",
-    "{giver} gives things to {taker}.",
-    "{giver} passes things to {taker}.",
-)
-STARTS = ("The {thing} starts with {holder}.", "At first, the {thing} is with {holder}.")
-CHAINED = ("whoever ends up with the {before}", "whoever has the {before} in the end")
+RULES = ("{} always hands things to {}", "{} gives everything to {}", "{} passes things to {}")
+STARTS = ("The {} starts with {}", "At first the {} is with {}")
+CHAINED = ("whoever ends up with the {}", "whoever has the {} in the end")
 """In the place of a holder."""
-TIMES = (
-    "Each thing is handed on {times} times.",
-    "Each of them changes hands {times} times.",
-    "All of them are handed on {times} times.",
-)
-QUESTIONS = (
-    "Who has each thing in the end?",
-    "Where does each thing end up?",
-    "With whom does each of them end?",
-)
+TIMES: dict[Kind, tuple[str, ...]] = {
+    "decomposable": (
+        "All are handed on {times} times, at the same time.",
+        "At once, each of them changes hands {times} times.",
+    ),
+    "chain": (
+        "All are handed on {times} times, one after the other.",
+        "In turn, each of them changes hands {times} times.",
+    ),
+}
+QUESTIONS = ("Who has each thing in the end?", "Where does each thing end up?")
 
 
 def question(problem: Problem) -> str:
@@ -46,14 +40,27 @@ def question(problem: Problem) -> str:
     rule, start, chained = rng.choice(RULES), rng.choice(STARTS), rng.choice(CHAINED)
     hands = list(zip(problem.ring, problem.ring[1:] + problem.ring[:1], strict=True))
     rng.shuffle(hands)
-    told = [rng.choice(INTROS).format(count=NUMBERS[len(problem.things)])]
-    told += [rule.format(giver=giver, taker=taker) for giver, taker in hands]
-    before = ""
-    for thing in problem.things:
-        told.append(start.format(thing=thing.name, holder=thing.start or chained.format(before=before)))
-        before = thing.name
-    told += [rng.choice(TIMES).format(times=NUMBERS[problem.times]), rng.choice(QUESTIONS)]
+    names = [thing.name for thing in problem.things]
+    holders = [
+        thing.start or chained.format(before)
+        for thing, before in zip(problem.things, ["", *names], strict=False)
+    ]
+    count, times = NUMBERS[len(names)], NUMBERS[problem.times]
+    told = [
+        rng.choice(INTROS).format(count=count),
+        _sentence(rule.format(*hands[0]), [f"{giver} to {taker}" for giver, taker in hands[1:]]),
+        _sentence(
+            start.format(names[0], holders[0]),
+            [f"the {name} with {holder}" for name, holder in zip(names[1:], holders[1:], strict=True)],
+        ),
+        rng.choice(TIMES[problem.kind]).format(times=times),
+        rng.choice(QUESTIONS),
+    ]
     return " ".join(told)
+
+
+def _sentence(first: str, others: list[str]) -> str:
+    return ", ".join([first, *others]) + "."
 
 
 def solution(problem: Problem, parallel: bool) -> str:
@@ -72,25 +79,20 @@ def solution(problem: Problem, parallel: bool) -> str:
 
 
 def _lines(problem: Problem) -> list[str]:
-    """``The key starts with Ben. First Ben hands it to Amy. … The key ends with Carl.``
+    """``key: first Ben to Amy, second Amy to Carl, third Carl to Tom.``
 
-    The ordinals make when to stop a matter of one look at the question instead of counting.
+    The ordinals make when to stop a matter of one look at the question instead of counting. A hand-over is
+    told as the question tells it: what followed the same words before is what a pretrained model copies best.
     """
     lines = []
-    before = ""
     for thing, holders in zip(problem.things, problem.holders, strict=True):
-        first = holders[0] if thing.start is not None else f"whoever has the {before}, {holders[0]}"
         steps = zip(ORDINALS, pairwise(holders), strict=False)
-        handed = (
-            f"{ordinal} {HAND_OVER.format(giver=giver, taker=taker)}" for ordinal, (giver, taker) in steps
-        )
-        start, end = f"The {thing.name} starts with {first}.", f"The {thing.name} ends with {holders[-1]}."
-        lines.append(" ".join([start, *handed, end]))
-        before = thing.name
+        handed = (f"{ordinal} {giver} to {taker}" for ordinal, (giver, taker) in steps)
+        lines.append(f"{thing.name}: {', '.join(handed)}.")
     return lines
 
 
 def _block(things: Sequence[Thing], lines: Sequence[str]) -> str:
-    outlines = "".join(f"<Outline>{i}: the {thing.name}</Outline>\n" for i, thing in enumerate(things, 1))
+    outlines = "".join(f"<Outline>{i}: {thing.name}</Outline>\n" for i, thing in enumerate(things, 1))
     threads = "".join(f"<Thread>\n{i}: {line}\n</Thread>" for i, line in enumerate(lines, 1))
     return f"<Parallel>\n<Outlines>\n{outlines}</Outlines>\n{threads}\n</Parallel>\n"

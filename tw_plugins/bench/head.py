@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tw_plugins.adapter.logprobs import token_log_probs
 from tw_plugins.bench.memory import RETURN_AT_ONCE, peak_of_process, peak_on_cuda
 from tw_plugins.bench.timing import Timing, compare
-from tw_plugins.logprobs import token_log_probs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,16 @@ from tw_plugins.engines.choice import quiet_vllm
 from tw_plugins.evaluation.provenance import Machine
 from tw_plugins.planning import config_of
 from tw_plugins.planning.duration import ASSUMED_OF_ENGINES, engine_alone
-from tw_plugins.simulation import MEASURED, WORKLOADS, ClientCosts, Cluster, StepFigures, Workload, simulate
-from tw_plugins.simulation.step import Placement
+from tw_plugins.planning.simulation import (
+    MEASURED,
+    WORKLOADS,
+    ClientCosts,
+    Cluster,
+    StepFigures,
+    Workload,
+    simulate,
+)
+from tw_plugins.planning.simulation.step import Placement
 
 __all__ = ["client", "engines", "placement_named", "scale", "workload_named"]
 

@@ -19,7 +19,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tw_plugins.logprobs import token_log_probs
+from tw_plugins.adapter.logprobs import token_log_probs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import Any
 from tw_plugins.planning.hardware import Cluster, cluster_for
 from tw_plugins.planning.job import Rollout, Training
 from tw_plugins.planning.memory import kv_tokens
+from tw_plugins.planning.simulation import ServiceTimes
 from tw_plugins.planning.sizes import ModelSize
-from tw_plugins.simulation import ServiceTimes
 
 __all__ = ["ASSUMED", "ASSUMED_OF_ENGINES", "Estimate", "engine_alone", "estimate", "service_times"]
 

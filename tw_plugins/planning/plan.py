@@ -11,9 +11,9 @@ from tw_plugins.planning.duration import Estimate, estimate
 from tw_plugins.planning.hardware import GIB, Cluster
 from tw_plugins.planning.job import Job, Rollout
 from tw_plugins.planning.memory import ASLEEP, Moment, kv_tokens, rollout_moment, training_moments
+from tw_plugins.planning.simulation import MEASURED, WORKLOADS
+from tw_plugins.planning.simulation.client import needed
 from tw_plugins.planning.sizes import ModelSize
-from tw_plugins.simulation import MEASURED, WORKLOADS
-from tw_plugins.simulation.client import needed
 
 __all__ = ["FORKED", "Plan", "RolloutPlan", "plan"]
 
@@ -47,7 +47,7 @@ class RolloutPlan:
 
     @property
     def workers(self) -> int | None:
-        """Agent-loop workers without which the engines would wait for them (`tw_plugins.simulation`)."""
+        """Agent-loop workers without which the engines would wait for them (`simulation/`)."""
         if self.estimate is None:
             return None
         busy = MEASURED.of_workers(self.trajectories, self.requests)

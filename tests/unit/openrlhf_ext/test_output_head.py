@@ -70,7 +70,7 @@ def test_no_logits_of_a_whole_row_are_made(model: Path, monkeypatch: pytest.Monk
         return linear(hidden, weight, bias)
 
     monkeypatch.setattr("torch.nn.functional.linear", counted)
-    monkeypatch.setattr("tw_plugins.logprobs.linear", counted)
+    monkeypatch.setattr("tw_plugins.adapter.logprobs.linear", counted)
     policy(SEQUENCES, MASK[:, 1:], attention_mask=MASK).sum().backward()
     assert sizes == [4, 4, 4] * 2  # forward and backward
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from openrlhf.trainer.ppo_utils import samples_generator
 
-from tw_plugins.simulation.router import EvenRouter
+from tw_plugins.planning.simulation.router import EvenRouter
 
 
 class Engine:

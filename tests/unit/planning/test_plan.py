@@ -37,8 +37,8 @@ from tw_plugins.planning import (
 from tw_plugins.planning.activations import activations, peak_of_step, with_layers
 from tw_plugins.planning.duration import STEP_S, USED_BANDWIDTH, USED_FLOPS, service_times
 from tw_plugins.planning.memory import ASLEEP, ENGINE_OVERHEAD
-from tw_plugins.simulation import MEASURED
-from tw_plugins.simulation.client import FULL
+from tw_plugins.planning.simulation import MEASURED
+from tw_plugins.planning.simulation.client import FULL
 
 LAYERS, HIDDEN, FFN, HEADS, KV_HEADS, HEAD_DIM, VOCABULARY = 4, 64, 160, 4, 2, 16, 512
 CONFIG = Qwen3Config(

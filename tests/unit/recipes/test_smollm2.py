@@ -19,13 +19,13 @@ from tw_plugins.trajectory import parse, validate
 RING = ("Adam", "Ben", "Carl", "Ella", "Mia")
 EXAMPLE = (Thing("key", "Ben"), Thing("book", "Mia"))
 NAME, THING = "|".join(NAMES), "|".join(THINGS)
-HANDS = re.compile(r"\b(\w+) (?:always )?(?:hands|gives|passes) (?:everything |things )?to (\w+)\.")
+HANDS = re.compile(r"\b(\w+) (?:(?:always )?(?:hands|gives|passes) (?:everything |things ))?to (\w+)[,.]")
 START = re.compile(
-    rf"the ({THING}) (?:starts with|is with) (?:({NAME})|whoever (?:ends up with|has) the ({THING})[ \w]*)\.",
+    rf"the ({THING}) (?:starts |is )?with (?:({NAME})|whoever (?:ends up with|has) the ({THING})[ \w]*)[,.]",
     re.I,
 )
-TIMES = re.compile(r"(\w+) times\.")
-STEP = re.compile(rf"({'|'.join(ORDINALS)}) ({NAME}) hands it to ({NAME})\.")
+TIMES = re.compile(r"(\w+) times\b")
+STEP = re.compile(rf"({'|'.join(ORDINALS)}) ({NAME}) to ({NAME})[,.]")
 
 
 def problems(kind: Kind, count: int = 100) -> list[Problem]:
@@ -48,17 +48,12 @@ def worked_out(asked: str) -> dict[str, str]:
 
 def test_example_by_hand() -> None:
     problem = Problem("decomposable", RING, EXAMPLE, 2, 0)
-    lines = [
-        "The key starts with Ben. First Ben hands it to Carl. Second Carl hands it to Ella. "
-        "The key ends with Ella.",
-        "The book starts with Mia. First Mia hands it to Adam. Second Adam hands it to Ben. "
-        "The book ends with Ben.",
-    ]
+    lines = ["key: first Ben to Carl, second Carl to Ella.", "book: first Mia to Adam, second Adam to Ben."]
     end = "</think>\n\\boxed{key Ella, book Ben}"
     assert solution(problem, parallel=False) == f"<think>\n{lines[0]}\n{lines[1]}\n{end}"
     assert solution(problem, parallel=True) == (
         "<think>\n<Parallel>\n<Outlines>\n"
-        "<Outline>1: the key</Outline>\n<Outline>2: the book</Outline>\n</Outlines>\n"
+        "<Outline>1: key</Outline>\n<Outline>2: book</Outline>\n</Outlines>\n"
         f"<Thread>\n1: {lines[0]}\n</Thread><Thread>\n2: {lines[1]}\n</Thread>\n</Parallel>\n{end}"
     )
 
@@ -66,10 +61,7 @@ def test_example_by_hand() -> None:
 def test_chain_example_by_hand() -> None:
     problem = Problem("chain", RING, (EXAMPLE[0], Thing("book", None)), 1, 0)
     assert solution(problem, parallel=False) == (
-        "<think>\nThe key starts with Ben. First Ben hands it to Carl. The key ends with Carl.\n"
-        "The book starts with whoever has the key, Carl. First Carl hands it to Ella. "
-        "The book ends with Ella.\n"
-        "</think>\n\\boxed{key Carl, book Ella}"
+        "<think>\nkey: first Ben to Carl.\nbook: first Carl to Ella.\n</think>\n\\boxed{key Carl, book Ella}"
     )
 
 

@@ -7,7 +7,7 @@ import random
 import pytest
 from verl.workers.rollout import router as verls
 
-from tw_plugins.simulation.router import REMEMBERED, StickyRouter
+from tw_plugins.planning.simulation.router import REMEMBERED, StickyRouter
 
 
 @pytest.mark.parametrize("remembered", [REMEMBERED, 20])

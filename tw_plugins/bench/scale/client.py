@@ -18,9 +18,9 @@ from tw_plugins.bench.reward import HONEST
 from tw_plugins.bench.rollout import bench_rollout
 from tw_plugins.bench.shapes import Shape, shaped_rollout, tags
 from tw_plugins.grading.pool import GradingPool
+from tw_plugins.planning.simulation import ClientCosts
+from tw_plugins.planning.simulation.router import StickyRouter
 from tw_plugins.reward.facts import summarise
-from tw_plugins.simulation import ClientCosts
-from tw_plugins.simulation.router import StickyRouter
 from tw_plugins.trie import row_from_rollout
 
 __all__ = ["measure_client"]

@@ -17,13 +17,13 @@ from tw_plugins.bench import BenchError
 from tw_plugins.bench.shapes import tags
 from tw_plugins.bench.timing import Spread
 from tw_plugins.engines import VLLMEngine
+from tw_plugins.planning.simulation import Cluster, ServiceTimes, Workload, simulate
+from tw_plugins.planning.simulation.client import FREE
+from tw_plugins.planning.simulation.fit import Measured, fit
+from tw_plugins.planning.simulation.planned import Ask, PlannedEngine
+from tw_plugins.planning.simulation.router import StickyRouter
+from tw_plugins.planning.simulation.step import LIMITS
 from tw_plugins.rollout import fork_join
-from tw_plugins.simulation import Cluster, ServiceTimes, Workload, simulate
-from tw_plugins.simulation.client import FREE
-from tw_plugins.simulation.fit import Measured, fit
-from tw_plugins.simulation.planned import Ask, PlannedEngine
-from tw_plugins.simulation.router import StickyRouter
-from tw_plugins.simulation.step import LIMITS
 
 __all__ = ["HELD", "HeldFigures", "measure_engines"]
 

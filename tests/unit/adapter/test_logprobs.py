@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tw_plugins.logprobs import token_log_probs
+from tw_plugins.adapter.logprobs import token_log_probs
 
 TOKENS, HIDDEN, VOCABULARY = (3, 7), 8, 50
 

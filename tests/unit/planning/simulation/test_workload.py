@@ -7,7 +7,7 @@ from statistics import fmean
 
 import pytest
 
-from tw_plugins.simulation import WORKLOADS, Workload
+from tw_plugins.planning.simulation import WORKLOADS, Workload
 
 SMALL = Workload(blocks=2, threads=3, thread_tokens=80, segment_tokens=90, prompt=7)
 

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from tw_plugins.planning.simulation.workload import TrajectoryPlan
 from tw_plugins.rollout import Completion
-from tw_plugins.simulation.workload import TrajectoryPlan
 from tw_plugins.trajectory import ControlTokens
 
 __all__ = ["Ask", "PlannedEngine"]

@@ -7,10 +7,10 @@ import random
 from collections.abc import Sequence
 
 from tests.support.fakes import control_tokens
+from tw_plugins.planning.simulation import Workload
+from tw_plugins.planning.simulation.planned import Ask, PlannedEngine
+from tw_plugins.planning.simulation.step import LIMITS
 from tw_plugins.rollout import fork_join
-from tw_plugins.simulation import Workload
-from tw_plugins.simulation.planned import Ask, PlannedEngine
-from tw_plugins.simulation.step import LIMITS
 
 TAGS = control_tokens()
 SMALL = Workload(blocks=2, threads=3, thread_tokens=80, segment_tokens=90, prompt=7)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
+from tw_plugins.planning.simulation import clock
+from tw_plugins.planning.simulation.client import ClientCosts, needed
+from tw_plugins.planning.simulation.planned import Ask, PlannedEngine
+from tw_plugins.planning.simulation.replica import Replica
+from tw_plugins.planning.simulation.router import EvenRouter, Router, StickyRouter
+from tw_plugins.planning.simulation.service import ServiceTimes
+from tw_plugins.planning.simulation.station import Station
+from tw_plugins.planning.simulation.workload import Workload
 from tw_plugins.rollout import Limits, fork_join
-from tw_plugins.simulation import clock
-from tw_plugins.simulation.client import ClientCosts, needed
-from tw_plugins.simulation.planned import Ask, PlannedEngine
-from tw_plugins.simulation.replica import Replica
-from tw_plugins.simulation.router import EvenRouter, Router, StickyRouter
-from tw_plugins.simulation.service import ServiceTimes
-from tw_plugins.simulation.station import Station
-from tw_plugins.simulation.workload import Workload
 from tw_plugins.trajectory import ControlTokens
 
 __all__ = ["Cluster", "Placement", "StepFigures", "simulate"]

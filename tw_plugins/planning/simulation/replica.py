@@ -12,10 +12,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
 
-from tw_plugins.simulation.errors import SimulationError
-from tw_plugins.simulation.planned import Ask
-from tw_plugins.simulation.prefix_cache import PrefixCache
-from tw_plugins.simulation.service import ServiceTimes
+from tw_plugins.planning.simulation.errors import SimulationError
+from tw_plugins.planning.simulation.planned import Ask
+from tw_plugins.planning.simulation.prefix_cache import PrefixCache
+from tw_plugins.planning.simulation.service import ServiceTimes
 
 __all__ = ["Replica"]
 

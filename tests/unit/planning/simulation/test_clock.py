@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tw_plugins.simulation.clock import run
-from tw_plugins.simulation.station import Station
+from tw_plugins.planning.simulation.clock import run
+from tw_plugins.planning.simulation.station import Station
 
 
 def test_hours_pass_at_once_and_in_order() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.fakes import control_tokens
-from tw_plugins.simulation import ClientCosts, Cluster, ServiceTimes, StepFigures, Workload, simulate
-from tw_plugins.simulation.client import FREE
+from tw_plugins.planning.simulation import ClientCosts, Cluster, ServiceTimes, StepFigures, Workload, simulate
+from tw_plugins.planning.simulation.client import FREE
 
 TAGS = control_tokens()
 TIMES = ServiceTimes(0.01, 1e-4, 1e-7, 1e-4, 0.0, kv_tokens=50_000)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
-from tw_plugins.simulation.service import ServiceTimes
+from tw_plugins.planning.simulation.service import ServiceTimes
 
 __all__ = ["Measured", "fit"]
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.support.messages import assert_message
-from tw_plugins.simulation import ServiceTimes, SimulationError
-from tw_plugins.simulation.clock import run
-from tw_plugins.simulation.planned import Ask
-from tw_plugins.simulation.replica import Replica
+from tw_plugins.planning.simulation import ServiceTimes, SimulationError
+from tw_plugins.planning.simulation.clock import run
+from tw_plugins.planning.simulation.planned import Ask
+from tw_plugins.planning.simulation.replica import Replica
 
 TIMES = ServiceTimes(0.01, 0.001, 1e-6, 1e-4, 0.0, kv_tokens=100_000)
 

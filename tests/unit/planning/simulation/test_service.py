@@ -7,8 +7,8 @@ from itertools import product
 
 import pytest
 
-from tw_plugins.simulation import ServiceTimes
-from tw_plugins.simulation.fit import Measured, fit
+from tw_plugins.planning.simulation import ServiceTimes
+from tw_plugins.planning.simulation.fit import Measured, fit
 
 TIMES = ServiceTimes(0.01, 0.001, 1e-5, 1e-4, 0.02, kv_tokens=1000, block_size=32)
 

@@ -4,11 +4,11 @@ Simulated are the engines, what waits for what, and the clock. What the client's
 each request and trajectory is measured (`threadweaver bench scale --measure-client`) and goes in as a number.
 """
 
-from tw_plugins.simulation.client import MEASURED, ClientCosts
-from tw_plugins.simulation.errors import SimulationError
-from tw_plugins.simulation.service import ServiceTimes
-from tw_plugins.simulation.step import Cluster, StepFigures, simulate
-from tw_plugins.simulation.workload import WORKLOADS, Workload
+from tw_plugins.planning.simulation.client import MEASURED, ClientCosts
+from tw_plugins.planning.simulation.errors import SimulationError
+from tw_plugins.planning.simulation.service import ServiceTimes
+from tw_plugins.planning.simulation.step import Cluster, StepFigures, simulate
+from tw_plugins.planning.simulation.workload import WORKLOADS, Workload
 
 __all__ = [
     "MEASURED",

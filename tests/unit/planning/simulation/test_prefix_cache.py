@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tw_plugins.simulation.prefix_cache import PrefixCache
+from tw_plugins.planning.simulation.prefix_cache import PrefixCache
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tw_plugins.simulation.router import EvenRouter, StickyRouter
+from tw_plugins.planning.simulation.router import EvenRouter, StickyRouter
 
 
 def test_an_id_stays_and_a_new_one_goes_to_the_least_busy() -> None:
