@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.forking_model import QUESTIONS
 from tests.support.light_processes import LIGHT
 from tests.support.root import ROOT
 
-__all__ = ["KEY", "MODES", "RealServer", "real_server"]
+__all__ = ["KEY", "MODES", "RealServer", "real_server", "serve_command"]
 
 MODES = ("parallel", "autoregressive")
 KEY = "sk-42"
@@ -79,18 +79,30 @@ def real_server(model: Path, *options: str) -> Iterator[RealServer]:
         options: further ones of `threadweaver serve`.
     """
     arguments = [f"--engine-arg={name}={str(value).lower()}" for name, value in ENGINE.items()]
-    command = ["serve", "--model", str(model), "--served-model-name", "forking", "--port", "0"]
+    environment = {**LIGHT, "PYTHONPATH": str(ROOT), "THREADWEAVER_API_KEY": KEY}
+    with serve_command(model, ["-c", SERVER], [*arguments, *options], environment) as (process, url, said):
+        asked = [(question, mode) for question in QUESTIONS for mode in MODES]
+        yield RealServer(process, url, dict(zip(asked, json.loads(said), strict=True)))
+
+
+@contextmanager
+def serve_command(
+    model: Path, program: list[str], options: Sequence[str], environment: Mapping[str, str] = {}
+) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """`threadweaver serve` of a model as ``forking``, in a session of its own; its log is in the model's
+    folder.
+
+    Yields the process, its address, and what it printed before it said that.
+
+    Args:
+        program: what Python runs with the command's arguments.
+    """
+    command = ["serve", "--model", str(model), "--served-model-name", "forking", "--port", "0", *options]
     with (model / "log.txt").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, *command, *arguments, *options],
+            [sys.executable, *program, *command],
             cwd=ROOT,
-            env={
-                **os.environ,
-                **LIGHT,
-                "HF_HUB_OFFLINE": "1",
-                "PYTHONPATH": str(ROOT),
-                "THREADWEAVER_API_KEY": KEY,
-            },
+            env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -98,11 +110,13 @@ def real_server(model: Path, *options: str) -> Iterator[RealServer]:
         )
     try:
         assert process.stdout is not None
-        rollouts, said = process.stdout.readline(), process.stdout.readline()
-        found = re.search(r"serving forking at (http://127\.0\.0\.1:\d+)/v1", said)
-        assert found is not None, rollouts + said + (model / "log.txt").read_text()[-3000:]
-        asked = [(question, mode) for question in QUESTIONS for mode in MODES]
-        yield RealServer(process, found[1], dict(zip(asked, json.loads(rollouts), strict=True)))
+        said = ""
+        for line in process.stdout:
+            if found := re.search(r"serving forking at (http://127\.0\.0\.1:\d+)/v1", line):
+                yield process, found[1], said
+                return
+            said += line
+        raise AssertionError(said + (model / "log.txt").read_text()[-3000:])
     finally:
         process.terminate()
         process.wait(60)

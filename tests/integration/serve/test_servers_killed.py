@@ -5,13 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import re
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +15,7 @@ import pytest
 
 from tests.support.forking_model import QUESTIONS, save_forking
 from tests.support.ranks import free_port
-from tests.support.root import ROOT
+from tests.support.real_server import serve_command
 from tests.support.serving import thought
 from tests.support.vllm_server import answers, vllm_server
 
@@ -30,31 +25,7 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"),
 ]
 CHAT = "/v1/chat/completions"
-
-
-@contextmanager
-def in_front_of(model: Path, port: int) -> Iterator[str]:
-    """The command's address."""
-    command = ["serve", "--model", str(model), "--served-model-name", "forking", "--port", "0"]
-    command += ["--base-url", f"http://127.0.0.1:{port}/v1"]
-    with (model / "log.txt").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tw_plugins.cli", *command],
-            cwd=ROOT,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    try:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        found = re.search(r"serving forking at (http://127\.0\.0\.1:\d+)/v1", said)
-        assert found is not None, said + (model / "log.txt").read_text()[-3000:]
-        yield found[1]
-    finally:
-        process.terminate()
-        process.wait(60)
+MODULE = ["-m", "tw_plugins.cli"]
 
 
 def ask(question: str, **more: Any) -> dict[str, Any]:
@@ -75,7 +46,7 @@ def test_answers_are_right_before_and_after_and_refused_in_between(tmp_path: Pat
     model, port = save_forking(tmp_path), free_port()
     with (
         vllm_server(model, port, "forking") as vllm,
-        in_front_of(model, port) as url,
+        serve_command(model, MODULE, ["--base-url", f"http://127.0.0.1:{port}/v1"]) as (_, url, _),
         httpx.Client(base_url=url, timeout=120) as client,
     ):
         check_answers(client)
