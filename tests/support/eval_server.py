@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from transformers import Qwen3Config
 from typer.testing import CliRunner
 
 from tests.support.fakes import EOS, char_tokenizer, control_tokens
+from tests.support.listening import listening
 from tests.support.servers import Server, choice
 from tw_plugins.cli.app import app
 
@@ -23,11 +23,9 @@ RIGHT = TAGS.encode(f"<think>\n</think>\\boxed{{7}}{EOS}")
 @pytest.fixture
 def server() -> Iterator[Server]:
     """Every answer is 7."""
-    with Server() as server:
+    with listening(Server()) as server:
         server.answer = lambda body: (200, choice(RIGHT))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")

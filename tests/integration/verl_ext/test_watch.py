@@ -15,6 +15,7 @@ import pytest
 import ray
 from ray.exceptions import ActorDiedError, RayTaskError
 
+from tests.support.listening import listening
 from tests.support.messages import assert_message
 from tests.support.verl.configs import rl_config
 from tw_plugins.rollout import EngineError
@@ -108,10 +109,8 @@ def server(status: int) -> Iterator[str]:
         def log_message(self, *args: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+    with listening(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as running:
         yield f"127.0.0.1:{running.server_port}"
-        running.shutdown()
 
 
 class Buffer:

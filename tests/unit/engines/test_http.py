@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.support.fakes import control_tokens
+from tests.support.listening import listening
 from tests.support.messages import assert_message
 from tests.support.servers import BREAK_OFF, HANG_UP, Server, choice
 from tw_plugins.engines import OpenAICompatibleEngine, VLLMEngine
@@ -23,12 +24,8 @@ TAGS = control_tokens()
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with listening(Server()) as server:
+        yield server
 
 
 def ask(url: str, prompt: list[int] | None = None, max_tokens: int = 9, **options: Any) -> Completion:

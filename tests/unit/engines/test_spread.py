@@ -6,7 +6,6 @@ import asyncio
 import pickle
 import random
 import re
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from tests.support.eval_server import RIGHT, plain, run
 from tests.support.fakes import EOS, Request, control_tokens
+from tests.support.listening import listening
 from tests.support.messages import assert_message
 from tests.support.servers import HANG_UP, Server, choice
 from tw_plugins.engines.gone import EngineGone
@@ -202,11 +202,9 @@ def test_a_loss_with_two_words_survives_a_pickle() -> None:
 
 @pytest.fixture
 def second() -> Server:
-    with Server() as server:
+    with listening(Server()) as server:
         server.answer = lambda body: (200, choice(RIGHT))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
-        server.shutdown()
 
 
 def test_a_server_that_hangs_up_half_way_costs_no_record(

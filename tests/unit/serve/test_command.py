@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.support.fakes import EOS
+from tests.support.listening import listening
 from tests.support.servers import HANG_UP, Server, choice
 from tests.support.serving import TAGS, Running, joined, running, segments, served, thought, wait_until
 from tw_plugins.cli.app import app
@@ -55,12 +56,10 @@ PAUSE_S = 2.0  # until a server that was lost is asked again: longer than a busy
 
 @contextmanager
 def upstream(**how: Any) -> Iterator[Server]:
-    with Server() as made:
+    with listening(Server()) as made:
         made.headers = {"Content-Type": "text/event-stream"}
         made.answer = lambda body: answer_to(body, **how)
-        threading.Thread(target=made.serve_forever, daemon=True).start()
         yield made
-        made.shutdown()
 
 
 @contextmanager

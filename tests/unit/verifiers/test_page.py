@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.listening import listening
 from tests.support.root import ROOT
 from tests.unit.verifiers.test_remote import Server
 from tw_plugins.verifiers import Task, VerifierSettings, check_verifier, pool, verify
@@ -39,10 +40,10 @@ def test_the_ten_line_verifier(text: str, score: float) -> None:
 
 @pytest.mark.parametrize(("said", "score"), [(" Yes", 1), (" No", 0)])
 def test_the_judge(said: str, score: float) -> None:
-    server = Server({"choices": [{"text": said}]})
-    extra = {"reward_router_address": server.url.split("/")[2]}
-    verdict = verify(Task("2+2?", "</think>4", "4", extra), VerifierSettings(verifier="my_judge.py:judge"))
-    server.server.shutdown()
-    server.server.server_close()
+    with listening(Server({"choices": [{"text": said}]})) as server:
+        extra = {"reward_router_address": server.url.split("/")[2]}
+        verdict = verify(
+            Task("2+2?", "</think>4", "4", extra), VerifierSettings(verifier="my_judge.py:judge")
+        )
     assert (verdict.score, verdict.failed) == (score, None)
     assert server.seen[0]["prompt"] == "2+2?\n\nAnswer: 4\n\nIs it 4? Yes or no:"

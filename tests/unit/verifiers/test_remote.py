@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.listening import listening
 from tw_plugins import verifiers
 from tw_plugins.evaluation.settings import EvalSettings
 from tw_plugins.verifiers import (
@@ -27,26 +27,27 @@ from tw_plugins.verifiers import (
 TASK = Task("2+2?", "</think>4<|im_end|>", "4", {"templated_prompt": "<|user|>2+2?"})
 
 
-class Server:
+class Server(ThreadingHTTPServer):
     """Answers each request with the next of its bodies, the last one for ever."""
 
     def __init__(self, *bodies: Any) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.bodies, self.seen = list(bodies), []
-        outer = self
+        self.url = f"http://127.0.0.1:{self.server_port}/get_reward"
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                outer.seen.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                body = outer.bodies.pop(0) if len(outer.bodies) > 1 else outer.bodies[0]
-                self.send_response(body if isinstance(body, int) else 200)
-                self.end_headers()
-                self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
 
-            def log_message(self, *_: Any) -> None: ...
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/get_reward"
+    def do_POST(self) -> None:
+        self.server.seen.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        bodies = self.server.bodies
+        body = bodies.pop(0) if len(bodies) > 1 else bodies[0]
+        self.send_response(body if isinstance(body, int) else 200)
+        self.end_headers()
+        self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+    def log_message(self, *_: Any) -> None: ...
 
 
 @pytest.fixture(autouse=True)
@@ -60,12 +61,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def ask(*bodies: Any, seconds: float = 20) -> Any:
-    server = Server(*bodies)
-    try:
+    with listening(Server(*bodies)) as server:
         return verify(TASK, VerifierSettings(verifier=server.url, verifier_timeout_s=seconds)), server.seen
-    finally:
-        server.server.shutdown()
-        server.server.server_close()
 
 
 @pytest.mark.parametrize("rewards", [0.5, [0.5]])
@@ -94,10 +91,8 @@ def test_a_reward_out_of_range_is_named() -> None:
 
 
 def test_of_several_servers_one_that_works_is_found() -> None:
-    server = Server({"rewards": [1]})
-    verdict = verify(TASK, VerifierSettings(verifier=f"http://127.0.0.1:9/x,{server.url}"))
-    server.server.shutdown()
-    server.server.server_close()
+    with listening(Server({"rewards": [1]})) as server:
+        verdict = verify(TASK, VerifierSettings(verifier=f"http://127.0.0.1:9/x,{server.url}"))
     assert verdict.score == 1
 
 
@@ -117,14 +112,12 @@ def test_a_file_of_upstreams_form(tmp_path: Path) -> None:
 def test_a_password_in_the_address_is_shown_nowhere(
     given: str, body: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = Server(body)
-    url = server.url.replace("//", f"//{given}") + "?token=s3cretpassword"
-    try:
-        shown = verify(TASK, VerifierSettings(verifier=url)).failed or ""
-    except VerifierError as error:
-        shown = str(error)
-    server.server.shutdown()
-    server.server.server_close()
+    with listening(Server(body)) as server:
+        url = server.url.replace("//", f"//{given}") + "?token=s3cretpassword"
+        try:
+            shown = verify(TASK, VerifierSettings(verifier=url)).failed or ""
+        except VerifierError as error:
+            shown = str(error)
     assert server.url.partition("//")[2].split("/")[0] in shown
     for text in (shown, caplog.text):
         assert not any(part in text for part in ("s3cret", "password", "dTpzM2"))
