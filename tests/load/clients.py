@@ -60,7 +60,7 @@ class _Run:
                 except (httpx.HTTPError, ValueError) as error:
                     self.figures.problems.append(f"client {number} lost {ask}: {error!r}")
                     continue
-                self.figures.waits[number].append(time.monotonic() - began)
+                self.figures.spans[number].append((began, time.monotonic()))
                 if text != ask.text:
                     self.figures.problems.append(f"client {number} asked {ask} and got {text!r}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,7 +60,9 @@ def test_an_answer_that_is_lost_is_seen() -> None:
 
 
 def figures_of(waits: Sequence[Sequence[float]], samples: Sequence[int] = (0, 0, 0)) -> Figures:
-    return Figures(Memory(0, list(samples)), [list(each) for each in waits])
+    """Of clients that ask one thing after the other and wait so long for each."""
+    spans = [list(pairwise([0.0, *accumulate(each)])) for each in waits]
+    return Figures(Memory(0, list(samples)), spans)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +70,19 @@ def figures_of(waits: Sequence[Sequence[float]], samples: Sequence[int] = (0, 0,
     [
         (figures_of([[1.0] * 9, [1.0] * 9, []]), "1 of 3 clients got no answer"),
         (figures_of([[1.0] * 9, [1.0] * 9, [1.0] * 2]), "unfair: a client got 2 answers, the median is 9"),
-        (figures_of([[1.0, 1.0, 20.0]]), "unfair: an answer took 20.0 s, the median is 1.0 s"),
+        (
+            figures_of([[1.0] * 30, [*[1.0] * 9, 15.5, *[1.0] * 5], [1.0] * 30]),
+            "unfair: while an answer took 15.5 s, each other client got 14.0",
+        ),
         (figures_of([[1.0]], [0, GROWTH, 3 * GROWTH]), "the server's memory grew by 32 MiB"),
     ],
 )
 def test_what_is_not_fair_or_not_flat_is_said(figures: Figures, problem: str) -> None:
     assert list(figures.judge()) == [problem]
+
+
+def test_a_pause_of_the_whole_machine_is_not_unfair() -> None:
+    assert not list(figures_of([[*[1.0] * 9, 20.0, *[1.0] * 9]] * 3).judge())
 
 
 def test_warm_up_is_no_growth() -> None:
