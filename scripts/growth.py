@@ -1,5 +1,5 @@
-"""Draws docs/growth.svg and docs/growth_cpu.svg: how the cost of an update grows with its length, a step's with its
-ranks. The figures are in docs/growth/.
+"""Draws docs/growth.svg and docs/growth_cpu.svg: how the cost of an update grows with its length, a step's
+with its ranks. The figures are in docs/growth/.
 
 python -m pip install matplotlib
 python scripts/growth.py
@@ -52,13 +52,14 @@ def _draw(axes: Any, layer: str, of: dict[str, Any], unit: str) -> None:
             )
     for name, key, colour in WAYS + DENSER:
         if key in of:
-            ratio.semilogx(tokens, of[key], "o-", c=colour, label=name)
+            ratio.semilogx(tokens, _measured(of[key]), "o-", c=colour, label=name)
     ratio.semilogx(tokens, of["limit"], "--", c="black", label="limit of the arithmetic")
     for (name, used), colour in zip(of[unit].items(), (BLUE, ORANGE, GREY), strict=False):
-        memory.loglog(tokens, used, "o-", c=colour, label=name)
+        memory.loglog(tokens, _measured(used), "o-", c=colour, label=name)
     time.set_title(f"{layer}: forward and backward, s", loc="left", fontsize=9)
     ratio.set_title("times as long as the trie row", loc="left", fontsize=9)
     memory.set_title(f"memory, {unit}", loc="left", fontsize=9)
+    memory.set_yscale("log", base=2)
     ratio.set_ylim(0, 12)
     for axis in axes:
         axis.set_xlabel("tokens")
@@ -84,6 +85,10 @@ def _draw_ranks(axes: Any, of: dict[str, Any]) -> None:
         axis.set_xticks(places, of["ranks"])
         axis.set_xlabel("ranks on two cores")
         _plain(axis)
+
+
+def _measured(values: list[float | None]) -> list[float]:
+    return [float("nan") if value is None else value for value in values]
 
 
 def _plain(axis: Any) -> None:

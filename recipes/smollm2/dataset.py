@@ -34,10 +34,10 @@ class Sizes:
     eval_per_kind: int
     sft_decomposable: float = 0.6
     rl_decomposable: float = 0.6
-    p_parallel: float = 0.9
+    p_parallel: float = 1.0
 
 
-FULL = Sizes(sft_rows=384, rl_prompts=40, eval_per_kind=50)
+FULL = Sizes(sft_rows=256, rl_prompts=40, eval_per_kind=50)
 SMOKE = Sizes(sft_rows=4, rl_prompts=2, eval_per_kind=2)
 
 

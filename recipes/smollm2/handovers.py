@@ -8,8 +8,9 @@ somebody and are handed on a few times; asked is who has each of them in the end
 
 All that a solution needs stands in the problem: a small pretrained model looks up and copies well, and knows
 little (the days of the week it miscounts every other time, sums of two-digit numbers two times in ten). The
-people stand in one ring, so no hand-over returns early and an end is one of eight people; four or five of
-them can't be guessed.
+people stand in one ring, so no hand-over returns early and an end is one of eight people; four of them can't
+be guessed. Every problem has as many things and hand-overs: where their numbers varied, each hand-over of a
+held-out problem was right, and a third of the answers wrong for want of one, or of a thing.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["KINDS", "NAMES", "THINGS", "Kind", "Problem", "Shape", "Split", "Thing", "draw", "split_of"]
+__all__ = ["KINDS", "NAMES", "THINGS", "Kind", "Problem", "Split", "Thing", "draw", "split_of"]
 
 Kind = Literal["decomposable", "chain"]
 Split = Literal["train", "test"]
-Shape = tuple[int, int]
-"""Things, and how often each is handed on."""
 
 KINDS: tuple[Kind, Kind] = ("decomposable", "chain")
 NAMES = (
@@ -38,7 +37,7 @@ THINGS = (
 )  # fmt: skip
 """One token each for SmolLM2, as are the names."""
 PEOPLE = 9
-SHAPES: tuple[Shape, ...] = ((4, 5), (4, 6), (5, 5))
+COUNT, TIMES = 4, 5  # things, and how often each is handed on
 TEST_SHARE = 10  # one problem in so many is held out
 
 
@@ -85,15 +84,14 @@ class Problem:
         return ", ".join(f"{thing.name} {holders[-1]}" for thing, holders in ends)
 
 
-def draw(rng: random.Random, kind: Kind, shapes: tuple[Shape, ...] = SHAPES) -> Problem:
+def draw(rng: random.Random, kind: Kind) -> Problem:
     """One random problem."""
-    count, times = rng.choice(shapes)
     ring = tuple(rng.sample(NAMES, PEOPLE))
-    starts: list[str | None] = [*rng.sample(ring, count)]
+    starts: list[str | None] = [*rng.sample(ring, COUNT)]
     if kind == "chain":
-        starts[1:] = [None] * (count - 1)
-    things = (Thing(name, start) for name, start in zip(rng.sample(THINGS, count), starts, strict=True))
-    return Problem(kind, ring, tuple(things), times, rng.getrandbits(30))
+        starts[1:] = [None] * (COUNT - 1)
+    things = (Thing(name, start) for name, start in zip(rng.sample(THINGS, COUNT), starts, strict=True))
+    return Problem(kind, ring, tuple(things), TIMES, rng.getrandbits(30))
 
 
 def split_of(problem: Problem) -> Split:

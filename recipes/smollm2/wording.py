@@ -21,16 +21,8 @@ RULES = ("{} always hands things to {}", "{} gives everything to {}", "{} passes
 STARTS = ("The {} starts with {}", "At first the {} is with {}")
 CHAINED = ("whoever ends up with the {}", "whoever has the {} in the end")
 """In the place of a holder."""
-TIMES: dict[Kind, tuple[str, ...]] = {
-    "decomposable": (
-        "All are handed on {times} times, at the same time.",
-        "At once, each of them changes hands {times} times.",
-    ),
-    "chain": (
-        "All are handed on {times} times, one after the other.",
-        "In turn, each of them changes hands {times} times.",
-    ),
-}
+HANDED_ON = ("All are handed on {times} times, {how}.", "Each of them changes hands {times} times, {how}.")
+HOW: dict[Kind, str] = {"decomposable": "at the same time", "chain": "one after the other"}
 QUESTIONS = ("Who has each thing in the end?", "Where does each thing end up?")
 
 
@@ -53,7 +45,7 @@ def question(problem: Problem) -> str:
             start.format(names[0], holders[0]),
             [f"the {name} with {holder}" for name, holder in zip(names[1:], holders[1:], strict=True)],
         ),
-        rng.choice(TIMES[problem.kind]).format(times=times),
+        rng.choice(HANDED_ON).format(times=times, how=HOW[problem.kind]),
         rng.choice(QUESTIONS),
     ]
     return " ".join(told)
@@ -66,7 +58,8 @@ def _sentence(first: str, others: list[str]) -> str:
 def solution(problem: Problem, parallel: bool) -> str:
     r"""The response text, from ``<think>`` to ``\boxed{…}``, without an end-of-sequence token.
 
-    With ``parallel`` every thing is a thread of one block (grammar: P4).
+    Its first line says what the question says of the order, so that whether to fork is one look at it. With
+    ``parallel`` every thing is a thread of one block (grammar: P4).
 
     Raises:
         ValueError: ``parallel`` for a chain, whose things need one another.
@@ -75,7 +68,7 @@ def solution(problem: Problem, parallel: bool) -> str:
         raise ValueError("a chain has no parallel solution: where a thing starts is where another ends")
     lines = _lines(problem)
     working = _block(problem.things, lines) if parallel else "".join(f"{line}\n" for line in lines)
-    return f"<think>\n{working}</think>\n\\boxed{{{problem.answer}}}"
+    return f"<think>\n{HOW[problem.kind].capitalize()}.\n{working}</think>\n\\boxed{{{problem.answer}}}"
 
 
 def _lines(problem: Problem) -> list[str]:

@@ -50,9 +50,9 @@ def test_example_by_hand() -> None:
     problem = Problem("decomposable", RING, EXAMPLE, 2, 0)
     lines = ["key: first Ben to Carl, second Carl to Ella.", "book: first Mia to Adam, second Adam to Ben."]
     end = "</think>\n\\boxed{key Ella, book Ben}"
-    assert solution(problem, parallel=False) == f"<think>\n{lines[0]}\n{lines[1]}\n{end}"
+    assert solution(problem, parallel=False) == f"<think>\nAt the same time.\n{lines[0]}\n{lines[1]}\n{end}"
     assert solution(problem, parallel=True) == (
-        "<think>\n<Parallel>\n<Outlines>\n"
+        "<think>\nAt the same time.\n<Parallel>\n<Outlines>\n"
         "<Outline>1: key</Outline>\n<Outline>2: book</Outline>\n</Outlines>\n"
         f"<Thread>\n1: {lines[0]}\n</Thread><Thread>\n2: {lines[1]}\n</Thread>\n</Parallel>\n{end}"
     )
@@ -61,7 +61,8 @@ def test_example_by_hand() -> None:
 def test_chain_example_by_hand() -> None:
     problem = Problem("chain", RING, (EXAMPLE[0], Thing("book", None)), 1, 0)
     assert solution(problem, parallel=False) == (
-        "<think>\nkey: first Ben to Carl.\nbook: first Carl to Ella.\n</think>\n\\boxed{key Carl, book Ella}"
+        "<think>\nOne after the other.\nkey: first Ben to Carl.\nbook: first Carl to Ella.\n"
+        "</think>\n\\boxed{key Carl, book Ella}"
     )
 
 
