@@ -68,7 +68,7 @@ class Figures:
         least, middle = min(self.answers), statistics.median(self.answers)
         if least < UNFAIR * middle:
             yield f"unfair: a client got {least} answers, the median is {middle:g}"
-        taken, span = max((self._overtaken(span), span) for span in self._longest(LOOKED_AT))
+        taken, span = self._most_overtaken()
         if taken > OVERTAKEN:
             yield f"unfair: while an answer took {_seconds(span):.1f} s, each other client got {taken:.1f}"
         if self.memory.growth > GROWTH:
@@ -85,8 +85,7 @@ class Figures:
         waits = [_seconds(span) for span in reversed(self._longest(count))]
         median, p99 = waits[count // 2], waits[count * 99 // 100]
         yield f"seconds of an answer: median {median:.2f}, p99 {p99:.2f}, longest {waits[-1]:.2f}"
-        taken = max(self._overtaken(span) for span in self._longest(LOOKED_AT))
-        yield f"answers of each other client during one: {taken:.1f} at most"
+        yield f"answers of each other client during one: {self._most_overtaken()[0]:.1f} at most"
         first, last, grown = (
             size / MIB for size in (self.memory.samples[0], self.memory.samples[-1], self.memory.growth)
         )
@@ -96,12 +95,16 @@ class Figures:
     def _longest(self, count: int) -> list[Span]:
         return sorted((span for spans in self.spans for span in spans), key=_seconds, reverse=True)[:count]
 
-    def _overtaken(self, span: Span) -> float:
-        """Answers that were asked for and had come meanwhile, by another client: what a pause of the whole
-        machine, which delays all alike, does not raise."""
-        began, ended = span
-        inside = sum(began < a and b < ended for spans in self.spans for a, b in spans)
-        return inside / max(1, len(self.spans) - 1)
+    def _most_overtaken(self) -> tuple[float, Span]:
+        """How many answers another client asked for and got during one, and which one that was.
+
+        A pause of the whole machine delays all alike, and raises only the seconds.
+        """
+        others = max(1, len(self.spans) - 1)
+        return max(
+            (sum(began < a and b < ended for spans in self.spans for a, b in spans) / others, (began, ended))
+            for began, ended in self._longest(LOOKED_AT)
+        )
 
 
 def _seconds(span: Span) -> float:
