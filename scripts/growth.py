@@ -76,8 +76,12 @@ def _draw_ranks(axes: Any, of: dict[str, Any]) -> None:
     for (name, seconds), colour in zip(of["seconds"].items(), (GREY, ORANGE, BLUE, GREEN), strict=False):
         step.bar(places, seconds, 0.6, bottom, color=colour, label=name)
         bottom = [a + b for a, b in zip(bottom, seconds, strict=True)]
+    alone = {name: seconds[0] for name, seconds in of["seconds"].items()}
+    shared = alone["log-probs"] + alone["update"]
+    limit = [sum(alone.values()) - shared + shared / min(ranks, of["cores"]) for ranks in of["ranks"]]
+    step.plot(places, limit, "--", c="black", label="if ranks shared the rows for nothing")
     memory.bar(places, of["MiB"], 0.6, color=BLUE, label="a rank's process, at most")
-    step.set_ylim(0, 1.45 * max(bottom))  # room for the legend
+    step.set_ylim(0, 1.8 * max(bottom))  # room for the legend
     memory.set_ylim(0, 1.25 * max(of["MiB"]))
     step.set_title("a step, s", loc="left", fontsize=9)
     memory.set_title("memory, MiB", loc="left", fontsize=9)
