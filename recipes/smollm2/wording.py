@@ -10,8 +10,8 @@ from recipes.smollm2.handovers import Kind, Problem, Thing
 
 __all__ = ["question", "solution"]
 
-NUMBERS = ("zero", "one", "two", "three", "four", "five", "six")
-ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+NUMBERS = ("zero", "one", "two", "three", "four", "five")
+ORDINALS = ("first", "second", "third", "fourth", "fifth")
 INTROS = (
     "Among friends, {count} things go round.",
     "Friends pass {count} things around.",

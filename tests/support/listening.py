@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from socketserver import BaseServer
 from typing import TypeVar
 
-__all__ = ["LOOK_S", "listening"]
+__all__ = ["listening"]
 
 S = TypeVar("S", bound=BaseServer)
 LOOK_S = 0.01  # whether to end: twice a second, as the library has it, are seconds in a file of tests

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.support.listening import LOOK_S
-
 Reply = tuple[int, str, dict[str, str]]
 """Status, the model's text (or the error's), headers."""
 
@@ -91,14 +89,6 @@ class Endpoint(ThreadingHTTPServer):
         self.keys: set[str] = set()
         self.lock = threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
-        threading.Thread(target=self.serve_forever, args=(LOOK_S,), daemon=True).start()
-
-    def __enter__(self) -> Endpoint:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.shutdown()
-        self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that timed out or was killed has hung up."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.listening import listening
 from tests.support.stage1_runs import Messages, rejected, shown, stage1
 from tests.support.stage1_server import Endpoint, Reply, good
 from tw_plugins.data.stage1.chat_answer import answer_in
@@ -68,7 +69,7 @@ NO_ANSWERS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("name", NO_ANSWERS)
 def test_a_record_without_an_answer_is_asked_about_again(tmp_path: Path, name: str) -> None:
     body, message = NO_ANSWERS[name]
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         endpoint.page = body if isinstance(body, str) else json.dumps(body)
         result = stage1(tmp_path, endpoint, 2, "--retries", "0")
         assert result.exit_code == 2, result.output
@@ -90,7 +91,7 @@ def test_a_record_without_an_answer_is_asked_about_again(tmp_path: Path, name: s
     ],
 )
 def test_what_is_declined_is_refused_and_asked_about_again(tmp_path: Path, body: Any, message: str) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         endpoint.page = json.dumps(body)
         assert stage1(tmp_path, endpoint, 2).exit_code == 1
         record = finished(tmp_path / "out" / "1-structure.jsonl")["p0"]
@@ -100,7 +101,7 @@ def test_what_is_declined_is_refused_and_asked_about_again(tmp_path: Path, body:
 
 
 def test_an_endpoint_that_never_answers_ends_the_run(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         endpoint.page = "<html>hello</html>"
         result = stage1(tmp_path, endpoint, 30, "--concurrency", "1")
         assert endpoint.asked.total() == 8
@@ -109,7 +110,7 @@ def test_an_endpoint_that_never_answers_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_reasoning_that_took_all_tokens_is_an_answer_that_was_cut(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         endpoint.page = json.dumps(said(None, "length", reasoning_content="let me see"))
         assert stage1(tmp_path, endpoint).exit_code == 1
     assert rejected(tmp_path, "1-structure.jsonl") == ["answer_cut"]
@@ -157,7 +158,7 @@ def test_answers_that_were_none_are_asked_for_again(tmp_path: Path) -> None:
     def empty(step: str, messages: Messages) -> Reply:
         return (200, "", {}) if "Problem 1" in messages[0]["content"] else good(step, messages)
 
-    with Endpoint(empty) as endpoint:
+    with listening(Endpoint(empty)) as endpoint:
         stage1(tmp_path, endpoint, 2)
         assert rejected(tmp_path, "1-structure.jsonl") == ["malformed_answer"]
         poisoned(tmp_path)
@@ -177,7 +178,7 @@ def test_answers_that_were_none_are_asked_for_again(tmp_path: Path) -> None:
 
 
 def test_an_empty_text_of_the_models_own_is_not_asked_for_again(tmp_path: Path) -> None:
-    with Endpoint(lambda step, messages: (200, "", {})) as endpoint:
+    with listening(Endpoint(lambda step, messages: (200, "", {}))) as endpoint:
         stage1(tmp_path, endpoint)
         asked = endpoint.asked.total()
         result = stage1(tmp_path, endpoint)

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.listening import listening
 from tests.support.stage1_runs import Messages, command, rejected, shown, stage1, write
 from tests.support.stage1_server import Endpoint, Reply, good, traces
 from tw_plugins.data.stage1.journal import Answer, Journal
@@ -21,7 +22,7 @@ from tw_plugins.data.stage1.runs import finished
 
 
 def test_nothing_is_paid_twice(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         stage1(tmp_path, endpoint, 2)
         asked = sum(endpoint.asked.values())
         result = stage1(tmp_path, endpoint, 2)
@@ -49,7 +50,7 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
     """SIGKILL in the middle of a step: nothing finished is asked about again, nothing is lost."""
     source = write(tmp_path / "traces.jsonl", traces(12))
     out = tmp_path / "structure.jsonl"
-    with Endpoint(delay=0.05) as endpoint:
+    with listening(Endpoint(delay=0.05)) as endpoint:
         process = structure_alone(source, out, endpoint)
         wait_for_lines(out, 3, process)
         os.kill(process.pid, signal.SIGKILL)
@@ -74,7 +75,7 @@ def without_ids(first: int, last: int) -> list[dict[str, Any]]:
 
 
 def test_other_traces_are_not_taken_for_finished_ones(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         stage1(tmp_path, endpoint, without_ids(0, 2))
         before = ids(tmp_path)
         assert stage1(tmp_path, endpoint, without_ids(2, 4)).exit_code == 0
@@ -86,7 +87,7 @@ def test_other_traces_are_not_taken_for_finished_ones(tmp_path: Path) -> None:
 
 
 def test_copies_without_an_id_are_told_apart(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         assert stage1(tmp_path, endpoint, without_ids(0, 1) * 2).exit_code == 0
     one, other = ids(tmp_path)
     assert other == f"{one}-2"
@@ -94,7 +95,7 @@ def test_copies_without_an_id_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_record_that_changed_is_asked_for_again(tmp_path: Path) -> None:
     first, second = traces(2)
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         stage1(tmp_path, endpoint, [first, second])
         changed = {**second, "response": second["response"].replace("We need", "We want")}
         assert stage1(tmp_path, endpoint, [first, changed]).exit_code == 0
@@ -104,7 +105,7 @@ def test_a_record_that_changed_is_asked_for_again(tmp_path: Path) -> None:
 
 
 def test_a_line_that_was_mended_is_read_again(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         stage1(tmp_path, endpoint, 1, more='{"id": "p1", "prom\n')
         assert rejected(tmp_path, "1-structure.jsonl") == ["unreadable_line"]
         stage1(tmp_path, endpoint, 2)
@@ -119,7 +120,7 @@ def test_a_line_that_was_mended_is_read_again(tmp_path: Path) -> None:
     ],
 )
 def test_another_model_is_not_mixed_in(tmp_path: Path, option: str, value: str, message: str) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         stage1(tmp_path, endpoint)
         asked, before = endpoint.asked.total(), (tmp_path / "out" / "1-structure.jsonl").read_text()
         result = stage1(tmp_path, endpoint, 1, option, value)
@@ -129,7 +130,7 @@ def test_another_model_is_not_mixed_in(tmp_path: Path, option: str, value: str, 
 
 
 def test_a_file_of_another_step_is_not_written_over(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         stage1(tmp_path, endpoint)
         out = tmp_path / "out"
         result = command("outline", out / "3-rewrite.jsonl", out / "1-structure.jsonl", endpoint)
@@ -137,7 +138,7 @@ def test_a_file_of_another_step_is_not_written_over(tmp_path: Path) -> None:
 
 
 def test_other_options_do_again_what_depends_on_them(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         stage1(tmp_path, endpoint)
         asked = endpoint.asked.total()
         result = stage1(tmp_path, endpoint, 1, "--min-gain", "100000")
@@ -158,7 +159,7 @@ def test_answers_of_a_record_in_work_are_kept(tmp_path: Path) -> None:
     def model(step: str, messages: Messages) -> Reply:
         return (503, "busy", {}) if step == "verify" else good(step, messages)
 
-    with Endpoint(model) as endpoint:
+    with listening(Endpoint(model)) as endpoint:
         result = stage1(tmp_path, endpoint, 1, "--retries", "0")
         assert result.exit_code == 2 and "this run: 1 requests, 10 tokens in, 2 out" in shown(result)
         endpoint.model = good
@@ -180,14 +181,14 @@ def test_totals_are_written_when_the_endpoint_ends_the_run(tmp_path: Path, statu
     def model(step: str, messages: Messages) -> Reply:
         return (status, "no", {}) if step == "rewrite" else good(step, messages)
 
-    with Endpoint(model) as endpoint:
+    with listening(Endpoint(model)) as endpoint:
         assert stage1(tmp_path, endpoint).exit_code == 2
     assert json.loads((tmp_path / "out" / "usage.json").read_text())["requests"] == 2
 
 
 def test_totals_are_written_after_ctrl_c(tmp_path: Path) -> None:
     source, out = write(tmp_path / "traces.jsonl", traces(12)), tmp_path / "structure.jsonl"
-    with Endpoint(delay=0.05) as endpoint:
+    with listening(Endpoint(delay=0.05)) as endpoint:
         process = structure_alone(source, out, endpoint)
         wait_for_lines(out, 2, process)
         process.send_signal(signal.SIGINT)
@@ -216,7 +217,7 @@ def test_a_journal_reads_what_is_whole(tmp_path: Path) -> None:
 def test_traces_are_not_taken_for_the_journal(tmp_path: Path) -> None:
     source = write(tmp_path / "model-answers.jsonl", traces(1), more='{"half')
     before = source.read_text()
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         result = command("structure", source, tmp_path / "out.jsonl", endpoint)
     assert result.exit_code == 2 and "give the other file another name" in shown(result)
     assert source.read_text() == before

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.listening import listening
 from tests.support.stage1_runs import KEY, Messages, command, rejected, shown, stage1, write
 from tests.support.stage1_server import STRUCTURE, Endpoint, Reply, good, traces
 from tw_plugins.data.stage1.runs import finished
@@ -21,7 +22,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_traces_become_an_sft_set(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         result = stage1(tmp_path, endpoint, 3)
     assert result.exit_code == 0, result.output
     rows = pq.read_table(tmp_path / "out" / "sft.parquet").to_pylist()
@@ -39,7 +40,7 @@ def test_traces_become_an_sft_set(tmp_path: Path) -> None:
 
 
 def test_the_key_goes_to_the_endpoint_and_nowhere_else(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         result = stage1(tmp_path, endpoint)
         assert endpoint.keys == {f"Bearer {KEY}"}
     everything = result.output + "".join(
@@ -56,7 +57,7 @@ def test_a_malformed_answer_is_asked_for_again_with_the_reason(tmp_path: Path) -
             assert "it is not JSON" in messages[-1]["content"]
         return good(step, messages)
 
-    with Endpoint(model) as endpoint:
+    with listening(Endpoint(model)) as endpoint:
         assert stage1(tmp_path, endpoint).exit_code == 0
         assert endpoint.asked["0", "structure"] == 2
     assert rejected(tmp_path, "1-structure.jsonl") == []
@@ -103,7 +104,7 @@ def test_what_cannot_be_used_is_kept_with_its_reason(tmp_path: Path, name: str) 
     def model(step: str, messages: Messages) -> Reply:
         return (200, text, {}) if step == bad_step else good(step, messages)
 
-    with Endpoint(model) as endpoint:
+    with listening(Endpoint(model)) as endpoint:
         result = stage1(tmp_path, endpoint)
     assert result.exit_code == 1, result.output
     assert "no record is left" in result.output
@@ -124,7 +125,7 @@ def test_a_failed_check_goes_back_with_its_reason(tmp_path: Path) -> None:
             return 200, as_json(groups=[["2", "3"], ["1"]]), {}
         return good(step, messages)
 
-    with Endpoint(model) as endpoint:
+    with listening(Endpoint(model)) as endpoint:
         assert stage1(tmp_path, endpoint).exit_code == 0
     assert len(checks) == 2
     assert rejected(tmp_path, "1-structure.jsonl") == []
@@ -134,7 +135,7 @@ def test_a_trace_that_is_wrong_costs_nothing(tmp_path: Path) -> None:
     records = traces(3)
     records[0]["answer"] = "78"
     records[1]["response"] = records[1]["response"].replace("\\boxed", "")
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         stage1(tmp_path, endpoint, records)
         assert {problem for problem, _ in endpoint.asked} == {"2"}
     assert sorted(rejected(tmp_path, "1-structure.jsonl")) == ["no_answer", "wrong_answer"]
@@ -155,7 +156,7 @@ ODD: dict[str, tuple[dict[str, Any], str | None]] = {
 def test_an_odd_record_is_rejected_and_the_others_are_done(tmp_path: Path, name: str) -> None:
     changes, reason = ODD[name]
     odd, fine = traces(2)
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         result = stage1(tmp_path, endpoint, [{**odd, **changes}, fine])
         assert result.exit_code == 0, result.output
         again = stage1(tmp_path, endpoint, [{**odd, **changes}, fine])
@@ -169,7 +170,7 @@ def test_an_odd_record_is_rejected_and_the_others_are_done(tmp_path: Path, name:
 def test_white_space_before_the_reasoning_is_no_part_of_it(tmp_path: Path) -> None:
     (record,) = traces(1)
     record["response"] = "\n " + record["response"]
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         assert stage1(tmp_path, endpoint, [record]).exit_code == 0
     (row,) = pq.read_table(tmp_path / "out" / "sft.parquet").to_pylist()
     assert row["response"].count("<think>") == 1
@@ -180,7 +181,7 @@ def test_an_error_of_our_own_rejects_one_record(tmp_path: Path, monkeypatch: pyt
     def broken(answer: str, lines: int) -> Any:
         raise ZeroDivisionError("in a step")
 
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         with monkeypatch.context() as patch:
             patch.setattr("tw_plugins.data.stage1.step1_structure.read_structure", broken)
             assert stage1(tmp_path, endpoint).exit_code == 1
@@ -196,7 +197,7 @@ def test_an_error_of_our_own_rejects_one_record(tmp_path: Path, monkeypatch: pyt
 )
 def test_a_file_of_another_step(tmp_path: Path, step: str, before: str) -> None:
     source, out = write(tmp_path / "traces.jsonl", traces(2)), tmp_path / "out" / "x.jsonl"
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         asks = endpoint if step in ("rewrite", "outline") else None
         result = command(step, source, out, asks)
         assert result.exit_code == 1 and f"{step} rejected 2: missing_column" in result.output
@@ -206,7 +207,7 @@ def test_a_file_of_another_step(tmp_path: Path, step: str, before: str) -> None:
 
 
 def test_a_file_without_outlines_is_not_filtered(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         stage1(tmp_path, endpoint)
     result = command("filter", tmp_path / "out" / "3-rewrite.jsonl", tmp_path / "filter.jsonl", None)
     assert result.exit_code == 1
@@ -217,7 +218,7 @@ def test_a_file_without_outlines_is_not_filtered(tmp_path: Path) -> None:
 def test_a_file_of_someone_else_is_not_written_over(tmp_path: Path, text: str) -> None:
     out = tmp_path / "mine.jsonl"
     out.write_text(text)
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         result = command("structure", write(tmp_path / "traces.jsonl", traces(1)), out, endpoint)
         assert not endpoint.asked
     assert result.exit_code == 2 and "mine.jsonl, line 1 is no record of these steps" in shown(result)
@@ -225,14 +226,14 @@ def test_a_file_of_someone_else_is_not_written_over(tmp_path: Path, text: str) -
 
 
 def test_a_wrong_tokenizer_is_found_before_anything_is_paid(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         result = stage1(tmp_path, endpoint, 1, "--tokenizer", str(tmp_path / "nothing"))
         assert result.exit_code == 2 and "cannot load the tokenizer" in shown(result)
         assert not endpoint.asked
 
 
 def test_unreadable_lines_are_named_and_the_rest_is_done(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         result = stage1(tmp_path, endpoint, 1, more='{"id": "half", "prom\n[1]\n{"prompt": "only"}\n')
     assert result.exit_code == 0
     records = finished(tmp_path / "out" / "1-structure.jsonl")
@@ -247,6 +248,6 @@ def test_unreadable_lines_are_named_and_the_rest_is_done(tmp_path: Path) -> None
 
 
 def test_two_records_of_one_id(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         result = stage1(tmp_path, endpoint, 1, more=json.dumps(traces(1)[0]) + "\n")
     assert result.exit_code == 2 and "two records of the id 'p0'" in result.output

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.listening import listening
 from tests.support.stage1_runs import shown, stage1
 from tests.support.stage1_server import Endpoint, traces
 from tw_plugins.data.stage1.correct import check_answer
@@ -46,7 +47,7 @@ def answered(answer: Any) -> list[dict[str, Any]]:
 
 
 def test_the_whole_of_stage_1(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         result = stage1(tmp_path, endpoint, answered("yes"), "--verifier", mine(tmp_path))
         assert result.exit_code == 0, shown(result)
         (kept,) = finished(tmp_path / "out" / "5-filter.jsonl").values()
@@ -54,7 +55,7 @@ def test_the_whole_of_stage_1(tmp_path: Path) -> None:
 
 
 def test_a_verifier_that_is_none_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         result = stage1(tmp_path, endpoint, answered("yes"), "--verifier", f"{tmp_path}/none.py:verify")
         assert result.exit_code != 0 and not endpoint.asked
     assert "cannot be used: there is no file" in shown(result)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.listening import listening
 from tests.support.messages import assert_message
 from tests.support.raw_server import RawServer, reply
 from tests.support.stage1_runs import shown, stage1
@@ -123,7 +124,7 @@ class Later:
 @pytest.mark.parametrize(("name", "value", "message"), WRONG[2:4] + WRONG[9:10])
 def test_stage_1_names_it_too(tmp_path: Path, monkeypatch: Any, name: str, value: str, message: str) -> None:
     monkeypatch.setenv(name, value)
-    with Endpoint() as endpoint:
+    with listening(Endpoint()) as endpoint:
         result = stage1(tmp_path, endpoint)
         assert result.exit_code == 2 and not endpoint.asked
     assert_message(shown(result).partition("error: ")[2], f"^{name} .*{message}")
