@@ -72,20 +72,21 @@ def solution(problem: Problem, parallel: bool) -> str:
 
 
 def _lines(problem: Problem) -> list[str]:
-    """``key: first Ben to Amy, second Amy to Carl, third Carl to Tom.``
+    """``1: key with Ben: first Ben to Amy, second Amy to Carl, third Carl to Tom: key Tom.``
 
-    The ordinals make when to stop a matter of one look at the question instead of counting. A hand-over is
-    told as the question tells it: what followed the same words before is what a pretrained model copies best.
+    What followed the same words before is what a pretrained model copies best. So a start and a hand-over are
+    told as the question tells them, and an end as the answer does. Numbers make which thing is next, and when
+    to stop, a matter of one look instead of counting.
     """
     lines = []
-    for thing, holders in zip(problem.things, problem.holders, strict=True):
+    for number, (thing, holders) in enumerate(zip(problem.things, problem.holders, strict=True), 1):
         steps = zip(ORDINALS, pairwise(holders), strict=False)
-        handed = (f"{ordinal} {giver} to {taker}" for ordinal, (giver, taker) in steps)
-        lines.append(f"{thing.name}: {', '.join(handed)}.")
+        handed = ", ".join(f"{ordinal} {giver} to {taker}" for ordinal, (giver, taker) in steps)
+        lines.append(f"{number}: {thing.name} with {holders[0]}: {handed}: {thing.name} {holders[-1]}.")
     return lines
 
 
 def _block(things: Sequence[Thing], lines: Sequence[str]) -> str:
     outlines = "".join(f"<Outline>{i}: {thing.name}</Outline>\n" for i, thing in enumerate(things, 1))
-    threads = "".join(f"<Thread>\n{i}: {line}\n</Thread>" for i, line in enumerate(lines, 1))
+    threads = "".join(f"<Thread>\n{line}\n</Thread>" for line in lines)
     return f"<Parallel>\n<Outlines>\n{outlines}</Outlines>\n{threads}\n</Parallel>\n"

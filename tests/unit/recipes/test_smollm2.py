@@ -48,7 +48,10 @@ def worked_out(asked: str) -> dict[str, str]:
 
 def test_example_by_hand() -> None:
     problem = Problem("decomposable", RING, EXAMPLE, 2, 0)
-    lines = ["key: first Ben to Carl, second Carl to Ella.", "book: first Mia to Adam, second Adam to Ben."]
+    lines = [
+        "1: key with Ben: first Ben to Carl, second Carl to Ella: key Ella.",
+        "2: book with Mia: first Mia to Adam, second Adam to Ben: book Ben.",
+    ]
     end = "</think>\n\\boxed{key Ella, book Ben}"
     assert solution(problem, parallel=False) == f"<think>\nAt the same time.\n{lines[0]}\n{lines[1]}\n{end}"
     assert solution(problem, parallel=True) == (
@@ -61,7 +64,7 @@ def test_example_by_hand() -> None:
 def test_chain_example_by_hand() -> None:
     problem = Problem("chain", RING, (EXAMPLE[0], Thing("book", None)), 1, 0)
     assert solution(problem, parallel=False) == (
-        "<think>\nOne after the other.\nkey: first Ben to Carl.\nbook: first Carl to Ella.\n"
+        "<think>\nOne after the other.\n1: key with Ben: first Ben to Carl: key Carl.\n2: book with Carl: first Carl to Ella: book Ella.\n"
         "</think>\n\\boxed{key Carl, book Ella}"
     )
 
