@@ -25,7 +25,8 @@ START = re.compile(
     re.I,
 )
 TIMES = re.compile(r"(\w+) times\b")
-STEP = re.compile(rf"({'|'.join(ORDINALS)}) ({NAME}) to ({NAME})[,.]")
+STEP = re.compile(rf"({'|'.join(ORDINALS)}) ({NAME}) to ({NAME})[,:]")
+SAID = re.compile(rf"({THING}) with ({NAME}): first ({NAME}) .* to ({NAME}): ({THING}) ({NAME})[.]")
 
 
 def problems(kind: Kind, count: int = 100) -> list[Problem]:
@@ -57,15 +58,15 @@ def test_example_by_hand() -> None:
     assert solution(problem, parallel=True) == (
         "<think>\nAt the same time.\n<Parallel>\n<Outlines>\n"
         "<Outline>1: key</Outline>\n<Outline>2: book</Outline>\n</Outlines>\n"
-        f"<Thread>\n1: {lines[0]}\n</Thread><Thread>\n2: {lines[1]}\n</Thread>\n</Parallel>\n{end}"
+        f"<Thread>\n{lines[0]}\n</Thread><Thread>\n{lines[1]}\n</Thread>\n</Parallel>\n{end}"
     )
 
 
 def test_chain_example_by_hand() -> None:
     problem = Problem("chain", RING, (EXAMPLE[0], Thing("book", None)), 1, 0)
     assert solution(problem, parallel=False) == (
-        "<think>\nOne after the other.\n1: key with Ben: first Ben to Carl: key Carl.\n2: book with Carl: first Carl to Ella: book Ella.\n"
-        "</think>\n\\boxed{key Carl, book Ella}"
+        "<think>\nOne after the other.\n1: key with Ben: first Ben to Carl: key Carl.\n"
+        "2: book with Carl: first Carl to Ella: book Ella.\n</think>\n\\boxed{key Carl, book Ella}"
     )
 
 
@@ -98,6 +99,9 @@ def test_every_hand_over_of_a_solution_is_by_the_rules_and_leads_to_the_answer(
         steps = STEP.findall(text)
         assert [ordinal for ordinal, _, _ in steps] == [*ORDINALS[: problem.times]] * len(problem.things)
         assert all(takers[giver] == taker for _, giver, taker in steps)
+        said = SAID.findall(text)
+        assert [thing for thing, *_ in said] == [thing.name for thing in problem.things]
+        assert all(line[0] == line[4] and line[1] == line[2] and line[3] == line[5] for line in said)
         answer = extract_answer(text)
         assert answer is not None and is_equivalent(answer, problem.answer)
 
