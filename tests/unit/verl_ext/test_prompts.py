@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +69,23 @@ def test_a_file_is_asked_as_it_was_meant(toy: Toy, tmp_path: Path, name: str) ->
     assert {item["reward_model"]["ground_truth"] for item in items} <= {"1", "1.0"}
 
 
-@pytest.mark.parametrize("name", NO_PROMPTS)
-def test_a_row_that_is_none_is_left_out_with_its_reason(
-    toy: Toy, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+def test_rows_that_are_none_are_left_out_each_with_its_reason(
+    toy: Toy, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    rows = [published.PUBLISHED["text"], *(row for row, _ in NO_PROMPTS.values())]
+    source = written(tmp_path / "a.jsonl", *rows)
+    assert len(prompts(toy, tmp_path, source)) == 1
+    lines = {reason: line for line, (_, reason) in reversed([*enumerate(NO_PROMPTS.values(), 2)])}
+    of_each = Counter(reason for _, reason in NO_PROMPTS.values())
+    for reason, line in lines.items():
+        assert f"of {len(rows)} rows {of_each[reason]} left out, {reason}" in caplog.text
+        assert f"{source}, line {line}" in caplog.text
+
+
+@pytest.mark.parametrize("name", NO_PROMPTS)
+def test_a_row_that_is_none_is_refused_where_that_is_asked_for(toy: Toy, tmp_path: Path, name: str) -> None:
     row, reason = NO_PROMPTS[name]
     source = written(tmp_path / "a.jsonl", published.PUBLISHED["text"], row)
-    assert len(prompts(toy, tmp_path, source)) == 1
-    assert f"of 2 rows 1 left out, {reason}" in caplog.text and f"{source}, line 2" in caplog.text
     with pytest.raises(BadRowError, match=rf"a\.jsonl, line 2: {reason}"):
         prompts(toy, tmp_path, source, "data.threadweaver.strict=true")
 
