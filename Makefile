@@ -64,11 +64,11 @@ nightly: ## each mode of RL by a whole run on both frameworks, the upstream kits
 	echo "make nightly: whole runs of $(FRAMEWORKS) passed in $$((SECONDS - start)) s"
 
 # A start of Ray or vLLM is one process after another that imports: two of these run beside one another, whatever
-# their framework, the long ones first. What failed is said again at the end, where the other one's lines do not hide it.
+# their framework, the longest first. What failed is said again at the end, where the other one's lines do not hide it.
 LANES ?= 2
 BESIDE := $(addprefix beside-,$(filter $(addsuffix @%,$(FRAMEWORKS)),\
-    $(if $(filter not,$(WHICH)),verl@runs openrlhf@integration verl@integration openrlhf@runs,\
-    verl@runs openrlhf@runs verl@integration)))
+    $(if $(filter not,$(WHICH)),verl@integration verl@runs-quickstart openrlhf@runs-quickstart verl@runs-verl \
+    openrlhf@runs-openrlhf openrlhf@integration,verl@runs-verl openrlhf@runs-openrlhf verl@integration)))
 side-by-side:
 	@logs=$$(mktemp -d); trap 'rm -rf "$$logs"' EXIT; \
 	$(MAKE) --no-print-directory -k -j$(LANES) $(BESIDE) LOGS="$$logs" || failed=1; \
@@ -76,7 +76,7 @@ side-by-side:
 	    echo "== what failed"; grep -hE "^[a-z]+: (E  |FAILED|ERROR)" "$$logs"/*.failed | tail -n 80 || true; exit 1; fi
 
 $(BESIDE): beside-%:
-	@framework=$(firstword $(subst @, ,$*)); tests=tests/$(lastword $(subst @, ,$*)); log=$$(mktemp "$(LOGS)/XXXXXX"); \
+	@framework=$(firstword $(subst @, ,$*)); tests=tests/$(subst -,/,$(lastword $(subst @, ,$*))); log=$$(mktemp "$(LOGS)/XXXXXX"); \
 	echo "== $$tests, $$framework"; \
 	.venv/$$framework/bin/python -m pytest $$tests -m "$(WHICH)$(call once,$(firstword $(subst @, ,$*)))" -v --durations=10 2>&1 \
 	    | sed -u "s/^/$$framework: /" | tee "$$log" || { mv "$$log" "$$log.failed"; exit 1; }

@@ -40,7 +40,7 @@ BOTH = (
     "unit/trajectory/test_encoding.py",
     "unit/trie/test_packing.py::test_a_pack_computes",
     "integration/attention/",
-    "runs/test_quickstart.py",
+    "runs/quickstart/",
 )
 """Those whose result depends on transformers, whose versions differ; those of torch and vLLM are the same
 (`unit/test_requirements.py`)."""

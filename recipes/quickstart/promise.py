@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,9 +137,9 @@ WALL_CLOCK = Promise(
 PROMISES = (ACCURACY, AGAINST_BASELINE, AGAINST_SFT, FORKS, CHAINS, TOKEN_LATENCY, WALL_CLOCK)
 
 
-def judge(report: Report) -> list[dict[str, Any]]:
+def judge(report: Report, promises: Iterable[Promise] = PROMISES) -> list[dict[str, Any]]:
     """Every promise against a finished run's report."""
-    return [promise.judge(report) for promise in PROMISES]
+    return [promise.judge(report) for promise in promises]
 
 
 def missed(report: Report) -> list[str]:

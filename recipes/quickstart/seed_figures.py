@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from recipes.quickstart.promise import PROMISES, accuracy, activation, judge
+from recipes.quickstart.promise import PROMISES, Promise, accuracy, activation, judge
 from recipes.quickstart.settings import fingerprint_of
 from tw_plugins.evaluation.report import markdown_table
 
@@ -20,7 +20,7 @@ Of a run that did not come to its end: `{seed, failed, made}`."""
 NONE = "–"
 
 
-def entry_of(report: Report, made: Mapping[str, Any] | None) -> Entry:
+def entry_of(report: Report, made: Mapping[str, Any] | None, promises: Sequence[Promise] = PROMISES) -> Entry:
     """A finished run: shares and ratios, tokens and minutes; None where something was not measured.
 
     `first` and `last` are RL's steps, sampled at its temperature; all else is greedy.
@@ -46,12 +46,11 @@ def entry_of(report: Report, made: Mapping[str, Any] | None) -> Entry:
         "others_cpu": report["clock"]["others_cpu"]["median"] if "clock" in report else None,
         "minutes": report["wall_s"] / 60,
     }
-    promises = {judged["name"]: judged["reached"] for judged in judge(report)}
     return {
         "seed": report["seed"],
         "settings": fingerprint_of(report["settings"]),
         "figures": figures,
-        "promises": promises,
+        "promises": {judged["name"]: judged["reached"] for judged in judge(report, promises)},
         "made": made,
     }
 
@@ -143,5 +142,5 @@ def _row(entry: Entry) -> list[str]:
     return [
         str(entry["seed"]),
         *(column.cell(entry["figures"]) for column in COLUMNS),
-        f"{kept} of {len(PROMISES)}",
+        f"{kept} of {len(entry['promises'])}",
     ]

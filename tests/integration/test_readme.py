@@ -2,7 +2,7 @@
 
 Its YAML: `tests/unit/verl_ext/test_config.py`. OpenRLHF's line: `tests/unit/openrlhf_ext/test_recipes.py`.
 Its curl: `tests/integration/serve/test_real_vllm.py`. `make quickstart`, of fewer steps:
-`tests/runs/test_quickstart.py`. `threadweaver doctor`: `tests/integration/verl_ext/test_doctor.py`.
+`tests/runs/quickstart`. `threadweaver doctor`: `tests/integration/verl_ext/test_doctor.py`.
 """
 
 from __future__ import annotations

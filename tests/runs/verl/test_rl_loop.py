@@ -159,7 +159,7 @@ def test_rows_with_bypass_and_weights_that_do_not_arrive_and_then_are_refused(
     """vLLM misses the weights of the second step, the negative control of `check_fidelity`, and refuses the
     fourth's.
 
-    (That an engine that dies ends the run is seen in the quickstart's, `tests/runs/test_quickstart.py`.)
+    (That an engine that dies ends the run is seen in `tests/runs/quickstart/test_quickstart.py`.)
     """
     settings = [*ROWS, *BYPASS, worker_setting(faulty_workers.DeafAndRefusingWorker)]
     settings += [f"++{KEY}.engine_timeout_s=30", "trainer.total_training_steps=4"]
