@@ -15,13 +15,15 @@ from tw_plugins.toy.preset import SMOKE_PRESET, write_files
 
 @pytest.mark.timeout(600)
 def test_with_the_real_vllm(tmp_path: Path) -> None:
-    """A model that has learned nothing: all is sampled, nothing kept, and asking for more adds to it."""
+    """A model that has learned nothing: all is sampled, nothing kept.
+
+    (Asking for more adds to it: `tests/unit/data/test_selftrain.py`.)
+    """
     files = write_files(tmp_path, 0, SMOKE_PRESET)
     out = tmp_path / "out"
     command = [sys.executable, "-m", "tw_plugins.cli", "data", "selftrain", "--model", str(files["model"])]
     command += ["--prompts", str(files["rl"]), "--out", str(out), "--limit", "3", "--max-tokens", "64"]
-    for samples in (1, 2):
-        run(tmp_path / "log", *command, "--samples", str(samples))
-        funnel = json.loads((out / "funnel.json").read_text())
-        assert (funnel["prompts"], funnel["samples"], funnel["kept"]) == (3, 3 * samples, 0)
+    run(tmp_path / "log", *command, "--samples", "2")
+    funnel = json.loads((out / "funnel.json").read_text())
+    assert (funnel["prompts"], funnel["samples"], funnel["kept"]) == (3, 6, 0)
     assert len({record.text for record in read_records(out / "samples.jsonl")}) == 6
