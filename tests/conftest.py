@@ -46,6 +46,19 @@ BOTH = (
 (`unit/test_requirements.py`)."""
 
 
+SECOND = "adapter or both"
+"""In the `-m` of an environment that leaves the core's tests to the first one (Makefile)."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """In the second environment files without a test that runs are not even imported."""
+    if SECOND not in config.option.markexpr or collection_path.suffix != ".py":
+        return None
+    path = collection_path.relative_to(Path(__file__).parent).as_posix()
+    runs = path.startswith(ADAPTERS) or any(path.startswith(test.partition("::")[0]) for test in BOTH)
+    return None if runs else True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks by folder, so that there is none to forget."""
     for item in items:
