@@ -28,6 +28,7 @@ def plan_of(framework: str) -> Plan:
 def test_what_follows_from_others_does() -> None:
     found = read_source(FILE, {}, FILE.parent).variables
     assert found["sft_steps"] * found["sft_batch"] == FULL.sft_rows
+    assert found["sft_warmup_ratio"] == found["sft_warmup"] / found["sft_steps"]
     assert found["sft_steps"] % found["sft_save"] == 0, "the last step's checkpoint is the model"
     assert found["rl_batch"] == found["rl_prompts"] * found["rl_samples"]
     assert found["rl_rows"] == found["rl_prompts"] * found["rl_steps"] == FULL.rl_prompts
