@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +13,13 @@ from recipes.quickstart.made import made_here
 from recipes.quickstart.promise import ACCURACY, AGAINST_BASELINE, CHAINS, FORKS, TOKEN_LATENCY, WALL_CLOCK
 from recipes.quickstart.promise import accuracy as accuracy_of
 from recipes.quickstart.seed_figures import Entry, entry_of, table
-from recipes.quickstart.seed_pages import NAMES, filled, results
+from recipes.quickstart.seed_pages import NAMES, ROOT, filled, results
 from recipes.quickstart.seeds import read_record, write_record
+from tw_plugins.cli.ending import OneLineCommand
 from tw_plugins.pages.report import read_report
 from tw_plugins.storage.atomic import write_text
 from tw_plugins.storage.files import read_text
 
-ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "docs" / "smollm2"
 HERE = "recipes/smollm2/README.md"
 PROMISES = (
@@ -40,8 +39,8 @@ PROMISES = (
 
 def records() -> dict[str, list[Entry]]:
     """What was kept, by framework, in the order of the seeds."""
-    files = {name: RECORDS / f"{name}.json" for name in NAMES}
-    return {name: json.loads(read_text(file)) for name, file in files.items() if file.exists()}
+    found = {name: [*read_record(RECORDS / f"{name}.json").values()] for name in NAMES}
+    return {name: entries for name, entries in found.items() if entries}
 
 
 def pages(kept: Mapping[str, Sequence[Entry]]) -> dict[Path, str]:
@@ -65,5 +64,8 @@ def main(
         write_text(path, text)
 
 
+app = typer.Typer(add_completion=False)
+app.command(cls=OneLineCommand)(main)
+
 if __name__ == "__main__":
-    typer.run(main)
+    app()
